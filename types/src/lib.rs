@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Words that every crate of Headgate shares: plain values without I/O.
+//!
+//! An exchange reads a [`Clock`], is known by a [`TraceId`], belongs to an [`Identity`] on a
+//! [`Device`], travels with a [`Priority`] and a [`Deadline`], is vouched for by a [`Passport`],
+//! and ends in one [`Outcome`].
+
+mod clock;
+mod deadline;
+mod device;
+mod identity;
+mod outcome;
+mod passport;
+mod priority;
+mod trace;
+mod units;
+
+pub use crate::clock::{Clock, Moment, UnixTime};
+pub use crate::deadline::Deadline;
+pub use crate::device::Device;
+pub use crate::identity::{Identity, Strength};
+pub use crate::outcome::{Outcome, RetryAdvice};
+pub use crate::passport::Passport;
+pub use crate::priority::{Class, LEVELS, ParsePriorityError, Priority};
+pub use crate::trace::{ParseIdError, SpanId, TraceId};
+pub use crate::units::{ByteSize, ParseUnitError, Ratio, format_duration, parse_duration};

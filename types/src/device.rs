@@ -1,0 +1,12 @@
+//! The kind of client that calls.
+
+use std::sync::Arc;
+
+/// The class of a calling device (tv, ios, web …), with the rule that decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The class's name as the configuration spells it.
+    pub class: Arc<str>,
+    /// The rule that matched, in the configuration's words, or why none did.
+    pub reason: Arc<str>,
+}
