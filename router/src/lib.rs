@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Decides what happens to a request: its device class, its route, the endpoint that is asked,
+//! whether it is tried again, and by when it must be answered.
+//!
+//! Pure: no I/O, no clock and no source of randomness. `now` and random numbers are arguments, so
+//! that the data path, `explain` and tests call the same functions and get the same answers.
+//!
+//! A request is reduced to [`facts::Facts`], classified by a [`device::Classifier`], matched
+//! against the [`pattern::Pattern`]s of a [`table::Table`], sent to an endpoint that a
+//! [`balance::Balancer`] picks, and tried again as far as a [`retry::Policy`] and its
+//! [`retry::Budget`] allow, all within the time that [`deadline`] grants.
+
+pub mod error;
+
+pub mod facts;
+pub mod path;
+
+pub mod device;
+
+pub mod pattern;
+pub mod table;
+
+pub mod balance;
+pub mod deadline;
+pub mod retry;
+
+pub use crate::error::ParseError;
