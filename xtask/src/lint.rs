@@ -1,0 +1,43 @@
+//! `cargo xtask lint`: everything that can be judged without running a test.
+
+use anyhow::Result;
+
+use crate::process::{self, cargo};
+use crate::steps::Steps;
+use crate::tidy;
+
+/// The bare peers of the load tests are a workspace of their own.
+const PEERS: &str = "load-tests/peers/Cargo.toml";
+
+/// Runs every check, the quick ones first.
+///
+/// # Errors
+///
+/// One or more checks failed: the message names them.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::default();
+    steps.run("format", format);
+    steps.run("clippy", || {
+        process::run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    steps.run("documentation", || {
+        process::run(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    if process::exists("cargo-deny", "--version") {
+        steps.run("licenses", || {
+            process::run(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))
+        });
+    } else {
+        println!("skipped licenses: cargo-deny is not installed");
+    }
+    steps.run("tidy", tidy::run);
+    steps.finish()
+}
+
+fn format() -> Result<()> {
+    process::run(&mut cargo(["fmt", "--all", "--check"]))?;
+    if process::root().join(PEERS).exists() {
+        process::run(&mut cargo(["fmt", "--manifest-path", PEERS, "--check"]))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask load`: bounded measurements on loopback, with what ships.
+
+use anyhow::Result;
+
+use crate::process::{self, cargo};
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A scenario's name, `peers` for the side-by-side table, or `micro` for single functions.
+    what: String,
+    /// Handed on to the generator as they are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// The bare proxies that the edge is measured beside.
+const PEERS: &str = "load-tests/peers/Cargo.toml";
+
+/// Builds the `dist` profile and runs one scenario.
+///
+/// # Errors
+///
+/// A build fails, or the scenario does not hold its bounds.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.what == "micro" {
+        let call = ["run", "--profile", "dist", "-p", "headgate-load-micro", "--"];
+        return process::run(cargo(call).args(&arguments.rest));
+    }
+    let peers = process::target().join("peers");
+    process::run(&mut cargo(["build", "--profile", "dist", "-p", "headgate"]))?;
+    process::run(
+        cargo(["build", "--release", "--manifest-path", PEERS]).arg("--target-dir").arg(&peers),
+    )?;
+    let mut call = cargo(["run", "--profile", "dist", "-p", "headgate-load", "--"]);
+    call.arg(&arguments.what).args(&arguments.rest);
+    call.env("HEADGATE_BIN", process::edge("dist"));
+    process::run(call.env("HEADGATE_PEERS", peers.join("release")))
+}
