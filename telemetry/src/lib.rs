@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What the edge tells about itself: the trace of an exchange, metrics, access lines, logs.
+//!
+//! An exchange takes its [`trace::Incoming`] first, counts itself in the [`RouteMetrics`] of its
+//! route, notes the steps it passes in a [`access::Journal`], and ends as one [`access::Line`].
+//! Recording never blocks: a metric is an atomic addition, a line that finds its queue full is
+//! dropped and counted. [`catalog`] names every metric, [`Metrics::exporter`] renders them.
+
+pub mod access;
+pub mod catalog;
+mod labels;
+pub mod logs;
+mod metrics;
+mod registry;
+pub mod trace;
+
+pub use crate::{
+    labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
+    metrics::{EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, UpstreamMetrics},
+    registry::Exporter,
+};

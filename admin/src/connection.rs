@@ -1,0 +1,146 @@
+//! Connections of the admin API: how many there may be, and how long and large a request.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::serve;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// Connections at once; further clients wait to be accepted. Some probes and a scraper need few.
+pub(crate) const CONNECTIONS_MAX: usize = 64;
+/// Time from a request's first byte to its answer, before the connection is closed.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a connection may wait for its next request: more than a usual scrape interval.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Bytes of one request, head and body. No endpoint takes a body.
+pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Accepts up to [`CONNECTIONS_MAX`] connections at once.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Listener {
+    pub(crate) fn new(socket: TcpListener) -> Self {
+        Self { socket, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    }
+}
+
+impl serve::Listener for Listener {
+    type Io = Connection<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let (stream, client) = serve::Listener::accept(&mut self.socket).await;
+        (Connection::new(stream, place), client)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.socket.local_addr()
+    }
+}
+
+/// A stream on which every request ends within its time and size.
+///
+/// Bytes that arrive after a write belong to the next request; a write answers it.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    stream: S,
+    /// Ends the connection: the request's deadline, or the end of idling.
+    timer: Pin<Box<Sleep>>,
+    request_bytes: usize,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl<S> Connection<S> {
+    pub(crate) fn new(stream: S, place: Option<OwnedSemaphorePermit>) -> Self {
+        let timer = Box::pin(sleep_until(Instant::now() + REQUEST_TIMEOUT));
+        Self { stream, timer, request_bytes: 0, _place: place }
+    }
+
+    fn count(&mut self, bytes: usize) -> io::Result<()> {
+        if self.request_bytes == 0 {
+            self.timer.as_mut().reset(Instant::now() + REQUEST_TIMEOUT);
+        }
+        self.request_bytes += bytes;
+        if self.request_bytes > REQUEST_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "admin request too large"));
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self) {
+        self.request_bytes = 0;
+        self.timer.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.timer.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let filled = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        match buffer.filled().len() - filled {
+            0 => Poll::Ready(Ok(())),
+            bytes => Poll::Ready(this.count(bytes)),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.answered();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, buffers))?;
+        self.answered();
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! The line as bytes: one pass, one buffer, nothing that formats through `fmt`.
+
+use std::{io::Write as _, net::IpAddr, time::Duration};
+
+use headgate_types::UnixTime;
+
+use super::{ATTEMPTS_MAX, Attempt, Journal, Line, Mark, TEXT_BYTES_MAX};
+
+/// Appends one line with its newline.
+pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
+    let mut object = Object { out };
+    object.raw(b"{\"time\":\"");
+    object.time(line.time);
+    object.raw(b"\"");
+    request(&mut object, line);
+    object.text(b"outcome", line.outcome.as_str());
+    if let Some(status) = line.status {
+        object.number(b"status", status.into());
+    }
+    if let Some(code) = line.code {
+        object.text(b"code", code);
+    }
+    decisions(&mut object, line);
+    object.number(b"request_bytes", line.request_bytes);
+    object.number(b"response_bytes", line.response_bytes);
+    object.number(b"duration_us", micros(line.duration));
+    timing(&mut object, line.journal);
+    attempts(&mut object, line.attempts);
+    object.text(b"config", line.config);
+    object.raw(b"}\n");
+}
+
+fn request(object: &mut Object<'_>, line: &Line<'_>) {
+    object.ascii(b"trace_id", &line.trace.trace_id.to_hex());
+    object.ascii(b"span_id", &line.trace.span_id.to_hex());
+    if let Some(parent) = line.trace.parent_id {
+        object.ascii(b"parent_id", &parent.to_hex());
+    }
+    if let Some(parent) = line.untrusted_parent {
+        object.ascii(b"untrusted_traceparent", parent.to_header().as_bytes());
+    }
+    object.key(b"client");
+    object.raw(b"\"");
+    object.address(line.request.client.ip());
+    object.raw(b"\"");
+    object.number(b"client_port", line.request.client.port().into());
+    object.text(b"listener", line.request.listener.as_str());
+    object.text(b"protocol", protocol(line.request.version));
+    object.text(b"method", line.request.method);
+    if let Some(host) = line.request.host {
+        object.text(b"host", host);
+    }
+    object.text(b"path", line.request.path);
+}
+
+fn decisions(object: &mut Object<'_>, line: &Line<'_>) {
+    if let Some(route) = line.route {
+        object.text(b"team", route.team);
+        object.text(b"route", route.name);
+        object.text(b"upstream", route.upstream);
+    }
+    if let Some(device) = line.device {
+        object.text(b"device", &device.class);
+        object.text(b"device_reason", &device.reason);
+    }
+    if let Some(priority) = line.priority {
+        object.text(b"priority", priority.as_str());
+    }
+    if let Some(caller) = line.identity {
+        object.text(b"identity", caller.source);
+        object.key(b"subject_sha256");
+        object.raw(b"\"");
+        for byte in caller.subject.as_bytes() {
+            object.hex(*byte);
+        }
+        object.raw(b"\"");
+    }
+}
+
+fn timing(object: &mut Object<'_>, journal: &Journal) {
+    object.key(b"timing_us");
+    object.raw(b"{");
+    let mut separator: &[u8] = b"";
+    for mark in Mark::ALL {
+        if let Some(micros) = journal.micros(mark) {
+            object.raw(separator);
+            object.raw(b"\"");
+            object.raw(mark.as_str().as_bytes());
+            object.raw(b"\":");
+            object.digits(micros.into());
+            separator = b",";
+        }
+    }
+    object.raw(b"}");
+}
+
+fn attempts(object: &mut Object<'_>, attempts: &[Attempt]) {
+    object.number(b"attempts_count", attempts.len() as u64);
+    object.key(b"attempts");
+    object.raw(b"[");
+    let mut separator: &[u8] = b"";
+    for attempt in attempts.iter().take(ATTEMPTS_MAX) {
+        object.raw(separator);
+        object.raw(b"{\"endpoint\":");
+        object.escaped(&attempt.endpoint);
+        object.number(b"started_us", micros(attempt.started));
+        if let Some(connect) = attempt.connect {
+            object.number(b"connect_us", micros(connect));
+        }
+        if let Some(head) = attempt.head {
+            object.number(b"head_us", micros(head));
+        }
+        object.text(b"result", attempt.result.as_str());
+        object.raw(b"}");
+        separator = b",";
+    }
+    object.raw(b"]");
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}
+
+const fn protocol(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_09 => "HTTP/0.9",
+        http::Version::HTTP_10 => "HTTP/1.0",
+        http::Version::HTTP_2 => "HTTP/2",
+        http::Version::HTTP_3 => "HTTP/3",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// Appends the members of an object that has a first one already.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Object<'_> {
+    fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn key(&mut self, key: &[u8]) {
+        self.raw(b",\"");
+        self.raw(key);
+        self.raw(b"\":");
+    }
+
+    fn text(&mut self, key: &[u8], value: &str) {
+        self.key(key);
+        self.escaped(value);
+    }
+
+    /// A value that is known to need no escape.
+    fn ascii(&mut self, key: &[u8], value: &[u8]) {
+        self.key(key);
+        self.raw(b"\"");
+        self.raw(value);
+        self.raw(b"\"");
+    }
+
+    fn number(&mut self, key: &[u8], value: u64) {
+        self.key(key);
+        self.digits(value);
+    }
+
+    /// RFC 8259, section 7, in quotes; cut at [`TEXT_BYTES_MAX`].
+    fn escaped(&mut self, text: &str) {
+        let cut = text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default();
+        self.raw(b"\"");
+        let mut rest = cut.as_bytes();
+        while let Some(at) = rest.iter().position(|byte| must_escape(*byte)) {
+            let (plain, special) = rest.split_at(at);
+            self.raw(plain);
+            let Some((byte, after)) = special.split_first() else { break };
+            self.escape(*byte);
+            rest = after;
+        }
+        self.raw(rest);
+        if cut.len() < text.len() {
+            self.raw("…".as_bytes());
+        }
+        self.raw(b"\"");
+    }
+
+    fn escape(&mut self, byte: u8) {
+        match byte {
+            b'"' => self.raw(b"\\\""),
+            b'\\' => self.raw(b"\\\\"),
+            _ => {
+                self.raw(b"\\u00");
+                self.hex(byte);
+            }
+        }
+    }
+
+    fn hex(&mut self, byte: u8) {
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        self.raw(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+
+    fn digits(&mut self, mut value: u64) {
+        let mut text = [b'0'; 20];
+        let mut count = 0;
+        for place in text.iter_mut().rev() {
+            *place = b'0' + u8::try_from(value % 10).unwrap_or_default();
+            value /= 10;
+            count += 1;
+            if value == 0 {
+                break;
+            }
+        }
+        self.raw(text.get(text.len() - count..).unwrap_or_default());
+    }
+
+    fn time(&mut self, time: UnixTime) {
+        // Writing into a vector does not fail.
+        write!(self.out, "{time}").unwrap_or_default();
+    }
+
+    fn address(&mut self, address: IpAddr) {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let mut separator: &[u8] = b"";
+                for part in address.octets() {
+                    self.raw(separator);
+                    self.digits(part.into());
+                    separator = b".";
+                }
+            }
+            IpAddr::V6(address) => self.raw(address.to_string().as_bytes()),
+        }
+    }
+}
+
+const fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}

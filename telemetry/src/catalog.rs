@@ -1,0 +1,271 @@
+//! Every metric of the edge: name, kind, unit, help and labels, in one place.
+//!
+//! Names are `headgate_<crate>_<thing>_<unit>[_total]`. A label's values are bounded: either the
+//! fixed words listed here, or names from the configuration, of which [`NAMES_MAX`] are told apart.
+
+use std::fmt::Write as _;
+
+use headgate_types::Outcome;
+
+use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal};
+
+/// Names that each of team and route, team and upstream, and identity source may bring; what
+/// comes after shares the name [`OTHER`], so that sums stay true and memory stays bounded.
+pub const NAMES_MAX: usize = 4_096;
+
+/// The name of everything above [`NAMES_MAX`]. Names in the configuration never begin with `_`.
+pub const OTHER: &str = "_other";
+
+/// Team and route of a request that matched no route.
+pub const NO_ROUTE: &str = "_none";
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// The name under which it is exported.
+    pub name: &'static str,
+    /// How it moves.
+    pub kind: Kind,
+    /// What one of it is.
+    pub unit: Unit,
+    /// What it tells, for whoever reads a dashboard.
+    pub help: &'static str,
+    /// Its labels, in the order in which handles give their values.
+    pub labels: &'static [Label],
+}
+
+/// How a metric moves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only upward, from zero at the start of the process.
+    Counter,
+    /// Both ways.
+    Gauge,
+    /// Counts of values at or below each of these bounds, ascending.
+    Histogram(&'static [f64]),
+}
+
+impl Kind {
+    /// The word of the Prometheus text format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// What one of a metric is; the last word of its name, `_total` aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Attempts at an upstream.
+    Attempts,
+    /// Bytes.
+    Bytes,
+    /// Connections.
+    Connections,
+    /// Fetches of keys.
+    Fetches,
+    /// A yes or no: 1 or 0.
+    Flag,
+    /// TLS handshakes.
+    Handshakes,
+    /// Request heads.
+    Heads,
+    /// Access lines.
+    Lines,
+    /// Lookups in a cache.
+    Lookups,
+    /// Passports.
+    Passports,
+    /// Requests.
+    Requests,
+    /// Seconds, with fractions.
+    Seconds,
+}
+
+impl Unit {
+    /// The word in names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Bytes => "bytes",
+            Self::Connections => "connections",
+            Self::Fetches => "fetches",
+            Self::Flag => "flag",
+            Self::Handshakes => "handshakes",
+            Self::Heads => "heads",
+            Self::Lines => "lines",
+            Self::Lookups => "lookups",
+            Self::Passports => "passports",
+            Self::Requests => "requests",
+            Self::Seconds => "seconds",
+        }
+    }
+}
+
+/// One label of a metric.
+#[derive(Debug)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// What it can be.
+    pub values: Values,
+}
+
+/// What a label can be.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// A name from the configuration.
+    Configured,
+    /// One of these words.
+    Words(fn() -> Vec<&'static str>),
+}
+
+const TEAM: Label = Label { name: "team", values: Values::Configured };
+const ROUTE: Label = Label { name: "route", values: Values::Configured };
+const UPSTREAM: Label = Label { name: "upstream", values: Values::Configured };
+const SOURCE: Label = Label { name: "source", values: Values::Configured };
+const OUTCOME: Label =
+    Label { name: "outcome", values: Values::Words(|| Outcome::ALL.map(Outcome::as_str).to_vec()) };
+const ATTEMPT_RESULT: Label = Label {
+    name: "result",
+    values: Values::Words(|| AttemptResult::ALL.map(AttemptResult::as_str).to_vec()),
+};
+const LISTENER: Label = Label {
+    name: "listener",
+    values: Values::Words(|| Listener::ALL.map(Listener::as_str).to_vec()),
+};
+const REFUSAL: Label =
+    Label { name: "reason", values: Values::Words(|| Refusal::ALL.map(Refusal::as_str).to_vec()) };
+const BAD_HEAD: Label =
+    Label { name: "reason", values: Values::Words(|| BadHead::ALL.map(BadHead::as_str).to_vec()) };
+const DENIAL: Label =
+    Label { name: "reason", values: Values::Words(|| Denial::ALL.map(Denial::as_str).to_vec()) };
+const CONNECTION_STATE: Label =
+    Label { name: "state", values: Values::Words(|| vec!["in_use", "idle"]) };
+const LOOKUP: Label = Label { name: "result", values: Values::Words(|| vec!["hit", "miss"]) };
+const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok", "failed"]) };
+const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
+
+/// Bounds for latencies, in seconds: from what one loopback hop takes to the longest timeouts, no
+/// neighbours more than 2.5 apart, so that an interpolated percentile is within that factor.
+pub const LATENCY_BOUNDS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0,
+];
+
+macro_rules! catalog {
+    ($($(#[doc = $help:literal])+ $id:ident: $kind:expr, $unit:ident, $name:literal, [$($label:expr),*];)+) => {
+        $(
+            $(#[doc = $help])+
+            pub static $id: Metric = Metric {
+                name: $name,
+                kind: $kind,
+                unit: Unit::$unit,
+                help: concat!($($help),+).trim_ascii(),
+                labels: &[$($label),*],
+            };
+        )+
+
+        /// Every metric, in the order of the reference page.
+        pub static ALL: &[&Metric] = &[$(&$id),+];
+    };
+}
+
+catalog! {
+    /// Requests that matched the route. Equals ended plus in-flight requests.
+    ARRIVED: Kind::Counter, Requests, "headgate_gateway_arrived_requests_total", [TEAM, ROUTE];
+    /// Exchanges that ended, by outcome.
+    ENDED: Kind::Counter, Requests, "headgate_gateway_ended_requests_total", [TEAM, ROUTE, OUTCOME];
+    /// Exchanges that have begun and not ended.
+    IN_FLIGHT: Kind::Gauge, Requests, "headgate_gateway_in_flight_requests", [TEAM, ROUTE];
+    /// Time from a request's head to the end of its exchange.
+    DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_exchange_duration_seconds", [TEAM, ROUTE];
+    /// Bytes of request bodies read from clients.
+    REQUEST_BYTES: Kind::Counter, Bytes, "headgate_gateway_request_body_bytes_total", [TEAM, ROUTE];
+    /// Bytes of response bodies sent to clients.
+    RESPONSE_BYTES: Kind::Counter, Bytes, "headgate_gateway_response_body_bytes_total", [TEAM, ROUTE];
+    /// Attempts after the first one of an exchange.
+    RETRIES: Kind::Counter, Attempts, "headgate_gateway_retry_attempts_total", [TEAM, ROUTE];
+    /// Attempts at the upstream, by result.
+    ATTEMPTS: Kind::Counter, Attempts, "headgate_gateway_upstream_attempts_total", [TEAM, UPSTREAM, ATTEMPT_RESULT];
+    /// Time to open a connection to the upstream.
+    CONNECT_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_upstream_connect_duration_seconds", [TEAM, UPSTREAM];
+    /// Time from an attempt's begin to the head of its answer.
+    HEAD_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_upstream_head_duration_seconds", [TEAM, UPSTREAM];
+    /// Connections to the upstream.
+    UPSTREAM_CONNECTIONS: Kind::Gauge, Connections, "headgate_gateway_upstream_connections", [TEAM, UPSTREAM, CONNECTION_STATE];
+    /// Connections to the upstream that were opened.
+    OPENED_CONNECTIONS: Kind::Counter, Connections, "headgate_gateway_upstream_opened_connections_total", [TEAM, UPSTREAM];
+    /// Attempts that went over a connection that was open already.
+    REUSED: Kind::Counter, Attempts, "headgate_gateway_upstream_reused_attempts_total", [TEAM, UPSTREAM];
+    /// Connections of clients that are open.
+    CONNECTIONS: Kind::Gauge, Connections, "headgate_gateway_open_connections", [LISTENER];
+    /// Connections of clients that were accepted.
+    ACCEPTED: Kind::Counter, Connections, "headgate_gateway_accepted_connections_total", [LISTENER];
+    /// Connections of clients that a limit refused.
+    REFUSED: Kind::Counter, Connections, "headgate_gateway_refused_connections_total", [REFUSAL];
+    /// Request heads that never became an exchange; they are in no route's sums.
+    BAD_HEADS: Kind::Counter, Heads, "headgate_gateway_bad_heads_total", [BAD_HEAD];
+    /// TLS handshakes that failed.
+    TLS_FAILURES: Kind::Counter, Handshakes, "headgate_gateway_tls_failed_handshakes_total", [];
+    /// Whether the edge drains: 1 from the signal to the end of the process.
+    DRAINING: Kind::Gauge, Flag, "headgate_gateway_draining_flag", [];
+    /// Credentials looked up among the verified ones.
+    IDENTITY_LOOKUPS: Kind::Counter, Lookups, "headgate_gateway_identity_cache_lookups_total", [SOURCE, LOOKUP];
+    /// Requests that an identity source denied, by reason.
+    IDENTITY_DENIED: Kind::Counter, Requests, "headgate_gateway_identity_denied_requests_total", [SOURCE, DENIAL];
+    /// Fetches of an identity source's keys.
+    KEY_FETCHES: Kind::Counter, Fetches, "headgate_gateway_identity_key_fetches_total", [SOURCE, FETCH];
+    /// Passports signed, as far as none that was still fresh could be used again.
+    SIGNED_PASSPORTS: Kind::Counter, Passports, "headgate_gateway_signed_passports_total", [];
+    /// Access lines, by whether they reached their file or found the queue full or the file broken.
+    ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
+}
+
+/// The reference page of all metrics, in Markdown.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         `GET /metrics` on the admin address answers these in the Prometheus text format.\n\
+         Counters begin at zero when the process starts; durations are in seconds.\n\
+         Labels are bounded: the words below, or names from the configuration.\n",
+    );
+    let lines = "Requests that match no route are counted under";
+    writeln!(page, "{lines} team and route `{NO_ROUTE}`.").unwrap_or_default();
+    let lines = "names are told apart in each kind of label; the rest share";
+    writeln!(page, "At most {NAMES_MAX} {lines} `{OTHER}`.").unwrap_or_default();
+    page.push_str("For each route, arrived = the sum of ended over all outcomes + in flight.\n");
+    for metric in ALL {
+        describe(&mut page, metric).unwrap_or_default();
+    }
+    page
+}
+
+fn describe(page: &mut String, metric: &Metric) -> std::fmt::Result {
+    writeln!(page, "\n## `{}`\n", metric.name)?;
+    writeln!(page, "{}\n", metric.help)?;
+    write!(page, "- Kind: {}", metric.kind.as_str())?;
+    if let Kind::Histogram(bounds) = metric.kind {
+        let bounds: Vec<String> = bounds.iter().map(|bound| format!("`{bound}`")).collect();
+        write!(page, ", bounds {}", bounds.join(" "))?;
+    }
+    writeln!(page, "\n- Unit: {}", metric.unit.as_str())?;
+    for label in metric.labels {
+        match label.values {
+            Values::Configured => {
+                writeln!(page, "- Label `{}`: from the configuration", label.name)?;
+            }
+            Values::Words(words) => {
+                let words: Vec<String> = words().iter().map(|word| format!("`{word}`")).collect();
+                writeln!(page, "- Label `{}`: {}", label.name, words.join(" "))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Words with a bounded set of values, shared by metrics and access lines.
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in the order of [`Self::index`].
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+
+            /// The word used in metrics and access lines.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// Position in [`Self::ALL`].
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// How one attempt at an upstream ended.
+    AttemptResult {
+        /// An answer below 500.
+        Ok = "ok",
+        /// An answer of 500 or above.
+        Origin5xx = "origin_5xx",
+        /// No connection to the endpoint.
+        Connect = "connect",
+        /// A pooled connection had died while it idled; nothing of the request was read.
+        Stale = "stale",
+        /// The endpoint broke off before the end of its answer.
+        Reset = "reset",
+        /// The endpoint answered what is no valid HTTP.
+        Garbled = "garbled",
+        /// No answer within the attempt's time.
+        Timeout = "timeout",
+        /// Given up because the client left or the exchange's deadline passed.
+        Cancelled = "cancelled",
+        /// The endpoint's connections were all in use.
+        Exhausted = "exhausted",
+    }
+}
+
+words! {
+    /// The kind of listener that accepted a connection.
+    Listener {
+        /// Without TLS.
+        Plain = "plain",
+        /// With TLS.
+        Tls = "tls",
+    }
+}
+
+words! {
+    /// Why a client's connection was refused.
+    Refusal {
+        /// The edge has as many connections as it may.
+        InAll = "in_all",
+        /// The client address has as many connections as it may.
+        PerClient = "per_client",
+    }
+}
+
+words! {
+    /// Why a request head never became an exchange.
+    BadHead {
+        /// It is no valid HTTP.
+        Malformed = "malformed",
+        /// It is above the limit of bytes or headers.
+        TooLarge = "too_large",
+        /// It did not end in time.
+        Timeout = "timeout",
+        /// The client left in its middle.
+        Incomplete = "incomplete",
+    }
+}
+
+words! {
+    /// Why an identity source denied a request.
+    Denial {
+        /// No credential.
+        Missing = "missing",
+        /// A credential that can't be read.
+        Malformed = "malformed",
+        /// A token signed in a way that the source does not accept.
+        Algorithm = "algorithm",
+        /// A token signed by a key, or an API key, that the source does not know.
+        UnknownKey = "unknown_key",
+        /// A signature that does not verify.
+        Signature = "signature",
+        /// Past its end.
+        Expired = "expired",
+        /// Before its begin.
+        NotYetValid = "not_yet_valid",
+        /// Another issuer's.
+        Issuer = "issuer",
+        /// Meant for another audience.
+        Audience = "audience",
+        /// Without a scope that the route demands.
+        Scope = "scope",
+        /// Without a claim that the route demands.
+        Claim = "claim",
+        /// The keys that would verify it are out of reach.
+        KeysUnavailable = "keys_unavailable",
+    }
+}
