@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::process::{self, cargo};
 use crate::steps::Steps;
 use crate::tidy;
+use crate::tools;
 
 /// The bare peers of the load tests are a workspace of their own.
 const PEERS: &str = "load-tests/peers/Cargo.toml";
@@ -15,6 +16,7 @@ const PEERS: &str = "load-tests/peers/Cargo.toml";
 ///
 /// One or more checks failed: the message names them.
 pub(crate) fn run() -> Result<()> {
+    tools::compilers()?;
     let mut steps = Steps::default();
     steps.run("format", format);
     steps.run("clippy", || {

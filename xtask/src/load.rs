@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::process::{self, cargo};
+use crate::tools;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,7 @@ const PEERS: &str = "load-tests/peers/Cargo.toml";
 ///
 /// A build fails, or the scenario does not hold its bounds.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    tools::compilers()?;
     if arguments.what == "micro" {
         let call = ["run", "--profile", "dist", "-p", "headgate-load-micro", "--"];
         return process::run(cargo(call).args(&arguments.rest));

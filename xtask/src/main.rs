@@ -33,7 +33,7 @@ enum Verb {
     /// Checks the project's own rules alone.
     Tidy,
     /// Formats, applies what clippy can mend, and writes the generated pages.
-    Fix,
+    Fix(fix::Arguments),
     /// Measures on loopback: a scenario's name, `peers`, or `micro`.
     Load(load::Arguments),
 }
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Verb::Lint => lint::run(),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Tidy => tidy::run(),
-        Verb::Fix => fix::run(),
+        Verb::Fix(arguments) => fix::run(&arguments),
         Verb::Load(arguments) => load::run(&arguments),
     };
     match done {

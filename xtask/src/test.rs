@@ -21,6 +21,7 @@ pub(crate) struct Arguments {
 ///
 /// A build or a test fails, or a program from outside can't be had.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    tools::compilers()?;
     let h2spec = if arguments.quick { None } else { Some(tools::h2spec()?) };
     process::run(&mut build())?;
 

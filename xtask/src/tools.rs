@@ -21,7 +21,8 @@ pub(crate) fn h2spec() -> Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    go()?;
+    let what = "the tests by h2spec (left out by `cargo xtask test --quick`)";
+    ensure("go", "version", "golang-go", what)?;
     fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
     let mut build = program("go");
     build.current_dir(process::root().join("xtask/h2spec"));
@@ -30,20 +31,29 @@ pub(crate) fn h2spec() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes sure of a Go compiler: by the system's packages where this process may install them.
-fn go() -> Result<()> {
-    if process::exists("go", "version") {
+/// Makes sure of what building the workspace takes besides Rust.
+///
+/// # Errors
+///
+/// Something is missing and can't be installed.
+pub(crate) fn compilers() -> Result<()> {
+    let what = "the libraries that are built from C";
+    ensure("cc", "--version", "gcc", what)?;
+    ensure("make", "--version", "make", what)?;
+    ensure("cmake", "--version", "cmake", what)
+}
+
+/// Makes sure of a program, by the system's package where this process may install it.
+fn ensure(name: &str, question: &str, package: &str, what: &str) -> Result<()> {
+    if process::exists(name, question) {
         return Ok(());
     }
     if !is_root() || !process::exists("apt-get", "--version") {
-        bail!(
-            "h2spec needs Go to build: run `apt-get install golang-go`, \
-             or leave its tests out by `cargo xtask test --quick`"
-        );
+        bail!("{what} need `{name}`: run `apt-get install {package}`");
     }
-    eprintln!("h2spec needs Go to build, and there is none: installing golang-go");
+    eprintln!("{what} need `{name}`, and there is none: installing {package}");
     process::run(program("apt-get").arg("update"))?;
-    let install = ["install", "--yes", "--no-install-recommends", "golang-go"];
+    let install = ["install", "--yes", "--no-install-recommends", package];
     process::run(program("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
