@@ -4,6 +4,7 @@ mod changelog;
 mod codes;
 mod dependencies;
 mod finding;
+mod manifest;
 mod markdown;
 mod marks;
 mod ratchet;

@@ -1,41 +1,22 @@
 //! The manifests against the dependency table.
 
-use anyhow::{Context, Result};
-use toml_edit::{Document, Item, TableLike};
+use anyhow::Result;
 
+use super::manifest::{self, Manifest};
 use super::table::{May, Row};
 use super::{Finding, Source};
 
-/// Where a manifest can name what it depends on.
-const SECTIONS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
-
-/// What the check needs to know of a manifest.
-#[derive(Debug)]
-struct Manifest<'a> {
-    path: &'a str,
-    folder: &'a str,
-    package: String,
-    /// A workspace of its own keeps its own versions.
-    is_workspace: bool,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Debug)]
-struct Dependency {
-    line: usize,
-    package: String,
-    is_inherited: bool,
-}
-
-/// Checks every edge between the workspace's crates, and who names a reserved outside crate.
+/// Checks every edge between the workspace's crates, who names a reserved outside crate, and where
+/// versions stand.
 ///
 /// # Errors
 ///
 /// A manifest is no TOML.
 pub(crate) fn check(table: &[Row], sources: &[Source]) -> Result<Vec<Finding>> {
-    let manifests = manifests(sources)?;
+    let workspace = manifest::read(sources)?;
+    let manifests = &workspace.manifests;
     let mut findings = Vec::new();
-    for manifest in &manifests {
+    for manifest in manifests {
         let Some(row) = row_of(table, manifest.folder) else {
             let what = format!("`{}` has no row in the dependency table", manifest.folder);
             findings.push(Finding::new(manifest.path, 1, what, "a row in ARCHITECTURE.md"));
@@ -46,7 +27,7 @@ pub(crate) fn check(table: &[Row], sources: &[Source]) -> Result<Vec<Finding>> {
             let finding = |what: String, allowed: String| {
                 Finding::new(manifest.path, dependency.line, what, allowed)
             };
-            if !dependency.is_inherited && !manifest.is_workspace {
+            if !dependency.is_inherited && manifest.is_member {
                 let what = format!("`{name}` has a version of its own");
                 let allowed = "`workspace = true`, with the version in the root's Cargo.toml";
                 findings.push(finding(what, allowed.to_owned()));
@@ -62,7 +43,18 @@ pub(crate) fn check(table: &[Row], sources: &[Source]) -> Result<Vec<Finding>> {
             }
         }
     }
+    for (key, line) in &workspace.shared {
+        if !manifests.iter().any(|manifest| inherits(manifest, key)) {
+            let what = format!("no crate depends on `{key}`");
+            findings.push(Finding::new("Cargo.toml", *line, what, "what a crate inherits"));
+        }
+    }
     Ok(findings)
+}
+
+fn inherits(manifest: &Manifest<'_>, key: &str) -> bool {
+    let mut dependencies = manifest.dependencies.iter();
+    manifest.is_member && dependencies.any(|it| it.is_inherited && it.key == key)
 }
 
 /// What would be allowed in place of an edge inside the workspace that is not.
@@ -103,53 +95,6 @@ fn row_of<'a>(table: &'a [Row], folder: &str) -> Option<&'a Row> {
         }
         folder = folder.rsplit_once('/')?.0;
     }
-}
-
-fn manifests(sources: &[Source]) -> Result<Vec<Manifest<'_>>> {
-    let mut documents = Vec::new();
-    for source in sources.iter().filter(|source| source.name() == "Cargo.toml") {
-        let document = Document::parse(source.text.as_str())
-            .with_context(|| format!("{} is no TOML", source.path))?;
-        documents.push((source, document));
-    }
-    let root = documents.iter().find(|(source, _)| source.folder().is_empty());
-    let shared = root.and_then(|(_, document)| document.get("workspace")?.get("dependencies"));
-    let mut manifests = Vec::new();
-    for (source, document) in &documents {
-        let name = document.get("package").and_then(|package| package.get("name")?.as_str());
-        if let Some(name) = name {
-            manifests.push(Manifest {
-                path: &source.path,
-                folder: source.folder(),
-                package: name.to_owned(),
-                is_workspace: document.contains_key("workspace"),
-                dependencies: dependencies(document, &source.text, shared),
-            });
-        }
-    }
-    Ok(manifests)
-}
-
-fn dependencies(document: &Document<&str>, text: &str, shared: Option<&Item>) -> Vec<Dependency> {
-    let targets = document.get("target").and_then(Item::as_table_like);
-    let targets = targets.into_iter().flat_map(TableLike::iter).map(|(_, target)| target);
-    let mut found = Vec::new();
-    for holder in std::iter::once(document.as_item()).chain(targets) {
-        for section in SECTIONS {
-            let Some(table) = holder.get(section).and_then(Item::as_table_like) else { continue };
-            for (name, item) in table.iter() {
-                let key = table.get_key_value(name).map(|(key, _)| key);
-                let start = key.and_then(toml_edit::Key::span).map_or(0, |span| span.start);
-                let is_inherited = item.get("workspace").is_some();
-                let described =
-                    if is_inherited { shared.and_then(|it| it.get(name)) } else { Some(item) };
-                let package = described.and_then(|it| it.get("package")?.as_str()).unwrap_or(name);
-                let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
-                found.push(Dependency { line, package: package.to_owned(), is_inherited });
-            }
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ const TABLE: &str = "\
 | tests | anything | – |
 ";
 
+/// One entry, which only a test that is about it inherits.
 const ROOT: &str = "\
 [workspace.dependencies]
-headgate-types = { path = \"types\" }
 wire = { package = \"hyper\", version = \"1\" }
 ";
 
@@ -32,7 +32,8 @@ fn findings(folder: &str, manifest: &str) -> Vec<String> {
             sources.push(source(&path, &text));
         }
     }
-    check(&table, &sources).unwrap().iter().map(ToString::to_string).collect()
+    let findings = check(&table, &sources).unwrap();
+    findings.iter().filter(|it| it.path != "Cargo.toml").map(ToString::to_string).collect()
 }
 
 #[test]
@@ -104,4 +105,29 @@ fn a_crate_without_a_row_is_found() {
 fn a_version_outside_of_the_root_is_found() {
     let manifest = "name = \"headgate-types\"\n[dependencies]\nserde = \"1\"\n";
     assert_eq!(findings("types", manifest).len(), 1);
+}
+
+#[test]
+fn a_version_that_no_crate_inherits_is_found() {
+    let unused = |manifest: &str| {
+        let manifest = format!("[package]\nname = \"edge\"\n{manifest}");
+        let sources = [source("Cargo.toml", ROOT), source("cli/Cargo.toml", &manifest)];
+        let findings = check(&table::parse("", TABLE).0, &sources).unwrap();
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let what = "Cargo.toml:2: no crate depends on `wire`; allowed: what a crate inherits";
+    assert_eq!(unused(""), [what]);
+    assert!(!unused("[dependencies]\nwire.workspace = true\n").contains(&what.to_owned()));
+}
+
+#[test]
+fn a_workspace_of_its_own_has_its_own_versions() {
+    let sources = [
+        source("tests/peers/Cargo.toml", "[workspace]\nmembers = [\"bare\"]\n"),
+        source(
+            "tests/peers/bare/Cargo.toml",
+            "[package]\nname = \"a\"\n[dependencies]\nb = \"1\"\n",
+        ),
+    ];
+    assert_eq!(check(&table::parse("", TABLE).0, &sources).unwrap(), []);
 }
