@@ -1,49 +1,200 @@
-//! Picks the endpoint that is asked.
+//! Picks the endpoint that is asked: power of two choices over peak-EWMA latency.
+//!
+//! Of two endpoints drawn at random the one with the lesser cost is asked, where
+//! cost = estimated latency × (calls in flight + 1) (Mitzenmacher, "The Power of Two Choices in
+//! Randomized Load Balancing"; Finagle's `p2cPeakEwma`).
+//!
+//! A latency above the estimate replaces it at once, so that a slow endpoint is seen by its first
+//! slow answer; one below draws it down by the time since the last sample:
+//! estimate = estimate × w + latency × (1 - w), w = exp(-time / [`DECAY`]).
+//!
+//! Where this differs from Finagle:
+//!
+//! * A failure counts as a latency of [`PENALTY`] at least, as in linkerd's load biaser: otherwise
+//!   an endpoint that fails fast would look fast and draw the traffic.
+//! * An estimate that nothing has renewed fades to zero by the same law, counted from the last
+//!   sample or the last call, whichever was later. So an endpoint that was penalized is asked
+//!   again after a while, one call at a time until one has answered.
+//! * An endpoint without any sample is taken for as fast as the one it is compared with, and only
+//!   calls in flight count: a new one gets its share from the start, and no more than that.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use headgate_types::Moment;
 
-/// Picks endpoints by power of two choices over peak-EWMA latency.
+mod estimate;
+
+use estimate::Estimate;
+
+/// How fast an estimate forgets: Finagle's and linkerd's default.
+pub const DECAY: Duration = Duration::from_secs(10);
+/// The least latency that a failure counts as: linkerd's load biaser.
+pub const PENALTY: Duration = Duration::from_secs(5);
+
+/// Picks among the endpoints of one upstream. Lock-free; shared by all threads.
 #[derive(Debug)]
-pub struct Balancer {}
+pub struct Balancer {
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+#[derive(Debug, Default)]
+struct Endpoint {
+    in_flight: AtomicU64,
+    estimate: Estimate,
+    /// The last call's start, in nanoseconds; zero before the first.
+    asked_at: AtomicU64,
+}
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The endpoint answered as it should.
     Success,
-    /// It did not.
+    /// It could not be reached, broke off, was too slow, or answered that it can't: a status from
+    /// 500, or 429.
     Failure,
 }
 
-/// One call to an endpoint, in flight until it is finished or dropped.
-#[derive(Debug)]
-pub struct Call {
-    endpoint: usize,
+/// An endpoint's standing, for people to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Calls that have started and not ended.
+    pub in_flight: u64,
+    /// Its estimated latency, penalties included and faded by now. None before the first sample.
+    pub latency: Option<Duration>,
 }
 
 impl Balancer {
     /// Makes a balancer for that many endpoints.
-    pub fn new(_endpoints_count: usize) -> Self {
-        Self {}
+    pub fn new(endpoints_count: usize) -> Self {
+        Self { endpoints: (0..endpoints_count).map(|_| Arc::default()).collect() }
     }
 
-    /// Picks an endpoint that was not tried.
-    pub fn pick(
-        &self,
-        _now: Moment,
-        _random: u64,
-        _is_tried: impl Fn(usize) -> bool,
-    ) -> Option<Call> {
-        None
+    /// Makes the balancer that follows this one when the endpoints have changed: for each endpoint
+    /// its index here, or none if it is new.
+    ///
+    /// What is known of an endpoint stays, and so do its calls in flight.
+    #[must_use]
+    pub fn successor(&self, kept: impl IntoIterator<Item = Option<usize>>) -> Self {
+        let known = |index: Option<usize>| self.endpoints.get(index?).cloned();
+        Self { endpoints: kept.into_iter().map(|index| known(index).unwrap_or_default()).collect() }
     }
+
+    /// Picks an endpoint that was not tried, and counts the call as in flight until it ends.
+    ///
+    /// None when all were tried. `random` must be drawn evenly from all of `u64` for each pick.
+    pub fn pick(&self, now: Moment, random: u64, is_tried: impl Fn(usize) -> bool) -> Option<Call> {
+        let open = || (0..self.endpoints.len()).filter(|index| !is_tried(*index));
+        let count = u64::try_from(open().count()).ok()?;
+        let first = scaled(random >> 32, count);
+        // The second is drawn among the others, by its distance from the first.
+        let distance = 1 + scaled(random & u64::from(u32::MAX), count.saturating_sub(1));
+        let at = |place: u64| {
+            let index = open().nth(usize::try_from(place % count.max(1)).ok()?)?;
+            Some((index, self.endpoints.get(index)?))
+        };
+        let (first, second) = (at(first)?, at(first + distance)?);
+        let (index, endpoint) = if second.1.is_lighter_than(first.1, now) { second } else { first };
+        Some(Call::start(index, Arc::clone(endpoint), now))
+    }
+
+    /// How an endpoint stands. An index that does not exist has no load.
+    pub fn load(&self, endpoint: usize, now: Moment) -> Load {
+        self.endpoints.get(endpoint).map_or_else(Load::default, |endpoint| Load {
+            in_flight: endpoint.in_flight.load(Ordering::Relaxed),
+            latency: endpoint.latency(now).map(Duration::from_secs_f64),
+        })
+    }
+}
+
+/// Maps 32 random bits to a number below `count`, evenly enough (Lemire, "Fast Random Integer
+/// Generation in an Interval", without the rejection: the bias is below `count` / 2^32).
+const fn scaled(random: u64, count: u64) -> u64 {
+    (random * count) >> 32
+}
+
+impl Endpoint {
+    /// Seconds. None before the first sample.
+    fn latency(&self, now: Moment) -> Option<f64> {
+        let asked_at = Moment::from_nanos(self.asked_at.load(Ordering::Relaxed));
+        self.estimate.faded(asked_at, now)
+    }
+
+    fn is_lighter_than(&self, other: &Self, now: Moment) -> bool {
+        let calls = |endpoint: &Self| endpoint.in_flight.load(Ordering::Relaxed);
+        let (ours, theirs) = (calls(self), calls(other));
+        match (self.latency(now), other.latency(now)) {
+            (Some(our), Some(their)) => our * (ours as f64 + 1.0) < their * (theirs as f64 + 1.0),
+            _ => ours < theirs,
+        }
+    }
+}
+
+/// One call to an endpoint, in flight until it ends.
+///
+/// Dropped without an end, as when a client leaves, it is no longer in flight and says nothing
+/// about the endpoint's latency.
+#[derive(Debug)]
+pub struct Call {
+    index: usize,
+    endpoint: Arc<Endpoint>,
+    started: Moment,
+    is_sampled: bool,
 }
 
 impl Call {
-    /// The endpoint's index.
-    pub const fn endpoint(&self) -> usize {
-        self.endpoint
+    fn start(index: usize, endpoint: Arc<Endpoint>, now: Moment) -> Self {
+        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        endpoint.asked_at.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        Self { index, endpoint, started: now, is_sampled: false }
     }
 
-    /// Ends the call.
-    pub fn finish(self, _now: Moment, _end: End) {}
+    /// The endpoint's index.
+    pub const fn endpoint(&self) -> usize {
+        self.index
+    }
+
+    /// Takes the time until the answer's head as the call's latency.
+    ///
+    /// The call stays in flight until it ends, and its end adds no second sample unless it is a
+    /// failure: how long a body takes says more about the client and the body than about the
+    /// endpoint.
+    pub fn answered(&mut self, now: Moment, end: End) {
+        if !self.is_sampled {
+            self.is_sampled = true;
+            self.sample(now, end);
+        }
+    }
+
+    /// Ends the call. Unless it was [`Call::answered`], its whole time is its latency.
+    pub fn finish(self, now: Moment, end: End) {
+        if !self.is_sampled || end == End::Failure {
+            self.sample(now, end);
+        }
+    }
+
+    fn sample(&self, now: Moment, end: End) {
+        let latency = now.since(self.started);
+        let latency = match end {
+            End::Success => latency,
+            End::Failure => latency.max(PENALTY),
+        };
+        self.endpoint.estimate.sample(latency, now);
+    }
 }
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let before = self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "a call ends once, and was counted when it started");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,42 @@
 //! Tells the kind of client that calls.
+//!
+//! A class is told by conditions, one line of text each:
+//!
+//! | condition | holds when |
+//! | --- | --- |
+//! | `*` | always |
+//! | `header NAME` | the header is there; its first line counts |
+//! | `ua` | the same for `user-agent` |
+//! | `hint NAME` | the client hint is there: `platform`, `mobile`, `model`, `brand` |
+//! | `claim NAME` | the caller's verified token has the claim |
+//!
+//! Each but `*` can go on with `== 'text'`, `contains 'text'` or `~ 'expression'`; a quote inside
+//! is doubled.
+//!
+//! Client hints are `sec-ch-ua-platform`, `sec-ch-ua-mobile`, `sec-ch-ua-model` and the brands in
+//! `sec-ch-ua` (W3C, User-Agent Client Hints). Their quotes are taken off. `mobile` is `?1` or
+//! `?0`, and `hint mobile` alone holds for `?1`. Any one brand suffices.
+//!
+//! A claim is compared when it is a text, a whole number or a boolean, and, when it is a list, by
+//! any of its elements.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use headgate_types::Device;
 use serde::Serialize;
 
 use crate::{ParseError, facts::Facts};
 
-/// Text that is no condition.
+mod condition;
+mod hint;
+
+pub use condition::Condition;
+
+/// Text that is no condition: where, what, and what is allowed there.
 pub type ParseConditionError = ParseError;
+
+/// The class of a request that no rule tells.
+pub const UNKNOWN: &str = "unknown";
 
 /// A device class and what tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,30 +47,18 @@ pub struct Rule {
     pub when: Vec<Condition>,
 }
 
-/// One test of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    text: String,
-}
-
-impl FromStr for Condition {
-    type Err = ParseConditionError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self { text: text.to_owned() })
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// Tells the class of a request.
+/// Tells the class of a request: the first rule with a condition that holds.
 #[derive(Clone, Debug)]
 pub struct Classifier {
+    /// Every condition with what is answered when it holds, in the order of the rules.
+    steps: Vec<Step>,
     unknown: Device,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    condition: Condition,
+    device: Device,
 }
 
 /// Why a request got its class.
@@ -50,29 +66,73 @@ pub struct Classifier {
 pub struct Explanation {
     /// The class.
     pub class: String,
-    /// Why.
+    /// The condition that told it, or that none did.
     pub reason: String,
+    /// The conditions that were tried, in order; the last one holds unless the class is unknown.
+    pub tried: Vec<Tried>,
+}
+
+/// A condition that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// The class that it would have told.
+    pub class: String,
+    /// The condition.
+    pub condition: String,
+    /// Whether it held.
+    pub held: bool,
 }
 
 impl Classifier {
-    /// Prepares the rules.
-    pub fn new(_rules: impl IntoIterator<Item = Rule>) -> Self {
-        Self { unknown: Device { class: "unknown".into(), reason: "no rule matched".into() } }
+    /// Prepares rules, so that telling a class allocates nothing.
+    pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
+        let step = |class: &Arc<str>, condition: Condition| {
+            let reason = condition.to_string().into();
+            Step { condition, device: Device { class: Arc::clone(class), reason } }
+        };
+        let steps = rules.into_iter().flat_map(|Rule { name, when }| {
+            when.into_iter().map(move |condition| step(&name, condition))
+        });
+        let unknown = Device { class: UNKNOWN.into(), reason: "no rule matched".into() };
+        Self { steps: steps.collect(), unknown }
     }
 
-    /// Whether a rule reads claims, so that authentication must come first.
+    /// Whether a condition reads claims, so that callers must be authenticated first.
     pub fn needs_claims(&self) -> bool {
-        false
+        self.steps.iter().any(|step| step.condition.reads_claims())
     }
 
-    /// Tells the class.
-    pub fn classify(&self, _facts: &Facts<'_>) -> Device {
-        self.unknown.clone()
+    /// Tells the class, with the condition that told it as the reason.
+    pub fn classify(&self, facts: &Facts<'_>) -> Device {
+        self.find(facts, |_, _| ()).clone()
     }
 
-    /// Tells the class and why.
-    pub fn explain(&self, _facts: &Facts<'_>) -> Explanation {
-        let Device { class, reason } = self.unknown.clone();
-        Explanation { class: class.as_ref().to_owned(), reason: reason.as_ref().to_owned() }
+    /// Tells the class and what was tried.
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
+        let mut tried = Vec::new();
+        let device = self.find(facts, |step, held| {
+            tried.push(Tried {
+                class: step.device.class.as_ref().to_owned(),
+                condition: step.condition.to_string(),
+                held,
+            });
+        });
+        Explanation {
+            class: device.class.as_ref().to_owned(),
+            reason: device.reason.as_ref().to_owned(),
+            tried,
+        }
+    }
+
+    fn find(&self, facts: &Facts<'_>, mut tried: impl FnMut(&Step, bool)) -> &Device {
+        let holds = |step: &&Step| {
+            let held = step.condition.holds(facts);
+            tried(step, held);
+            held
+        };
+        self.steps.iter().find(holds).map_or(&self.unknown, |step| &step.device)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What a decision reads of a request.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, header::COOKIE};
 use serde_json::{Map, Value};
 
 /// What a decision reads of a request; borrowed, so that making one costs nothing.
@@ -21,3 +21,54 @@ pub struct Facts<'a> {
     /// The device class. Whatever it is, a [`crate::device::Classifier`] does not read it.
     pub device: &'a str,
 }
+
+impl<'a> Facts<'a> {
+    /// The value of the first cookie of that name, without the quotes that may surround it.
+    pub(crate) fn cookie(&self, name: &str) -> Option<&'a [u8]> {
+        let headers = self.headers.get_all(COOKIE).iter();
+        headers
+            .map(HeaderValue::as_bytes)
+            .flat_map(|line| line.split(|byte| *byte == b';'))
+            .find_map(|pair| {
+                let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+                let inside = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+                Some(inside.unwrap_or(value))
+            })
+    }
+
+    /// The value of the first query parameter of that name, still escaped. A parameter without an
+    /// equals sign has the empty value.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&'a str> {
+        self.query?.split('&').find_map(|pair| {
+            let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (!pair.is_empty() && is_spelling_of(found, name)).then_some(value)
+        })
+    }
+}
+
+/// Whether escaped text means this text: `%XX` is a byte, `+` a space, as forms are sent (WHATWG
+/// URL, 5.1). A percent sign without two digits is itself.
+pub(crate) fn is_spelling_of(escaped: &str, text: &str) -> bool {
+    let mut rest = escaped.as_bytes();
+    let decoded = std::iter::from_fn(|| {
+        let (byte, after) = match rest {
+            [b'%', high, low, after @ ..] => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, after),
+                _ => (b'%', rest.get(1..)?),
+            },
+            [b'+', after @ ..] => (b' ', after),
+            [byte, after @ ..] => (*byte, after),
+            [] => return None,
+        };
+        rest = after;
+        Some(byte)
+    });
+    decoded.eq(text.bytes())
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests;

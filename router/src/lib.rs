@@ -23,4 +23,8 @@ pub mod balance;
 pub mod deadline;
 pub mod retry;
 
+mod stamped;
+mod text;
+mod value;
+
 pub use crate::error::ParseError;

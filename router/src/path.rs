@@ -1,24 +1,189 @@
-//! The one spelling of a path that is matched and forwarded.
+//! The one spelling of a path that routes match and endpoints receive.
+//!
+//! A gateway whose reading of a path differs from its origin's can be walked around: a request for
+//! `/tv/%2e%2e/admin` would match what team tv owns and be served as `/admin`. So every path is
+//! brought into one spelling before it is matched, that spelling is what goes on, and what
+//! readers are known to read differently is refused.
+//!
+//! RFC 3986, 6.2.2 is the base; beyond it, in the direction of what origins do:
+//!
+//! * Escapes of letters, digits, `-._~` and of `!$&'()*+:@` are decoded. `,`, `;` and `=` can
+//!   separate values inside a segment, so they and their escapes stay apart; a pattern's literals
+//!   can't hold them.
+//! * Whatever RFC 3986 does not allow in a path (quotes, braces, spaces, non-ASCII) is escaped, and
+//!   all escapes are in upper case.
+//! * `.` and `..` segments are resolved, also when they were escaped.
+//! * Empty segments are merged, as nginx does (`merge_slashes`); an empty last one, the trailing
+//!   slash, counts.
+//!
+//! Escapes are decoded once: `%252e` is the text `%2e`, and stays so.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
+
+/// The prefix of the edge's own paths, which no route and no claim can take.
+pub const RESERVED_PREFIX: &str = "/_headgate/";
+
+/// Whether a normalized path belongs to the edge itself.
+pub fn is_reserved(path: &str) -> bool {
+    path.strip_prefix(RESERVED_SEGMENT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+const RESERVED_SEGMENT: &str = "/_headgate";
 
 /// Why a path is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("path is refused")]
-pub struct PathFault;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PathFault {
+    /// It does not start with a slash.
+    NotAbsolute,
+    /// A percent sign without two hexadecimal digits.
+    MalformedEscape,
+    /// An escaped slash or backslash, which some readers take for a separator.
+    EscapedSeparator,
+    /// A backslash, which some readers take for a slash.
+    Backslash,
+    /// A control character, a question mark or a number sign, escaped or not.
+    ForbiddenCharacter,
+    /// Escapes that are not UTF-8, among them overlong spellings of a slash or a dot.
+    NotUtf8,
+    /// A `..` that leaves the root.
+    AboveRoot,
+    /// A `.` or `..` with parameters (`..;x`), which some readers resolve and some do not.
+    DotWithParameters,
+}
 
 impl PathFault {
     /// The fault in words.
     pub const fn as_str(self) -> &'static str {
-        "path is refused"
+        match self {
+            Self::NotAbsolute => "path does not start with a slash",
+            Self::MalformedEscape => "path has a percent sign without two hexadecimal digits",
+            Self::EscapedSeparator => "path has an escaped slash or backslash",
+            Self::Backslash => "path has a backslash",
+            Self::ForbiddenCharacter => "path has a character that no path can have",
+            Self::NotUtf8 => "path has escapes that are not utf-8",
+            Self::AboveRoot => "path leaves the root",
+            Self::DotWithParameters => "path has a dot segment with parameters",
+        }
     }
 }
 
-/// Normalizes a path.
+impl fmt::Display for PathFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::error::Error for PathFault {}
+
+/// Brings a path into its one spelling; borrowed when it already has it, without allocation.
+///
+/// The result starts with a slash, has no empty segment but perhaps a last one, no dot segment,
+/// and is its own normal form.
 ///
 /// # Errors
 ///
-/// [`PathFault`].
+/// [`PathFault`] for what different readers read differently; the request is to be refused.
 pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathFault> {
-    Ok(Cow::Borrowed(path))
+    if is_plainly_normal(path) {
+        return Ok(Cow::Borrowed(path));
+    }
+    let segments = path.strip_prefix('/').ok_or(PathFault::NotAbsolute)?.split('/');
+    let mut normal = String::with_capacity(path.len());
+    let mut ends_with_slash = false;
+    for segment in segments {
+        let at = normal.len();
+        normal.push('/');
+        push_segment(&mut normal, segment)?;
+        let pushed = normal.get(at + 1..).unwrap_or_default();
+        refuse_dot_with_parameters(pushed)?;
+        ends_with_slash = matches!(pushed, "" | "." | "..");
+        let leaves = pushed == "..";
+        if ends_with_slash {
+            normal.truncate(at);
+        }
+        if leaves {
+            let parent = normal.rfind('/').ok_or(PathFault::AboveRoot)?;
+            normal.truncate(parent);
+        }
+    }
+    if ends_with_slash {
+        normal.push('/');
+    }
+    Ok(if normal == path { Cow::Borrowed(path) } else { Cow::Owned(normal) })
 }
+
+/// Whether no byte needs a second look. A dot after a slash does.
+fn is_plainly_normal(path: &str) -> bool {
+    let mut previous = 0;
+    let is_plain = path.bytes().all(|byte| {
+        let is_fine = match byte {
+            b'/' | b'.' => previous != b'/',
+            other => is_path_character(other),
+        };
+        previous = byte;
+        is_fine
+    });
+    is_plain && path.starts_with('/')
+}
+
+/// RFC 3986's `pchar` without escapes.
+const fn is_path_character(byte: u8) -> bool {
+    is_decoded(byte) || matches!(byte, b',' | b';' | b'=')
+}
+
+/// What is never left as an escape.
+const fn is_decoded(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~')
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b':' | b'@')
+}
+
+fn push_segment(normal: &mut String, segment: &str) -> Result<(), PathFault> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_escape = byte == b'%';
+        let byte = if is_escape { unescape(&mut bytes)? } else { byte };
+        match byte {
+            b'/' | b'\\' if is_escape => return Err(PathFault::EscapedSeparator),
+            b'\\' => return Err(PathFault::Backslash),
+            b'?' | b'#' if !is_escape => return Err(PathFault::ForbiddenCharacter),
+            control if control.is_ascii_control() => return Err(PathFault::ForbiddenCharacter),
+            plain if is_decoded(plain) || (!is_escape && is_path_character(plain)) => {
+                normal.push(char::from(plain));
+            }
+            other => push_escape(normal, other),
+        }
+        decoded.push(byte);
+    }
+    std::str::from_utf8(&decoded).map(|_| ()).map_err(|_| PathFault::NotUtf8)
+}
+
+fn unescape(bytes: &mut std::str::Bytes<'_>) -> Result<u8, PathFault> {
+    let mut digit = || {
+        let value = bytes.next().and_then(|byte| char::from(byte).to_digit(16));
+        value.and_then(|value| u8::try_from(value).ok()).ok_or(PathFault::MalformedEscape)
+    };
+    Ok(digit()? << 4 | digit()?)
+}
+
+fn push_escape(normal: &mut String, byte: u8) {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    normal.push('%');
+    normal.push(digit(byte >> 4).to_ascii_uppercase());
+    normal.push(digit(byte & 0xF).to_ascii_uppercase());
+}
+
+/// Servlet containers cut a segment at its semicolon before they resolve dots.
+fn refuse_dot_with_parameters(segment: &str) -> Result<(), PathFault> {
+    let rest = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
+    match rest {
+        Some(rest) if rest.starts_with(';') || rest.starts_with("%3B") => {
+            Err(PathFault::DotWithParameters)
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Retries as a share of requests.
+
+use std::time::Duration;
+
+use headgate_types::{Moment, Ratio};
+
+use crate::stamped::Stamped;
+
+/// How long a request's share can be spent: Finagle's and linkerd's `ttl`.
+const TTL: Duration = Duration::from_secs(10);
+/// Retries a second that a quiet route may make all the same, and the most of them that it saves.
+/// Finagle's floor is 10; an edge is stricter, because the devices behind it retry as well.
+const RESERVE: f32 = 3.0;
+/// More than ten seconds of any one machine's requests are worth.
+const TOKENS_MAX: f32 = 1e6;
+
+/// A token bucket that requests fill and retries empty, without a lock.
+///
+/// A request adds its share of a token, a retry takes a whole one. What is saved fades with a
+/// time constant of ten seconds, so a route's past does not pay for a storm. Below three tokens
+/// the bucket fills by itself at three a second. In any stretch of time, then, retries are at most
+/// what was saved + share × requests + 3 × seconds.
+#[derive(Debug)]
+pub struct Budget {
+    share: f32,
+    tokens: Stamped,
+}
+
+impl Budget {
+    /// A budget of that share of requests; zero leaves the reserve.
+    pub fn new(share: Ratio, now: Moment) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a share from 0 to 1 loses digits only"
+        )]
+        let share = share.as_f64() as f32;
+        Self { share, tokens: Stamped::new(RESERVE, now) }
+    }
+
+    /// Counts a request: once for each exchange, before its first attempt.
+    pub fn deposit(&self, now: Moment) {
+        self.tokens.update(now, |tokens, seconds| {
+            Some((refreshed(tokens, seconds) + self.share).min(TOKENS_MAX))
+        });
+    }
+
+    /// Takes one retry, or says that there is none.
+    #[must_use]
+    pub fn charge(&self, now: Moment) -> bool {
+        self.tokens.update(now, |tokens, seconds| {
+            let tokens = refreshed(tokens, seconds);
+            (tokens >= 1.0).then_some(tokens - 1.0)
+        })
+    }
+
+    /// Retries that could be made at once, for people to read.
+    pub fn available(&self, now: Moment) -> f64 {
+        let (tokens, seconds) = self.tokens.get(now);
+        f64::from(refreshed(tokens, seconds))
+    }
+}
+
+/// The tokens that many seconds later: what was saved has faded, and the reserve has filled.
+fn refreshed(tokens: f32, seconds: f32) -> f32 {
+    let kept = tokens * (-seconds / TTL.as_secs_f32()).exp();
+    let filled = (kept + RESERVE * seconds).min(RESERVE);
+    kept.max(filled)
+}

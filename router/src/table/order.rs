@@ -1,0 +1,116 @@
+//! Which of two patterns goes first, and by what.
+
+use std::cmp::{Ordering, Reverse};
+
+use crate::{
+    pattern::{Host, Pattern, Predicate, Segment},
+    value::Test,
+};
+
+/// What the order compares, in its order; the lesser goes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Specificity {
+    host: HostKind,
+    literals_in_front: Reverse<usize>,
+    literals: Reverse<usize>,
+    shape: Vec<SegmentKind>,
+    methods: usize,
+    predicates: Reverse<usize>,
+    values: Reverse<usize>,
+    expressions: Reverse<usize>,
+    devices: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum HostKind {
+    Exact,
+    Wildcard(Reverse<usize>),
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum SegmentKind {
+    Literal,
+    Parameter,
+    Rest,
+}
+
+impl Specificity {
+    pub(super) fn of(pattern: &Pattern) -> Self {
+        let shape: Vec<_> = pattern.segments.iter().map(SegmentKind::of).collect();
+        let is_literal = |kind: &&SegmentKind| **kind == SegmentKind::Literal;
+        let tests = |wanted: fn(&Test) -> bool| {
+            pattern
+                .predicates
+                .iter()
+                .filter_map(Predicate::test)
+                .filter(|test| wanted(test))
+                .count()
+        };
+        let values = tests(|test| matches!(test, Test::Equals(_)));
+        let devices = pattern.devices().len();
+        Self {
+            host: HostKind::of(&pattern.host),
+            literals_in_front: Reverse(shape.iter().take_while(is_literal).count()),
+            literals: Reverse(shape.iter().filter(is_literal).count()),
+            shape,
+            methods: pattern.methods.count(),
+            predicates: Reverse(pattern.predicates.len()),
+            values: Reverse(values + usize::from(devices > 0)),
+            expressions: Reverse(tests(|test| matches!(test, Test::Matches(_)))),
+            devices,
+        }
+    }
+
+    /// What puts this one before the other; none when nothing does.
+    pub(super) fn advantage(&self, other: &Self) -> Option<&'static str> {
+        let comparisons = [
+            (self.host.cmp(&other.host), "names the host more closely"),
+            (
+                self.literals_in_front.cmp(&other.literals_in_front),
+                "has more literal segments before its first parameter",
+            ),
+            (self.literals.cmp(&other.literals), "has more literal segments"),
+            (self.shape.cmp(&other.shape), "is more specific further left in the path"),
+            (self.methods.cmp(&other.methods), "takes fewer methods"),
+            (self.predicates.cmp(&other.predicates), "has more predicates"),
+            (self.values.cmp(&other.values), "names more values"),
+            (self.expressions.cmp(&other.expressions), "has more expressions"),
+            (self.devices.cmp(&other.devices), "names fewer device classes"),
+        ];
+        let (order, reason) = comparisons.into_iter().find(|(order, _)| order.is_ne())?;
+        (order == Ordering::Less).then_some(reason)
+    }
+}
+
+/// Orders expressions where nothing else differs: the longer first.
+pub(super) fn last_resort(pattern: &Pattern) -> Reverse<usize> {
+    let length = |test: &Test| match test {
+        Test::Matches(expression) => expression.text().len(),
+        Test::Present | Test::Equals(_) | Test::Contains(_) => 0,
+    };
+    Reverse(pattern.predicates.iter().filter_map(Predicate::test).map(length).sum())
+}
+
+/// What [`last_resort`] and the text decide by, in words.
+pub(super) const LAST_RESORT: &str = "has the longer expression, or the first in the alphabet";
+
+impl HostKind {
+    fn of(host: &Host) -> Self {
+        match host {
+            Host::Exact(_) => Self::Exact,
+            Host::Wildcard(suffix) => Self::Wildcard(Reverse(suffix.len())),
+            Host::Any => Self::Any,
+        }
+    }
+}
+
+impl SegmentKind {
+    fn of(segment: &Segment) -> Self {
+        match segment {
+            Segment::Literal(_) => Self::Literal,
+            Segment::Parameter(_) => Self::Parameter,
+            Segment::Rest(_) => Self::Rest,
+        }
+    }
+}

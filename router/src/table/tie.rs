@@ -1,0 +1,179 @@
+//! Pairs of routes that one request can match and nothing chooses between.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::COOKIE};
+
+use super::Route;
+use crate::{
+    facts::Facts,
+    pattern::{Pattern, Predicate, Segment},
+    value::Test,
+};
+
+/// Two routes that one request can match and nothing chooses between.
+#[derive(Clone, Debug)]
+pub struct Tie {
+    /// The one route, with the lower number.
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+    /// A request that matches both.
+    pub witness: Witness,
+}
+
+/// A request that proves a tie.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    method: Method,
+    host: String,
+    path: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    device: String,
+}
+
+impl Witness {
+    /// The request as a decision reads it.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            method: &self.method,
+            host: &self.host,
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+            claims: None,
+            device: &self.device,
+        }
+    }
+
+    /// Predicates first: they part most pairs, and without a word being allocated.
+    fn of(one: &Pattern, other: &Pattern) -> Option<Self> {
+        let mut witness = Self {
+            method: one.methods.common(&other.methods)?,
+            host: String::new(),
+            path: String::new(),
+            query: None,
+            headers: HeaderMap::new(),
+            device: String::new(),
+        };
+        for predicate in one.predicates.iter().chain(&other.predicates) {
+            let partner = partner(predicate, one).or_else(|| partner(predicate, other));
+            witness.satisfy(predicate, partner.unwrap_or(predicate))?;
+        }
+        witness.host = one.host.sample();
+        witness.path = sample_path(&one.segments);
+        let proves = one.matches(&witness.facts()) && other.matches(&witness.facts());
+        proves.then_some(witness)
+    }
+
+    /// Makes two predicates on the same name hold.
+    fn satisfy(&mut self, one: &Predicate, other: &Predicate) -> Option<()> {
+        if let (Some(one), Some(other)) = (one.devices(), other.devices()) {
+            let common = one.iter().find(|class| other.contains(class))?;
+            common.as_ref().clone_into(&mut self.device);
+            return Some(());
+        }
+        let value = common_value(one.test()?, other.test()?)?;
+        let value_of = |text: &str| HeaderValue::from_str(text).ok();
+        match one {
+            Predicate::Device(_) => {}
+            Predicate::Header(name, _) => {
+                self.headers.insert(name.clone(), value_of(&value)?);
+            }
+            Predicate::Query(name, _) => {
+                let pair = format!("{}={}", escaped(name), escaped(&value));
+                self.query = Some(self.query.take().map_or(pair.clone(), |all| all + "&" + &pair));
+            }
+            Predicate::Cookie(name, _) => {
+                self.headers.append(COOKIE, value_of(&format!("{name}={value}"))?);
+            }
+        }
+        Some(())
+    }
+}
+
+/// The predicate of a pattern on the same name, unless it is the very same one.
+fn partner<'a>(predicate: &Predicate, pattern: &'a Pattern) -> Option<&'a Predicate> {
+    pattern.predicates.iter().find(|one| one.subject() == predicate.subject() && *one != predicate)
+}
+
+/// A value that passes both tests. Two different expressions have none: they never tie.
+fn common_value(one: &Test, other: &Test) -> Option<String> {
+    match (one, other) {
+        (Test::Equals(value), test) | (test, Test::Equals(value)) => {
+            test.accepts(value.as_bytes()).then(|| value.as_ref().to_owned())
+        }
+        (Test::Matches(one), Test::Matches(other)) if one != other => None,
+        (Test::Matches(expression), _) | (_, Test::Matches(expression)) => expression.sample(),
+        (Test::Contains(part), _) | (_, Test::Contains(part)) => Some(part.as_ref().to_owned()),
+        (Test::Present, Test::Present) => Some("x".to_owned()),
+    }
+}
+
+fn sample_path(segments: &[Segment]) -> String {
+    let part = |segment: &Segment| match segment {
+        Segment::Literal(literal) => format!("/{literal}"),
+        Segment::Parameter(_) | Segment::Rest(_) => "/x".to_owned(),
+    };
+    segments.iter().map(part).collect()
+}
+
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+/// All ties among routes in their order.
+///
+/// Only neighbours that are equal in everything that chooses can tie, and among those the ones
+/// with the same path: a group is as large as the number of routes on one path with the same
+/// number of methods and predicates.
+pub(super) fn all(routes: &[Route]) -> Vec<Tie> {
+    let is_same_group = |one: &Route, other: &Route| one.specificity == other.specificity;
+    let mut ties: Vec<Tie> = routes.chunk_by(is_same_group).flat_map(in_group).collect();
+    ties.sort_by_key(|tie| (tie.first, tie.second));
+    ties
+}
+
+fn in_group(group: &[Route]) -> Vec<Tie> {
+    let mut by_path: Vec<&Route> = group.iter().collect();
+    let path =
+        |route: &&Route| (route.pattern.host.to_string(), sample_path(&route.pattern.segments));
+    by_path.sort_by_cached_key(path);
+    by_path.chunk_by(|one, other| path(one) == path(other)).flat_map(on_path).collect()
+}
+
+fn on_path(routes: &[&Route]) -> Vec<Tie> {
+    let others = |at: usize| routes.get(at + 1..).unwrap_or_default();
+    let pairs = routes
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| others(at).iter().map(move |other| (*one, *other)));
+    let tie = |(one, other): (&Route, &Route)| {
+        let witness = Witness::of(&one.pattern, &other.pattern)?;
+        let (first, second) = (one.id.min(other.id), one.id.max(other.id));
+        Some(Tie { first, second, witness })
+    };
+    pairs.filter_map(tie).collect()
+}
+
+/// The request in the words of patterns, with its values.
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.method, self.host, self.path)?;
+        if let Some(query) = &self.query {
+            write!(f, "?{query}")?;
+        }
+        if !self.device.is_empty() {
+            write!(f, " from device {}", self.device)?;
+        }
+        let mut headers = self.headers.iter();
+        headers.try_for_each(|(name, value): (&HeaderName, &HeaderValue)| {
+            write!(f, " with {name}: {}", String::from_utf8_lossy(value.as_bytes()))
+        })
+    }
+}
