@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     journal::{Journal, Mark},
-    log::{BYTES_QUEUED_MAX, LINES_QUEUED_MAX, Log, WRITE_INTERVAL, Writer},
+    log::{BUFFER_BYTES_MAX, BUFFERS, Log, WRITE_INTERVAL, Writer},
 };
 use crate::{
     labels::{AttemptResult, Listener},

@@ -49,6 +49,3 @@ pub fn init(format: Format, level: &str) -> Result<(), Error> {
     }
     .map_err(Error::Begun)
 }
-
-#[cfg(test)]
-mod tests;

@@ -358,6 +358,3 @@ fn increment(counters: &[Counter], index: usize) {
         counter.increment(1);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -148,8 +148,8 @@ pub fn format_traceparent(trace_id: TraceId, span_id: SpanId, flags: u8) -> Head
     let (trace_id, span_id) = (trace_id.to_hex(), span_id.to_hex());
     let flags = [b'0' + (flags & KNOWN_FLAGS)];
     for (at, digits) in [(3, &trace_id[..]), (36, &span_id[..]), (54, &flags[..])] {
-        for (place, digit) in text.iter_mut().skip(at).zip(digits) {
-            *place = *digit;
+        if let Some(place) = text.get_mut(at..at + digits.len()) {
+            place.copy_from_slice(digits);
         }
     }
     ascii(&text)

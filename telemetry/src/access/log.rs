@@ -1,37 +1,30 @@
-//! The queue of written lines, and the thread that empties it.
+//! The buffers that lines are written into, and the thread that empties them.
 
 use std::{
-    cell::Cell,
     fmt,
     io::{self, Write},
+    mem,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex as Waited, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::Duration,
 };
 
-use crossbeam_queue::ArrayQueue;
 use metrics::Counter;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Line, json};
 use crate::{catalog, metrics::Metrics};
 
-/// Lines that wait for the writer at most: what 300,000 requests a second bring between two rounds.
-pub const LINES_QUEUED_MAX: usize = 16_384;
-/// Bytes of all lines that wait for the writer at most.
-pub const BYTES_QUEUED_MAX: usize = 32 * 1024 * 1024;
-/// How long the writer rests after it found the queue empty.
-pub const WRITE_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Bytes that the writer gathers before it writes.
-const BATCH_BYTES: usize = 256 * 1024;
-
-thread_local! {
-    /// The length of the thread's last line: the next will hardly differ.
-    static LENGTH: Cell<usize> = const { Cell::new(768) };
-}
+/// Bytes of lines that wait in one buffer at most: what one thread writes in [`WRITE_INTERVAL`]
+/// at 100,000 requests a second.
+pub const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Buffers. A thread keeps to one, so that up to this many threads never meet.
+pub const BUFFERS: usize = 16;
+/// How long the writer rests between two rounds.
+pub const WRITE_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Takes access lines. Cheap to clone.
 #[derive(Clone)]
@@ -40,15 +33,33 @@ pub struct Log {
 }
 
 struct Shared {
-    queue: ArrayQueue<Vec<u8>>,
-    /// Bytes in `queue`.
-    bytes: AtomicUsize,
+    buffers: [Aligned; BUFFERS],
     dropped: AtomicU64,
     dropped_metric: Counter,
     written_metric: Counter,
     is_closing: AtomicBool,
-    has_ended: Mutex<bool>,
+    has_ended: Waited<bool>,
     ended: Condvar,
+}
+
+/// Apart from its neighbors, so that threads do not share a cache line.
+#[derive(Default)]
+#[repr(align(128))]
+struct Aligned(Mutex<Buffer>);
+
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    lines: u64,
+    is_closed: bool,
+}
+
+thread_local! {
+    /// The buffer that the thread keeps to.
+    static PLACE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Relaxed) % BUFFERS
+    };
 }
 
 impl Log {
@@ -62,13 +73,12 @@ impl Log {
         W: Write + Send + 'static,
     {
         let shared = Arc::new(Shared {
-            queue: ArrayQueue::new(LINES_QUEUED_MAX),
-            bytes: AtomicUsize::new(0),
+            buffers: Default::default(),
             dropped: AtomicU64::new(0),
             dropped_metric: metrics.counter(&catalog::ACCESS_LINES, &["dropped"]),
             written_metric: metrics.counter(&catalog::ACCESS_LINES, &["written"]),
             is_closing: AtomicBool::new(false),
-            has_ended: Mutex::new(false),
+            has_ended: Waited::new(false),
             ended: Condvar::new(),
         });
         let write = {
@@ -80,13 +90,13 @@ impl Log {
         Ok((Self { shared }, writer))
     }
 
-    /// Writes the line down and queues it, or drops and counts it when the queue is full or the
-    /// writer closed. Never blocks and makes no system call.
+    /// Writes the line into the thread's buffer, or drops and counts it when the buffer is full or
+    /// the log closed. Never waits and makes no system call.
     pub fn record(&self, line: &Line<'_>) {
-        let mut bytes = Vec::with_capacity(LENGTH.get() + 64);
-        json::write(&mut bytes, line);
-        LENGTH.set(bytes.len());
-        self.shared.push(bytes);
+        let buffer = self.shared.free_buffer();
+        if !buffer.is_some_and(|mut buffer| buffer.append(line)) {
+            self.shared.drop_lines(1);
+        }
     }
 
     /// Lines dropped since the start.
@@ -96,14 +106,11 @@ impl Log {
 }
 
 impl Shared {
-    fn push(&self, line: Vec<u8>) {
-        let length = line.len();
-        let queued = self.bytes.fetch_add(length, Relaxed);
-        let is_refused = self.is_closing.load(Relaxed) || queued + length > BYTES_QUEUED_MAX;
-        if is_refused || self.queue.push(line).is_err() {
-            self.bytes.fetch_sub(length, Relaxed);
-            self.drop_lines(1);
-        }
+    /// The thread's buffer, or the next one that nobody holds at this instant.
+    fn free_buffer(&self) -> Option<MutexGuard<'_, Buffer>> {
+        let place = PLACE.with(|place| *place);
+        let buffers = self.buffers.iter().cycle().skip(place).take(BUFFERS);
+        buffers.map(|buffer| &buffer.0).find_map(Mutex::try_lock)
     }
 
     fn drop_lines(&self, count: u64) {
@@ -112,18 +119,24 @@ impl Shared {
     }
 
     fn write_until_closed(&self, mut sink: impl Write) {
-        let mut batch = Vec::with_capacity(BATCH_BYTES);
+        let mut batch = Buffer::default();
         let mut is_broken = false;
         loop {
-            // Read before the queue is: what was queued before the close is still written.
             let is_closing = self.is_closing.load(Relaxed);
-            while let lines @ 1.. = self.gather(&mut batch) {
-                let result = sink.write_all(&batch).and_then(|()| sink.flush());
-                match &result {
-                    Ok(()) => self.written_metric.increment(lines),
-                    Err(_) => self.drop_lines(lines),
+            for Aligned(buffer) in &self.buffers {
+                let taken = if is_closing {
+                    // Closed under the lock: a line comes before it and is written, or is refused.
+                    let mut buffer = buffer.lock();
+                    buffer.is_closed = true;
+                    buffer.take(&mut batch)
+                } else {
+                    // Who holds it is writing a line; the next round is soon enough, and nobody
+                    // has to wake this thread.
+                    buffer.try_lock().is_some_and(|mut buffer| buffer.take(&mut batch))
+                };
+                if taken {
+                    self.write(&mut sink, &mut batch, &mut is_broken);
                 }
-                report(result.as_ref().err(), &mut is_broken);
             }
             if is_closing {
                 break;
@@ -134,29 +147,45 @@ impl Shared {
         self.ended.notify_all();
     }
 
-    /// Fills the batch and counts its lines.
-    fn gather(&self, batch: &mut Vec<u8>) -> u64 {
-        batch.clear();
-        let mut lines = 0;
-        while batch.len() < BATCH_BYTES
-            && let Some(line) = self.queue.pop()
-        {
-            self.bytes.fetch_sub(line.len(), Relaxed);
-            batch.extend_from_slice(&line);
-            lines += 1;
+    fn write(&self, sink: &mut impl Write, batch: &mut Buffer, is_broken: &mut bool) {
+        let result = sink.write_all(&batch.bytes).and_then(|()| sink.flush());
+        match &result {
+            Ok(()) => self.written_metric.increment(batch.lines),
+            Err(_) => self.drop_lines(batch.lines),
         }
-        lines
+        // Once when the sink breaks and once when it works again, not for each batch.
+        match &result {
+            Err(error) if !*is_broken => tracing::warn!(%error, "access lines can't be written"),
+            Ok(()) if *is_broken => tracing::info!("access lines are written again"),
+            _ => {}
+        }
+        *is_broken = result.is_err();
+        batch.bytes.clear();
+        batch.lines = 0;
     }
 }
 
-/// Once when the sink breaks and once when it works again, not for each batch.
-fn report(error: Option<&io::Error>, is_broken: &mut bool) {
-    match error {
-        Some(error) if !*is_broken => tracing::warn!(%error, "access lines can't be written"),
-        None if *is_broken => tracing::info!("access lines are written again"),
-        _ => {}
+impl Buffer {
+    /// Adds a line, or says that there is no room.
+    fn append(&mut self, line: &Line<'_>) -> bool {
+        if self.is_closed || self.bytes.len() >= BUFFER_BYTES_MAX {
+            return false;
+        }
+        json::write(&mut self.bytes, line);
+        self.lines += 1;
+        true
     }
-    *is_broken = error.is_some();
+
+    /// Exchanges its lines for an empty batch, so that neither allocates again; false when there
+    /// are none.
+    fn take(&mut self, batch: &mut Self) -> bool {
+        if self.lines == 0 {
+            return false;
+        }
+        mem::swap(&mut self.bytes, &mut batch.bytes);
+        mem::swap(&mut self.lines, &mut batch.lines);
+        true
+    }
 }
 
 impl fmt::Debug for Log {
@@ -173,10 +202,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes what is queued, for as long as that may take at most; later lines are dropped.
+    /// Writes what has been recorded, for as long as that may take at most; later lines are
+    /// dropped and counted.
     ///
-    /// Returns whether everything was written. A sink that blocks keeps its thread until the
-    /// process ends.
+    /// Returns whether the writer has ended. A sink that blocks keeps its thread until the process
+    /// ends.
     pub fn close(self, within: Duration) -> bool {
         self.signal();
         let has_ended = self.shared.has_ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,3 +231,6 @@ impl fmt::Debug for Writer {
         f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

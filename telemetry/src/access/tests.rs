@@ -1,1 +1,226 @@
-//! Tests come with the body.
+use headgate_types::{Device, Moment, SpanId};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// What a line borrows from.
+struct Exchange {
+    trace: TraceContext,
+    device: Device,
+    attempts: Vec<Attempt>,
+    journal: Journal,
+}
+
+fn exchange() -> Exchange {
+    let start = Moment::from_nanos(5_000);
+    let at = |micros| start + Duration::from_micros(micros);
+    let mut journal = Journal::start(start);
+    journal.mark(Mark::Routed, at(12));
+    journal.mark(Mark::Connected, at(40));
+    journal.mark(Mark::Connected, at(900));
+    Exchange {
+        trace: TraceContext {
+            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap(),
+            span_id: "00f067aa0ba902b7".parse().unwrap(),
+            parent_id: SpanId::from_hex(b"00f067aa0ba902b8").ok(),
+            flags: 1,
+        },
+        device: Device { class: "tv".into(), reason: "ua ~ \"Tizen\\d\"".into() },
+        attempts: vec![
+            Attempt {
+                endpoint: "127.0.0.1:7001".into(),
+                started: Duration::from_micros(30),
+                connect: Some(Duration::from_micros(210)),
+                head: None,
+                result: AttemptResult::Reset,
+            },
+            Attempt {
+                endpoint: "127.0.0.1:7002".into(),
+                started: Duration::from_micros(600),
+                connect: None,
+                head: Some(Duration::from_micros(1_400)),
+                result: AttemptResult::Ok,
+            },
+        ],
+        journal,
+    }
+}
+
+fn line(exchange: &Exchange) -> Line<'_> {
+    Line {
+        time: UnixTime::from_duration(Duration::from_millis(1_795_000_000_123)),
+        trace: &exchange.trace,
+        untrusted_parent: None,
+        request: Request {
+            client: "192.0.2.7:40000".parse().unwrap(),
+            listener: Listener::Tls,
+            version: http::Version::HTTP_2,
+            method: "GET",
+            host: Some("api.example"),
+            path: "/tv/home/1",
+        },
+        outcome: Outcome::Ok,
+        status: Some(200),
+        code: None,
+        route: Some(Route { team: "tv", name: "home", upstream: "home-next" }),
+        device: Some(&exchange.device),
+        priority: Some(Class::Standard),
+        identity: Some(Caller { source: "accounts", subject: Pseudonym::of("user-1") }),
+        attempts: &exchange.attempts,
+        request_bytes: 0,
+        response_bytes: 1_024,
+        duration: Duration::from_micros(2_345),
+        journal: &exchange.journal,
+        config: "c0ffee",
+    }
+}
+
+fn written(line: &Line<'_>) -> String {
+    let mut bytes = Vec::new();
+    json::write(&mut bytes, line);
+    String::from_utf8(bytes).unwrap()
+}
+
+fn parsed(line: &Line<'_>) -> Value {
+    serde_json::from_str(&written(line)).unwrap()
+}
+
+#[test]
+fn line_says_everything_once() {
+    let exchange = exchange();
+    let mut line = line(&exchange);
+    line.untrusted_parent =
+        crate::trace::parse_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b9-01");
+    line.code = Some("HG0012");
+    let expected = json!({
+        "time": "2026-11-18T11:06:40.123Z",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "span_id": "00f067aa0ba902b7",
+        "parent_id": "00f067aa0ba902b8",
+        "untrusted_traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b9-01",
+        "client": "192.0.2.7",
+        "client_port": 40_000,
+        "listener": "tls",
+        "protocol": "HTTP/2",
+        "method": "GET",
+        "host": "api.example",
+        "path": "/tv/home/1",
+        "outcome": "ok",
+        "status": 200,
+        "code": "HG0012",
+        "team": "tv",
+        "route": "home",
+        "upstream": "home-next",
+        "device": "tv",
+        "device_reason": "ua ~ \"Tizen\\d\"",
+        "priority": "standard",
+        "identity": "accounts",
+        "subject_sha256": "c6c289e49e9c05b2",
+        "request_bytes": 0,
+        "response_bytes": 1_024,
+        "duration_us": 2_345,
+        "timing_us": { "routed": 12, "connected": 900 },
+        "attempts_count": 2,
+        "attempts": [
+            {
+                "endpoint": "127.0.0.1:7001",
+                "started_us": 30,
+                "connect_us": 210,
+                "result": "reset",
+            },
+            { "endpoint": "127.0.0.1:7002", "started_us": 600, "head_us": 1_400, "result": "ok" },
+        ],
+        "config": "c0ffee",
+    });
+    assert_eq!(parsed(&line), expected);
+    let text = written(&line);
+    assert!(text.ends_with("}\n") && text.matches('\n').count() == 1, "{text}");
+}
+
+#[test]
+fn what_is_not_known_is_left_out() {
+    let exchange = exchange();
+    let line = Line {
+        status: None,
+        route: None,
+        device: None,
+        priority: None,
+        identity: None,
+        attempts: &[],
+        request: Request { host: None, ..line(&exchange).request },
+        ..line(&exchange)
+    };
+    let parsed = parsed(&line);
+    for key in
+        ["status", "code", "team", "device", "priority", "identity", "subject_sha256", "host"]
+    {
+        assert_eq!(parsed.get(key), None, "{key}");
+    }
+    assert_eq!(parsed["attempts"], json!([]));
+}
+
+#[test]
+fn texts_and_attempts_are_cut_at_their_limits() {
+    let mut exchange = exchange();
+    exchange.attempts = vec![exchange.attempts[0].clone(); ATTEMPTS_MAX + 3];
+    let path = "ä".repeat(TEXT_BYTES_MAX);
+    let mut line = line(&exchange);
+    line.request.path = &path;
+    let parsed = parsed(&line);
+    let expected = format!("{}…", "ä".repeat(TEXT_BYTES_MAX / 2));
+    assert_eq!(parsed["path"], expected);
+    assert_eq!(parsed["attempts"].as_array().unwrap().len(), ATTEMPTS_MAX);
+    assert_eq!(parsed["attempts_count"], ATTEMPTS_MAX + 3);
+}
+
+#[test]
+fn mapped_addresses_are_written_as_version_4() {
+    let exchange = exchange();
+    let mut line = line(&exchange);
+    line.request.client = "[::ffff:192.0.2.7]:1".parse().unwrap();
+    assert_eq!(parsed(&line)["client"], "192.0.2.7");
+    line.request.client = "[2001:db8::1]:1".parse().unwrap();
+    assert_eq!(parsed(&line)["client"], "2001:db8::1");
+}
+
+#[test]
+fn journal_knows_only_what_was_passed() {
+    let mut journal = Journal::start(Moment::from_nanos(1_000));
+    assert_eq!(journal.offset(Mark::Routed), None);
+    journal.mark(Mark::Routed, Moment::ZERO);
+    assert_eq!(journal.offset(Mark::Routed), Some(Duration::ZERO));
+    journal.mark(Mark::Connected, Moment::NEVER);
+    let longest = Duration::from_micros(u64::from(u32::MAX) - 1);
+    assert_eq!(journal.offset(Mark::Connected), Some(longest));
+}
+
+#[test]
+fn marks_are_listed_at_their_own_places() {
+    for (index, mark) in Mark::ALL.into_iter().enumerate() {
+        assert_eq!(mark as usize, index);
+    }
+}
+
+proptest! {
+    #[test]
+    fn hostile_texts_come_back_as_they_were(text in any::<String>(), numbers in any::<(u64, u64, u32)>()) {
+        prop_assume!(text.len() <= TEXT_BYTES_MAX);
+        let exchange = exchange();
+        let mut line = line(&exchange);
+        line.request.path = &text;
+        line.request.method = &text;
+        line.request.host = Some(&text);
+        line.config = &text;
+        (line.request_bytes, line.response_bytes) = (numbers.0, numbers.1);
+        line.duration = Duration::from_micros(numbers.2.into());
+        prop_assert_eq!(written(&line).matches('\n').count(), 1);
+        let parsed = parsed(&line);
+        for key in ["path", "method", "host", "config"] {
+            prop_assert_eq!(parsed[key].as_str(), Some(text.as_str()));
+        }
+        prop_assert_eq!(parsed["request_bytes"].as_u64(), Some(numbers.0));
+        prop_assert_eq!(parsed["response_bytes"].as_u64(), Some(numbers.1));
+        prop_assert_eq!(parsed["duration_us"].as_u64(), Some(numbers.2.into()));
+    }
+}
