@@ -1,0 +1,176 @@
+//! Runs a scenario: starts everything, then goes round by round through its rows.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::generator::{Generator, Tally};
+use crate::machine::Cores;
+use crate::process::{Cpu, Proxy};
+use crate::scenario::{Row, Scenario, Through};
+use crate::statistics::percentile;
+use crate::token::Token;
+use crate::{edge, origin, wire};
+
+/// The binaries that are measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries {
+    /// The edge.
+    pub(crate) edge: PathBuf,
+    /// The folder of the bare peers.
+    pub(crate) peers: PathBuf,
+}
+
+/// One row in one round.
+#[derive(Clone, Debug)]
+pub(crate) struct Round {
+    /// As fast as it goes.
+    pub(crate) closed: Sample,
+    /// At each of the scenario's rates.
+    pub(crate) open: Vec<Sample>,
+    /// Resident memory of the proxy behind the load; zero for the direct row.
+    pub(crate) resident_bytes: u64,
+}
+
+/// What one loop of one round came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sample {
+    /// Answers a second.
+    pub(crate) requests_per_second: f64,
+    /// Median latency in nanoseconds.
+    pub(crate) p50: u64,
+    /// 99 % were at least this fast.
+    pub(crate) p99: u64,
+    /// 99.9 % were at least this fast.
+    pub(crate) p999: u64,
+    /// The proxy's processor time in seconds for 100,000 requests. None for the direct row.
+    pub(crate) cpu_per_100k: Option<Cpu>,
+    /// The part of the proxy's core that the proxy used.
+    pub(crate) busy: f64,
+    /// Requests without a 2xx answer, for whatever reason.
+    pub(crate) bad: u64,
+}
+
+/// Runs all rounds; the outer list is by row, the inner by round.
+///
+/// # Errors
+///
+/// Something can't be started, or stops answering.
+pub(crate) fn run(
+    scenario: &Scenario,
+    binaries: &Binaries,
+    cores: Cores,
+    mut progress: impl FnMut(usize, &Row, &Sample),
+) -> Result<Vec<Vec<Round>>> {
+    let folder = tempfile::tempdir().context("can't make a folder")?;
+    let origin = origin::start()?;
+    let token = Token::new()?;
+    let config = edge::write(folder.path(), origin, &token)?;
+    let site = Site { binaries, folder: folder.path(), config, origin, cores };
+    let mut subjects = Vec::with_capacity(scenario.rows.len());
+    for row in &scenario.rows {
+        let proxy = site.start(row)?;
+        let address = proxy.as_ref().map_or(origin, |proxy| proxy.address);
+        let request = wire::request(&row.path, row.token.then_some(token.text.as_str()));
+        subjects.push(Subject { row, proxy, address, request, rounds: Vec::new() });
+    }
+    for round in 0..scenario.rounds {
+        for subject in &mut subjects {
+            let measured = subject
+                .measure(scenario, round)
+                .with_context(|| format!("row `{}`, round {}", subject.row.name, round + 1))?;
+            progress(round, subject.row, &measured.closed);
+            subject.rounds.push(measured);
+        }
+    }
+    Ok(subjects.into_iter().map(|subject| subject.rounds).collect())
+}
+
+/// A row with what runs for it.
+struct Subject<'a> {
+    row: &'a Row,
+    proxy: Option<Proxy>,
+    address: SocketAddr,
+    request: Vec<u8>,
+    rounds: Vec<Round>,
+}
+
+impl Subject<'_> {
+    fn measure(&self, scenario: &Scenario, round: usize) -> Result<Round> {
+        let mut generator =
+            Generator::new(self.address, self.request.clone(), scenario.connections)?;
+        let _warm_up = generator.closed(scenario.warm_up)?;
+        let closed = self.sample(|| generator.closed(scenario.closed))?;
+        let mut open = Vec::with_capacity(scenario.open.len());
+        for rates in &scenario.open {
+            // Each round draws other gaps, each row of a round the same.
+            let seed = round as u64;
+            open.push(self.sample(|| generator.open(rates.rate, rates.time, seed))?);
+        }
+        let mut resident_bytes = 0;
+        if let Some(proxy) = &self.proxy {
+            resident_bytes = proxy.resident_bytes()?;
+            proxy.empty_output()?;
+        }
+        Ok(Round { closed, open, resident_bytes })
+    }
+
+    fn sample(&self, load: impl FnOnce() -> Result<Tally>) -> Result<Sample> {
+        let before = self.proxy.as_ref().map(Proxy::cpu).transpose()?;
+        let tally = load()?;
+        let after = self.proxy.as_ref().map(Proxy::cpu).transpose()?;
+        let used = before.zip(after).map(|(before, after)| after.since(before));
+        Ok(summarize(tally, used))
+    }
+}
+
+fn summarize(mut tally: Tally, used: Option<Cpu>) -> Sample {
+    let count = tally.latencies.len() as f64;
+    let seconds = tally.took.as_secs_f64();
+    tally.latencies.sort_unstable();
+    let latencies = tally.latencies.as_slice();
+    let per_100k = |seconds: f64| seconds / count * 100_000.0;
+    Sample {
+        requests_per_second: count / seconds,
+        p50: percentile(latencies, 0.5),
+        p99: percentile(latencies, 0.99),
+        p999: percentile(latencies, 0.999),
+        cpu_per_100k: used.map(|used| used.map(per_100k)),
+        busy: used.map_or(0.0, |used| used.total() / seconds),
+        bad: tally.refused + tally.broken + tally.unsent,
+    }
+}
+
+/// Where proxies are started.
+struct Site<'a> {
+    binaries: &'a Binaries,
+    folder: &'a Path,
+    config: PathBuf,
+    origin: SocketAddr,
+    cores: Cores,
+}
+
+impl Site<'_> {
+    fn start(&self, row: &Row) -> Result<Option<Proxy>> {
+        let mut command = match row.through {
+            Through::Direct => return Ok(None),
+            Through::BareHyper => self.peer("bare-hyper"),
+            Through::BarePingora => self.peer("bare-pingora"),
+            Through::Headgate => {
+                let mut command = Command::new(&self.binaries.edge);
+                command.arg("run").arg("--config").arg(&self.config);
+                command
+            }
+        };
+        let name = row.name.replace(' ', "-");
+        Proxy::start(&mut command, &name, self.folder, self.cores).map(Some)
+    }
+
+    fn peer(&self, name: &str) -> Command {
+        let mut command = Command::new(self.binaries.peers.join(name));
+        command.arg(self.origin.to_string());
+        command
+    }
+}
