@@ -170,6 +170,15 @@ impl Authenticator {
     }
 }
 
+/// Checks that a source can be set up, as [`Authenticator::new`] would.
+///
+/// # Errors
+///
+/// [`Error`] when its key set does not parse or holds no key that can be used.
+pub fn check(source: &IdentitySource) -> Result<(), Error> {
+    Source::new(source).map(drop)
+}
+
 impl Source {
     fn new(settings: &IdentitySource) -> Result<Self, Error> {
         let name = Arc::clone(&settings.name);

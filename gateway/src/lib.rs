@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Does what the router decides: serves client connections, and calls upstreams.
+//!
+//! The life of a request is `exchange.rs`, read top to bottom, one step a file in `step/`.
+//! Whoever wires an edge turns files into [`settings::Settings`], builds an [`Edge`] from them,
+//! binds its listeners with [`server::Bound`] and serves with [`server::run`].
+
+pub mod settings;
+
+mod connection;
+mod connections;
+pub mod server;
+mod stream;
+
+mod body;
+mod exchange;
+mod headers;
+mod record;
+mod step;
+mod tunnel;
+mod websocket;
+
+pub mod identity;
+pub mod passport;
+pub mod tls;
+mod upstream;
+
+mod drain;
+mod edge;
+mod error;
+
+pub use crate::{
+    body::{BodyError, ResponseBody},
+    drain::{Drained, Lifecycle, Phase},
+    edge::{BuildError, Edge, Parts},
+    error::{Error, Side},
+    upstream::{EndpointState, UpstreamState},
+};

@@ -17,10 +17,9 @@ use std::{
 use arc_swap::ArcSwap;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use equivalent::Equivalent;
 use headgate_types::{Clock, Identity, Passport, TraceId, UnixTime};
 use http::HeaderValue;
-use moka::sync::Cache;
+use quick_cache::{Equivalent, Weighter, sync::Cache};
 use tokio::{sync::watch, time::sleep};
 
 pub use crate::passport::file::FileError;
@@ -30,11 +29,14 @@ use crate::{
     settings,
 };
 
-/// Bytes that all Passports at hand may take, about 60,000 of the usual size.
+/// Bytes that all Passports at hand may take.
 const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Passports of the usual size that go into as many bytes.
+const CACHE_ENTRIES: usize = 60_000;
+
 /// Bytes that a Passport at hand takes besides its text.
-const ENTRY_BYTES: usize = 512;
+const ENTRY_BYTES: u64 = 512;
 
 /// The part of its life, as a divisor, that a Passport must have left to be sent once more. With
 /// 60 s an upstream gets one that is good for at least 20 s.
@@ -100,7 +102,7 @@ pub struct Mint {
     rotate_every: Duration,
     keys: ArcSwap<MintKeys>,
     file: Option<KeyFile>,
-    cache: Cache<At, Signed>,
+    cache: Cache<At, Signed, ByBytes>,
     clock: Arc<dyn Clock>,
 }
 
@@ -145,7 +147,7 @@ impl Mint {
             rotate_every: settings.rotate_every,
             keys: ArcSwap::from_pointee(keys),
             file,
-            cache: Cache::builder().max_capacity(CACHE_BYTES_MAX).weigher(bytes).build(),
+            cache: Cache::with_weighter(CACHE_ENTRIES, CACHE_BYTES_MAX, ByBytes),
             clock,
         })
     }
@@ -277,8 +279,13 @@ impl Mint {
     }
 }
 
-fn bytes(_: &At, signed: &Signed) -> u32 {
-    u32::try_from(ENTRY_BYTES + signed.value.len()).unwrap_or(u32::MAX)
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl Weighter<At, Signed> for ByBytes {
+    fn weight(&self, _: &At, signed: &Signed) -> u64 {
+        ENTRY_BYTES + signed.value.len() as u64
+    }
 }
 
 /// What a Passport at hand is found by, borrowed: looking for one allocates nothing.

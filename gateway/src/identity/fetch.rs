@@ -65,12 +65,8 @@ pub struct HttpFetch {
 }
 
 impl HttpFetch {
-    /// Trusts these certificates instead of the machine's.
-    ///
-    /// # Errors
-    ///
-    /// [`FetchError::Tls`] when no TLS version can be offered.
-    pub fn trusting(roots: RootCertStore) -> Result<Self, FetchError> {
+    #[cfg(test)]
+    fn trusting(roots: RootCertStore) -> Result<Self, FetchError> {
         Ok(Self { tls: OnceCell::new_with(Some(client_config(roots)?)) })
     }
 

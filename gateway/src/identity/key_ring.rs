@@ -65,12 +65,20 @@ impl KeyRing {
         if keys_count > KEYS_MAX {
             return Err(KeySetError::TooMany { keys_count, keys_max: KEYS_MAX });
         }
-        let keys: Vec<_> = document.keys.into_iter().filter_map(Key::new).map(Arc::new).collect();
-        if keys.is_empty() {
+        let mut ring = Self::default();
+        for jwk in document.keys {
+            match Key::new(jwk) {
+                // Listed twice, a key would be two candidates.
+                Some(key) if !ring.keys.iter().any(|known| known.is_same(&key)) => {
+                    ring.keys.push(Arc::new(key));
+                }
+                _ => ring.skipped_count += 1,
+            }
+        }
+        if ring.keys.is_empty() {
             return Err(KeySetError::NothingUsable { keys_count });
         }
-        let skipped_count = keys_count - keys.len();
-        Ok(Self { keys, skipped_count })
+        Ok(ring)
     }
 
     /// Finds the one key for a token. A token without key id is verified only where there is one

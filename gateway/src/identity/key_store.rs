@@ -52,7 +52,7 @@ pub struct SourceStatus {
     pub name: Arc<str>,
     /// Keys in use.
     pub keys_count: usize,
-    /// Keys of the set that are for other purposes or algorithms.
+    /// Keys of the set that are for other purposes or algorithms, or listed before.
     pub skipped_count: usize,
     /// Time since the keys were fetched. None when they are from a file, or never were.
     pub age: Option<Duration>,

@@ -38,14 +38,20 @@ pub(super) async fn keep_fresh(
 ) {
     let Some(uri) = keys.uri() else { return };
     let fetch_as_due = async {
+        let mut was_good = false;
         loop {
             let due_in = keys.due_in(clock.now());
             if due_in.is_zero() {
                 keys.fetch_began();
                 let fetched = fetch_ring(fetch, uri).await;
-                if let Err(error) = &fetched {
-                    tracing::warn!(source = keys.name(), %uri, %error, "identity keys not fetched");
+                match &fetched {
+                    Ok(_) if was_good => {}
+                    Ok(_) => tracing::info!(source = keys.name(), "identity keys fetched"),
+                    Err(error) => {
+                        tracing::warn!(source = keys.name(), %error, "identity keys not fetched");
+                    }
                 }
+                was_good = fetched.is_ok();
                 keys.fetch_ended(clock.now(), fetched);
             } else {
                 tokio::select! {

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{testing::*, verified::VerifiedCache, *};
+use super::{key_ring::KeyRing, testing::*, verified::VerifiedCache, *};
 use crate::settings::{ApiKey, ApiKeys, Jwt, KeySet};
 
 mod outage;
@@ -539,6 +539,13 @@ fn keys_for_other_purposes_are_skipped_and_counted() {
 }
 
 #[test]
+fn a_key_that_is_listed_twice_is_one_key() {
+    let edge = Edge::with(jwt(KeySet::Text(key_set(&[&KEYS.ed, &KEYS.ed]).into())));
+    assert_eq!(edge.authenticator.status()[0].keys_count, 1);
+    assert!(edge.present(&KEYS.ed.sign(&claims())).is_ok());
+}
+
+#[test]
 fn private_members_of_a_key_are_ignored() {
     let mut jwk = KEYS.ed.jwk();
     jwk["d"] = json!("AAAA");
@@ -583,6 +590,23 @@ proptest! {
     fn no_json_in_place_of_header_and_claims_panics(header in any_json(), claims in any_json()) {
         let token = format!("{}.{}.AAAA", part(&header), part(&claims));
         prop_assert!(edge().present(&token).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_in_place_of_a_key_set_panics(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        key in any_json(),
+        member in prop::sample::select(vec!["kty", "crv", "x", "n", "e", "alg", "use", "key_ops"]),
+        value in any_json(),
+    ) {
+        prop_assert!(KeyRing::parse(&bytes).is_err());
+        let mut changed = KEYS.ed.jwk();
+        changed[member] = value;
+        let text = json!({ "keys": [key, changed] }).to_string();
+        // Members that an Ed25519 key does not have may hold anything.
+        prop_assert_eq!(KeyRing::parse(text.as_bytes()).is_ok(), matches!(member, "n" | "e"));
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use aws_lc_rs::digest;
 use headgate_telemetry::access::Pseudonym;
 use headgate_types::{Identity, UnixTime};
-use moka::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 
 use crate::identity::{Reason, in_time, key_ring::Key};
 
@@ -21,10 +21,10 @@ pub(super) const CACHE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Bytes that an entry takes besides its claims. With the total it also bounds the number of
 /// entries, to 131,072.
-const ENTRY_BYTES: usize = 1024;
+const ENTRY_BYTES: u64 = 1024;
 
 /// Claims in memory, as trees and strings, for each byte of the token that carried them.
-const BYTES_PER_TOKEN_BYTE: usize = 3;
+const BYTES_PER_TOKEN_BYTE: u64 = 3;
 
 static VERIFICATIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -84,23 +84,32 @@ impl Verified {
         in_time(self.proof.not_before, self.proof.ends_at, now)
     }
 
-    fn bytes(&self) -> u32 {
-        let bytes = ENTRY_BYTES + self.proof.credential_bytes * BYTES_PER_TOKEN_BYTE;
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+    fn bytes(&self) -> u64 {
+        ENTRY_BYTES + self.proof.credential_bytes as u64 * BYTES_PER_TOKEN_BYTE
     }
 }
 
 /// Remembers what was verified, by the hash of the credential.
 ///
 /// Only good credentials get in: a flood of forged ones costs their verification, and puts out
-/// no entry. What is used often stays (moka's `TinyLFU`).
+/// no entry. What is used again stays (S3-FIFO: Yang et al., "FIFO queues are all you need for
+/// cache eviction", SOSP 2023).
 #[derive(Debug)]
-pub(super) struct VerifiedCache(Cache<CacheKey, Arc<Verified>>);
+pub(super) struct VerifiedCache(Cache<CacheKey, Arc<Verified>, ByBytes>);
+
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl Weighter<CacheKey, Arc<Verified>> for ByBytes {
+    fn weight(&self, _: &CacheKey, verified: &Arc<Verified>) -> u64 {
+        verified.bytes()
+    }
+}
 
 impl VerifiedCache {
     pub(super) fn new(bytes_max: u64) -> Self {
-        let bytes = |_: &CacheKey, verified: &Arc<Verified>| verified.bytes();
-        Self(Cache::builder().max_capacity(bytes_max).weigher(bytes).build())
+        let entries_count = usize::try_from(bytes_max / ENTRY_BYTES).unwrap_or(usize::MAX);
+        Self(Cache::with_weighter(entries_count, bytes_max, ByBytes))
     }
 
     pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<Verified>> {
@@ -112,13 +121,12 @@ impl VerifiedCache {
     }
 
     pub(super) fn remove(&self, key: &CacheKey) {
-        self.0.invalidate(key);
+        self.0.remove(key);
     }
 
     #[cfg(test)]
-    pub(super) fn entries_count(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.entry_count()
+    pub(super) fn entries_count(&self) -> usize {
+        self.0.len()
     }
 }
 

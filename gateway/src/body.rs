@@ -1,0 +1,99 @@
+//! Bodies on their way through: counted, limited and timed, never collected.
+
+mod origin;
+mod request;
+
+pub(crate) use crate::body::{
+    origin::{OriginBody, Pace},
+    request::{BodyFault, RequestBody, RequestBodyLimits},
+};
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::record::Record;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// An answer of the edge's own.
+    Own(OwnBody),
+    /// The origin's.
+    Origin(Box<OriginBody>),
+}
+
+/// A body that is in memory as a whole.
+#[derive(Debug)]
+pub struct OwnBody {
+    bytes: Option<Bytes>,
+    /// Written when the body has been handed over or dropped.
+    record: Option<Box<Record>>,
+}
+
+impl ResponseBody {
+    /// Answers with these bytes; the record is closed when they have been taken.
+    pub(crate) fn own(bytes: Bytes, record: Option<Box<Record>>) -> Self {
+        Self::Own(OwnBody { bytes: (!bytes.is_empty()).then_some(bytes), record })
+    }
+}
+
+/// Why a body broke off. The connection ends with it, so the client can't take a part for the
+/// whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The origin broke off.
+    #[error("origin broke off its body")]
+    Origin(#[source] hyper::Error),
+    /// The exchange's time was up.
+    #[error("deadline passed within the body")]
+    Deadline,
+    /// Nothing came for too long.
+    #[error("body idled too long")]
+    Idle,
+}
+
+impl From<Infallible> for BodyError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(own) => {
+                drop(own.record.take());
+                Poll::Ready(own.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Origin(origin) => origin.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(own) => own.bytes.is_none(),
+            Self::Origin(origin) => origin.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(own) => {
+                SizeHint::with_exact(own.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Origin(origin) => origin.size_hint(),
+        }
+    }
+}

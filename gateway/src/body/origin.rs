@@ -1,0 +1,162 @@
+//! An origin's answer on its way to the client.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use headgate_router::balance::{Call, End};
+use headgate_types::{Clock, Deadline};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use crate::{body::BodyError, error::Error, record::Record, upstream::Lease};
+
+/// How long an answer's body may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// To its end by the exchange's deadline.
+    By(Deadline),
+    /// Forever, as long as the silence between two pieces stays below this: an event stream or
+    /// gRPC, which end when one of their sides wants.
+    Streaming(Duration),
+}
+
+/// The origin's body, with what must happen when it ends.
+pub struct OriginBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    call: Option<Call>,
+    record: Option<Box<Record>>,
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    timer: Option<Pin<Box<Sleep>>>,
+    bytes: u64,
+}
+
+impl fmt::Debug for OriginBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginBody").field("pace", &self.pace).finish_non_exhaustive()
+    }
+}
+
+impl OriginBody {
+    /// Passes on the body; the connection goes back to its pool at the end.
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        call: Call,
+        pace: Pace,
+        record: Box<Record>,
+    ) -> Self {
+        let clock = Arc::clone(record.clock());
+        let mut body = Self {
+            incoming,
+            lease: Some(lease),
+            call: Some(call),
+            record: Some(record),
+            clock,
+            pace,
+            timer: None,
+            bytes: 0,
+        };
+        // hyper polls no body that has none: the answer to a HEAD, a 204, a 304.
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if matches!(self.pace, Pace::Streaming(_)) {
+                    self.timer = None;
+                }
+                if self.incoming.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.fail(Error::Reset);
+                Poll::Ready(Some(Err(BodyError::Origin(error))))
+            }
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                ready!(self.timer().as_mut().poll(cx));
+                let (error, broken_off) = match self.pace {
+                    Pace::By(_) => (Error::DeadlineExceeded, BodyError::Deadline),
+                    Pace::Streaming(_) => (Error::AttemptTimeout, BodyError::Idle),
+                };
+                self.fail(error);
+                Poll::Ready(Some(Err(broken_off)))
+            }
+        }
+    }
+
+    /// Made when there is something to wait for, so that an answer in one piece costs none.
+    fn timer(&mut self) -> &mut Pin<Box<Sleep>> {
+        let (clock, pace) = (&self.clock, self.pace);
+        self.timer.get_or_insert_with(|| {
+            let left = match pace {
+                Pace::By(deadline) => deadline.remaining(clock.now()).unwrap_or_default(),
+                Pace::Streaming(idle) => idle,
+            };
+            Box::pin(tokio::time::sleep_until(Instant::now() + left))
+        })
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        if let Some(call) = self.call.take() {
+            call.finish(self.clock.now(), End::Success);
+        }
+        if let Some(mut record) = self.record.take() {
+            record.bytes_out = self.bytes;
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.lease = None;
+        if let Some(call) = self.call.take() {
+            call.finish(self.clock.now(), End::Failure);
+        }
+        if let Some(mut record) = self.record.take() {
+            record.bytes_out = self.bytes;
+            record.fail(error);
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for OriginBody {
+    fn drop(&mut self) {
+        // Still there: nobody read the body to its end, so the client left.
+        if let Some(mut record) = self.record.take() {
+            record.bytes_out = self.bytes;
+            record.fail(Error::ClientLeft);
+        }
+    }
+}

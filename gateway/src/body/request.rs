@@ -1,0 +1,212 @@
+//! A request's body on its way to the origin.
+
+use std::{
+    error::Error as _,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use crate::Error;
+
+/// A request's body: none, or the client's as it arrives.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// No body; such a request can be sent again.
+    Empty,
+    /// The client's.
+    Streaming(Box<Streaming>),
+}
+
+/// What a request body may use up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestBodyLimits {
+    /// Bytes in all.
+    pub(crate) bytes_max: u64,
+    /// Time between two pieces.
+    pub(crate) idle: Duration,
+}
+
+/// A client's body with its limits.
+#[derive(Debug)]
+pub(crate) struct Streaming {
+    incoming: Incoming,
+    first: Option<Frame<Bytes>>,
+    limits: RequestBodyLimits,
+    bytes: u64,
+    fault: Arc<BodyFault>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What went wrong with a request's body, told to the exchange that waits for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct BodyFault {
+    what: AtomicU8,
+    bytes: AtomicU64,
+}
+
+const NO_FAULT: u8 = 0;
+const TOO_LARGE: u8 = 1;
+const IDLE: u8 = 2;
+const MALFORMED: u8 = 3;
+const CLIENT_LEFT: u8 = 4;
+
+impl BodyFault {
+    /// The fault, if there is one.
+    pub(crate) fn get(&self, limits: RequestBodyLimits) -> Option<Error> {
+        match self.what.load(Ordering::Relaxed) {
+            NO_FAULT => None,
+            TOO_LARGE => Some(Error::BodyTooLarge { body_bytes_max: limits.bytes_max }),
+            IDLE => Some(Error::BodyTimeout),
+            MALFORMED => Some(Error::BadRequest("malformed body framing")),
+            _ => Some(Error::ClientLeft),
+        }
+    }
+
+    /// Bytes that the client has sent of the body so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, what: u8) {
+        self.what.store(what, Ordering::Relaxed);
+    }
+}
+
+/// The body can't be passed on to its end; [`BodyFault`] knows why.
+#[derive(Debug, thiserror::Error)]
+#[error("request body broken off")]
+pub(crate) struct BrokenOff;
+
+impl RequestBody {
+    /// Passes on a client's body within its limits.
+    pub(crate) fn streaming(
+        incoming: Incoming,
+        limits: RequestBodyLimits,
+        fault: Arc<BodyFault>,
+    ) -> Self {
+        Self::Streaming(Box::new(Streaming {
+            incoming,
+            first: None,
+            limits,
+            bytes: 0,
+            fault,
+            timer: None,
+        }))
+    }
+
+    /// Looks at what has arrived already, so that a body that starts malformed, or above its
+    /// limit, is refused before any endpoint hears of the request.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokenOff`], with the reason in the fault.
+    pub(crate) async fn look_ahead(&mut self) -> Result<(), BrokenOff> {
+        let Self::Streaming(streaming) = self else { return Ok(()) };
+        // The first poll asks the connection to read on, which it does when this task yields.
+        for _ in 0..2 {
+            let polled = std::future::poll_fn(|cx| Poll::Ready(streaming.poll_next(cx))).await;
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => {
+                    streaming.first = Some(frame);
+                    return Ok(());
+                }
+                Poll::Ready(Some(Err(broken))) => return Err(broken),
+                Poll::Ready(None) => return Ok(()),
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Streaming {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.timer = None;
+                Poll::Ready(Some(self.count(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.fault.set(if is_malformed(&error) { MALFORMED } else { CLIENT_LEFT });
+                Poll::Ready(Some(Err(BrokenOff)))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                let idle = self.limits.idle;
+                let timer = self.timer.get_or_insert_with(|| {
+                    Box::pin(tokio::time::sleep_until(Instant::now() + idle))
+                });
+                std::task::ready!(timer.as_mut().poll(cx));
+                self.fault.set(IDLE);
+                Poll::Ready(Some(Err(BrokenOff)))
+            }
+        }
+    }
+
+    fn count(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BrokenOff> {
+        if let Some(data) = frame.data_ref() {
+            self.bytes += data.len() as u64;
+            self.fault.bytes.store(self.bytes, Ordering::Relaxed);
+        }
+        if self.bytes > self.limits.bytes_max {
+            self.fault.set(TOO_LARGE);
+            return Err(BrokenOff);
+        }
+        Ok(frame)
+    }
+}
+
+/// Tells bad framing from a client that left: hyper wraps the former in an error of bad input.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let bad_input = [io::ErrorKind::InvalidInput, io::ErrorKind::InvalidData];
+    error.is_parse() || io.is_some_and(|error| bad_input.contains(&error.kind()))
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streaming(streaming) => streaming.poll_next(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streaming(streaming) => {
+                streaming.first.is_none() && streaming.incoming.is_end_stream()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            // A frame taken ahead is no longer in the incoming body's own hint, so the length is
+            // left to the `content-length` that travels with the head.
+            Self::Streaming(streaming) if streaming.first.is_some() => SizeHint::default(),
+            Self::Streaming(streaming) => streaming.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One client connection: hyper reads and writes HTTP on pingora's stream.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use headgate_telemetry::{BadHead, Listener};
+use http::{HeaderValue, Request, Response};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pingora_core::protocols::{ALPN, Stream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+    time::timeout,
+};
+
+use crate::{
+    body::ResponseBody,
+    drain::Phase,
+    edge::Edge,
+    exchange,
+    stream::{Activity, EdgeStream, Patience},
+};
+
+/// What an HTTP/2 client says first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Bytes that may wait unread or unsent in one HTTP/1.1 connection, beside its head.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// Bytes that one HTTP/2 stream may send before its exchange reads them.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+/// Bytes that one HTTP/2 connection may send before its exchanges read them.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// Bytes of answers that may wait in one HTTP/2 stream.
+const SEND_BUFFER_BYTES_MAX: usize = 64 << 10;
+/// Streams that a client may reset before they are begun (CVE-2023-44487).
+const PENDING_RESETS_MAX: usize = 20;
+/// Silence after which an HTTP/2 client with open streams is asked for a sign of life.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// Time that the sign of life may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time that a refusal may take to leave.
+const REFUSE_FOR: Duration = Duration::from_secs(1);
+
+/// What every exchange on a connection shares.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+    /// Whether the client's trace is taken over.
+    pub(crate) peer_is_trusted: bool,
+    /// Whether the client speaks TLS.
+    pub(crate) listener: Listener,
+    /// The address for `x-forwarded-for`.
+    pub(crate) forwarded_for: HeaderValue,
+    /// The connection's clock.
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
+    let peer = peer_of(&stream);
+    let is_tls = stream.get_ssl_digest().is_some();
+    let listener = if is_tls { Listener::Tls } else { Listener::Plain };
+    let place = match edge.connections.enter(peer.ip()) {
+        Ok(place) => place,
+        Err(refused) => {
+            edge.metrics.connection_refused(refused);
+            return refuse(stream).await;
+        }
+    };
+    let _counted = Counted::new(&edge, listener);
+    let limits = &edge.limits;
+    let activity = Activity::new(Arc::clone(&edge.clock));
+    let greeting = timeout(limits.header_timeout, read_greeting(&mut stream)).await;
+    let Ok(Ok(greeting)) = greeting else {
+        // Nothing was asked, so nothing is answered.
+        return;
+    };
+    let connection = Arc::new(Connection {
+        peer,
+        peer_is_trusted: edge.trusts(peer.ip()),
+        listener,
+        forwarded_for: address_value(peer.ip()),
+        activity: Arc::clone(&activity),
+    });
+    let ended = match greeting {
+        Greeting::H1(prefix) => serve_h1(&edge, connection, stream, prefix).await,
+        Greeting::H2(prefix) => serve_h2(&edge, connection, stream, prefix).await,
+    };
+    if let Some(bad) = ended.err().and_then(|error| bad_head(&error, &activity)) {
+        edge.metrics.bad_head(bad);
+    }
+    drop(place);
+}
+
+/// A connection as metrics see it, until it is dropped.
+struct Counted<'a> {
+    edge: &'a Edge,
+    listener: Listener,
+}
+
+impl<'a> Counted<'a> {
+    fn new(edge: &'a Edge, listener: Listener) -> Self {
+        edge.metrics.connection_opened(listener);
+        Self { edge, listener }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.edge.metrics.connection_closed(self.listener);
+    }
+}
+
+/// What the client speaks, and what was read to find out.
+enum Greeting {
+    H1(Bytes),
+    H2(Bytes),
+}
+
+/// Reads as little as tells HTTP/1.1 from HTTP/2.
+async fn read_greeting(stream: &mut Stream) -> io::Result<Greeting> {
+    match stream.selected_alpn_proto() {
+        Some(ALPN::H2) => return Ok(Greeting::H2(Bytes::new())),
+        Some(ALPN::H1) => return Ok(Greeting::H1(Bytes::new())),
+        _ => {}
+    }
+    let mut read = BytesMut::with_capacity(PREFACE.len());
+    loop {
+        if read.len() >= PREFACE.len() {
+            return Ok(Greeting::H2(read.freeze()));
+        }
+        let room = PREFACE.len() - read.len();
+        if (&mut *stream).take(room as u64).read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !PREFACE.starts_with(&read) {
+            return Ok(Greeting::H1(read.freeze()));
+        }
+    }
+}
+
+type Ended = Result<(), hyper::Error>;
+
+async fn serve_h1(
+    edge: &Arc<Edge>,
+    connection: Arc<Connection>,
+    stream: Stream,
+    prefix: Bytes,
+) -> Ended {
+    let limits = &edge.limits;
+    let patience =
+        Patience { head: limits.header_timeout, idle: limits.keep_alive, reads_heads: true };
+    let activity = Arc::clone(&connection.activity);
+    let io = TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&activity), patience));
+    let head_bytes_max = usize::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(usize::MAX);
+    let mut builder = http1::Builder::new();
+    builder
+        .half_close(false)
+        .header_read_timeout(None)
+        .max_headers(limits.headers_max.get())
+        .max_header_size(head_bytes_max)
+        .max_buf_size(BUFFER_BYTES_MAX.max(head_bytes_max));
+    let mut hyper =
+        pin!(builder.serve_connection(io, service_fn(answer(edge, connection))).with_upgrades());
+    let mut phase = edge.lifecycle.watch();
+    loop {
+        tokio::select! {
+            ended = hyper.as_mut() => return ended,
+            () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
+            // Before that, answers close their connections: a request that is under way when the
+            // edge begins to drain still gets through.
+            () = closed(&mut phase) => hyper.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+async fn serve_h2(
+    edge: &Arc<Edge>,
+    connection: Arc<Connection>,
+    stream: Stream,
+    prefix: Bytes,
+) -> Ended {
+    let limits = &edge.limits;
+    let patience =
+        Patience { head: limits.header_timeout, idle: limits.h2_idle, reads_heads: false };
+    let activity = Arc::clone(&connection.activity);
+    let io = TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&activity), patience));
+    let header_bytes = u32::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(header_bytes)
+        .max_concurrent_streams(limits.h2_streams_max)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let mut hyper = pin!(builder.serve_connection(io, service_fn(answer(edge, connection))));
+    let mut phase = edge.lifecycle.watch();
+    let mut is_told = false;
+    loop {
+        tokio::select! {
+            ended = hyper.as_mut() => return ended,
+            () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
+            // GOAWAY names the last stream that is served, so nothing is lost by telling at once.
+            () = draining(&mut phase), if !is_told => {
+                is_told = true;
+                hyper.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
+
+fn answer(
+    edge: &Arc<Edge>,
+    connection: Arc<Connection>,
+) -> impl Fn(Request<Incoming>) -> Answering + use<> {
+    let edge = Arc::clone(edge);
+    move |request| {
+        let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
+        Box::pin(async move { Ok(exchange::run(edge, connection, request).await) })
+    }
+}
+
+async fn draining(phase: &mut watch::Receiver<Phase>) {
+    if phase.wait_for(|phase| *phase > Phase::Serving).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn closed(phase: &mut watch::Receiver<Phase>) {
+    if phase.wait_for(|phase| *phase == Phase::Closed).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn peer_of(stream: &Stream) -> SocketAddr {
+    let digest = stream.get_socket_digest();
+    let peer = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
+    peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))
+}
+
+fn address_value(address: IpAddr) -> HeaderValue {
+    // Digits, dots, colons and hexadecimal letters are valid in a header.
+    HeaderValue::try_from(address.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// Answers a connection above a limit with the least that a client understands.
+async fn refuse(mut stream: Stream) {
+    let answer = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+        proxy-status: headgate; error=connection_limit_reached; details=\"HG0018\"\r\n\
+        content-length: 0\r\n\r\n";
+    // Whether the client reads it is its own affair.
+    let _sent = timeout(REFUSE_FOR, async {
+        stream.write_all(answer).await?;
+        stream.flush().await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+/// Why a head never became an exchange, if that is how the connection ended.
+fn bad_head(error: &hyper::Error, activity: &Activity) -> Option<BadHead> {
+    if activity.head_timed_out() {
+        Some(BadHead::Timeout)
+    } else if error.is_parse_too_large() {
+        Some(BadHead::TooLarge)
+    } else if error.is_parse() {
+        Some(BadHead::Malformed)
+    } else if error.is_incomplete_message() {
+        Some(BadHead::Incomplete)
+    } else {
+        None
+    }
+}

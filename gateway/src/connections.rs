@@ -1,0 +1,81 @@
+//! How many connections there may be, in all and from one client address.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use headgate_telemetry::Refusal;
+use parking_lot::Mutex;
+
+/// Counts connections; each is counted until its guard is dropped.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    max: usize,
+    per_client_max: usize,
+    open: AtomicUsize,
+    /// Holds only addresses that have connections, so it is bounded by `max`.
+    by_client: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Connections {
+    pub(crate) fn new(max: usize, per_client_max: usize) -> Arc<Self> {
+        let by_client = Mutex::default();
+        Arc::new(Self { max, per_client_max, open: AtomicUsize::new(0), by_client })
+    }
+
+    /// Connections open now.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Takes one place, or says which limit is reached.
+    pub(crate) fn enter(self: &Arc<Self>, client: IpAddr) -> Result<Place, Refusal> {
+        let client = client.to_canonical();
+        // Taken first and given back on refusal, so that two that race never both pass the limit.
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::InAll);
+        }
+        let mut by_client = self.by_client.lock();
+        let count = by_client.entry(client).or_default();
+        if *count >= self.per_client_max {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::PerClient);
+        }
+        *count += 1;
+        drop(by_client);
+        Ok(Place { connections: Arc::clone(self), client })
+    }
+
+    fn leave(&self, client: IpAddr) {
+        let mut by_client = self.by_client.lock();
+        if let Some(count) = by_client.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                by_client.remove(&client);
+            }
+        }
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One connection's place, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    connections: Arc<Connections>,
+    client: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.leave(self.client);
+    }
+}
+
+#[cfg(test)]
+mod tests;

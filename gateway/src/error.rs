@@ -1,0 +1,150 @@
+//! What can end an exchange other than the origin's answer.
+
+use headgate_types::Outcome;
+
+/// Why the edge answers in the origin's place.
+///
+/// Messages are for the access log; what a client reads is decided by `step/respond.rs` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No route matches.
+    #[error("no route matches")]
+    NoRoute,
+    /// The route wants a credential and there is none.
+    #[error("no credential")]
+    CredentialMissing,
+    /// The credential is not good.
+    #[error("credential is not valid")]
+    CredentialInvalid,
+    /// The keys that would verify the credential are out of reach.
+    #[error("identity keys are out of reach")]
+    KeysUnavailable,
+    /// The credential is good but may not do this.
+    #[error("credential lacks a scope or claim")]
+    Forbidden,
+    /// The request can't be passed on as it is.
+    #[error("bad request: {0}")]
+    BadRequest(&'static str),
+    /// The body came too slowly.
+    #[error("request body idled too long")]
+    BodyTimeout,
+    /// The body is larger than the route takes.
+    #[error("request body above {body_bytes_max} bytes")]
+    BodyTooLarge {
+        /// The route's limit.
+        body_bytes_max: u64,
+    },
+    /// The client left.
+    #[error("client left")]
+    ClientLeft,
+    /// Every endpoint is at its cap of connections.
+    #[error("every endpoint is at its connection limit")]
+    ConnectionsExhausted,
+    /// The upstream has no endpoint.
+    #[error("no endpoint")]
+    NoEndpoint,
+    /// No connection to any endpoint.
+    #[error("connection to the endpoint failed")]
+    Connect,
+    /// The endpoint broke off before its answer.
+    #[error("endpoint broke off")]
+    Reset,
+    /// The endpoint answered what is no valid HTTP.
+    #[error("endpoint sent no valid HTTP")]
+    Garbled,
+    /// The endpoint did not answer within its attempt's time.
+    #[error("endpoint did not answer in time")]
+    AttemptTimeout,
+    /// The exchange's deadline has passed.
+    #[error("deadline passed")]
+    DeadlineExceeded,
+    /// A fault of the edge.
+    #[error("internal fault: {0}")]
+    Internal(&'static str),
+}
+
+/// Whose fault an error is, after pingora's three sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client's.
+    Downstream,
+    /// The origin's.
+    Upstream,
+    /// The edge's own.
+    Internal,
+}
+
+impl Error {
+    /// The stable code, with a page in `docs/errors/`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoRoute => "HG0001",
+            Self::CredentialMissing => "HG0002",
+            Self::CredentialInvalid => "HG0003",
+            Self::KeysUnavailable => "HG0004",
+            Self::Forbidden => "HG0005",
+            Self::BadRequest(_) => "HG0006",
+            Self::BodyTimeout => "HG0007",
+            Self::BodyTooLarge { .. } => "HG0008",
+            Self::ClientLeft => "HG0009",
+            Self::ConnectionsExhausted => "HG0010",
+            Self::NoEndpoint => "HG0011",
+            Self::Connect => "HG0012",
+            Self::Reset => "HG0013",
+            Self::Garbled => "HG0014",
+            Self::AttemptTimeout => "HG0015",
+            Self::DeadlineExceeded => "HG0016",
+            Self::Internal(_) => "HG0017",
+        }
+    }
+
+    /// The outcome under which the exchange is counted.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::NoRoute => Outcome::NoRoute,
+            Self::CredentialMissing | Self::CredentialInvalid => Outcome::DeniedAuth,
+            Self::Forbidden => Outcome::DeniedPolicy,
+            Self::BadRequest(_) => Outcome::ClientBadRequest,
+            Self::BodyTimeout => Outcome::ClientTimeout,
+            Self::BodyTooLarge { .. } => Outcome::ClientTooLarge,
+            Self::ClientLeft => Outcome::ClientCancelled,
+            Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
+            Self::NoEndpoint | Self::KeysUnavailable => Outcome::OriginUnhealthy,
+            Self::Connect => Outcome::OriginConnect,
+            Self::Reset | Self::Garbled => Outcome::OriginReset,
+            Self::AttemptTimeout => Outcome::OriginTimeout,
+            Self::DeadlineExceeded => Outcome::DeadlineExceeded,
+            Self::Internal(_) => Outcome::Internal,
+        }
+    }
+
+    /// Whose fault it is.
+    pub const fn side(self) -> Side {
+        match self {
+            Self::NoRoute
+            | Self::CredentialMissing
+            | Self::CredentialInvalid
+            | Self::Forbidden
+            | Self::BadRequest(_)
+            | Self::BodyTimeout
+            | Self::BodyTooLarge { .. }
+            | Self::ClientLeft => Side::Downstream,
+            Self::NoEndpoint
+            | Self::Connect
+            | Self::Reset
+            | Self::Garbled
+            | Self::AttemptTimeout
+            | Self::DeadlineExceeded => Side::Upstream,
+            Self::KeysUnavailable | Self::ConnectionsExhausted | Self::Internal(_) => {
+                Side::Internal
+            }
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub const fn is_retryable(self) -> bool {
+        use headgate_types::RetryAdvice::{After, Yes};
+        matches!(self.outcome().retry(), After | Yes)
+    }
+}

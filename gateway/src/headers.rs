@@ -1,0 +1,127 @@
+//! Headers between two framed sides: what ends at this hop, what is ours alone.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
+        UPGRADE,
+    },
+};
+
+/// The prefix of headers that only the edge may set.
+pub(crate) const OURS: &str = "headgate-";
+/// The trace id, on every answer.
+pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("headgate-trace-id");
+/// The signed identity, to a BFF.
+pub(crate) const PASSPORT: HeaderName = HeaderName::from_static("headgate-passport");
+/// The device class, to a BFF.
+pub(crate) const DEVICE: HeaderName = HeaderName::from_static("headgate-device");
+/// The priority class: a client may lower it, a BFF reads it.
+pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("headgate-priority");
+/// Milliseconds left: a client may shorten them, a BFF reads them.
+pub(crate) const DEADLINE: HeaderName = HeaderName::from_static("headgate-deadline-ms");
+/// The number of this attempt, from 1, to a BFF.
+pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("headgate-attempt");
+/// The client's address, to a BFF.
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The client's scheme, to a BFF.
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Names that a `connection` header can't take away: without them the message would change its
+/// target or its framing on the way.
+const NEVER_NOMINATED: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING];
+
+/// Headers nominated by one message's `connection`; more are an abuse.
+const NOMINATED_MAX: usize = 32;
+
+/// What a `connection` header says beyond the headers that it nominates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// `connection: upgrade` with `upgrade: websocket`.
+    pub(crate) upgrades_to_websocket: bool,
+}
+
+/// Removes what ends at this hop (RFC 9110, 7.6.1): the connection headers and what they nominate.
+///
+/// `te: trailers` stays, because it speaks of the exchange and gRPC needs it. Of upgrades only
+/// WebSocket is reported; the rest are dropped, which RFC 9110, 7.8 allows and which shuts out
+/// smuggling by an upgrade to h2c.
+///
+/// # Errors
+///
+/// A sentence when `connection` nominates a header that frames or targets the message.
+pub(crate) fn strip_hop(headers: &mut HeaderMap) -> Result<Hop, &'static str> {
+    let mut hop = Hop::default();
+    if headers.contains_key(CONNECTION) {
+        let nominated = nominated(headers)?;
+        let upgrade = headers.get(UPGRADE).map(HeaderValue::as_bytes);
+        hop.upgrades_to_websocket = nominated.contains(&UPGRADE)
+            && upgrade.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"));
+        for name in nominated {
+            if name != TE {
+                headers.remove(name);
+            }
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    let mut trailers = false;
+    for value in headers.get_all(TE) {
+        trailers |= value.as_bytes().eq_ignore_ascii_case(b"trailers");
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    } else {
+        headers.remove(TE);
+    }
+    Ok(hop)
+}
+
+fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, &'static str> {
+    let mut names = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        for token in value.as_bytes().split(|byte| *byte == b',') {
+            let token = token.trim_ascii();
+            if token.is_empty() {
+                continue;
+            }
+            let name = HeaderName::from_bytes(token).map_err(|_| "connection names no header")?;
+            if NEVER_NOMINATED.contains(&name) {
+                return Err("connection names a header that frames the message");
+            }
+            if names.len() == NOMINATED_MAX {
+                return Err("connection names too many headers");
+            }
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Removes every header that only the edge may set.
+pub(crate) fn strip_ours(headers: &mut HeaderMap) {
+    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with(OURS)).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// Joins the cookie crumbs that HTTP/2 allows into the one header that HTTP/1.1 demands
+/// (RFC 9113, 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Values that were valid apart stay valid when joined.
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! What is known of one exchange, counted and written down when it ends, however it ends.
+
+use std::{sync::Arc, time::Duration};
+
+use headgate_telemetry::{
+    access::{self, Attempt, Journal, Mark},
+    trace,
+};
+use headgate_types::{Clock, Device, Moment, Outcome, Priority, TraceId, UnixTime};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header::HOST, request::Parts};
+use tokio::sync::watch;
+
+use crate::{
+    body::BodyFault,
+    connection::Connection,
+    drain::Phase,
+    edge::{Edge, Route, Snapshot},
+    error::Error,
+    identity::Verified,
+    stream::Busy,
+};
+
+/// One exchange's record. It travels with the answer and closes when that has ended or was
+/// dropped, so that no exchange goes uncounted.
+#[derive(Debug)]
+pub(crate) struct Record {
+    edge: Arc<Edge>,
+    snapshot: Arc<Snapshot>,
+    connection: Arc<Connection>,
+    trace: trace::Incoming,
+    time: UnixTime,
+    method: http::Method,
+    uri: http::Uri,
+    host: Option<HeaderValue>,
+    version: Version,
+    route: Option<Arc<Route>>,
+    device: Option<Device>,
+    priority: Option<Priority>,
+    caller: Option<Arc<Verified>>,
+    attempts: Vec<Attempt>,
+    journal: Journal,
+    request_body: Option<Arc<BodyFault>>,
+    /// None until the exchange has failed or its answer has begun.
+    outcome: Option<Outcome>,
+    code: Option<&'static str>,
+    status: Option<StatusCode>,
+    /// Bytes of the answer's body.
+    pub(crate) bytes_out: u64,
+    /// Bytes from the client that no request body counted: a tunnel's.
+    pub(crate) bytes_in: u64,
+    _busy: Busy,
+}
+
+impl Record {
+    /// Opens the record of a request whose head has just been read.
+    pub(crate) fn begin(
+        edge: &Arc<Edge>,
+        connection: &Arc<Connection>,
+        parts: &Parts,
+        trace: trace::Incoming,
+    ) -> Box<Self> {
+        edge.lifecycle.begin();
+        Box::new(Self {
+            snapshot: edge.snapshot(),
+            trace,
+            time: edge.clock.unix_time(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            host: parts.headers.get(HOST).cloned(),
+            version: parts.version,
+            route: None,
+            device: None,
+            priority: None,
+            caller: None,
+            attempts: Vec::new(),
+            journal: Journal::start(edge.clock.now()),
+            request_body: None,
+            outcome: None,
+            code: None,
+            status: None,
+            bytes_out: 0,
+            bytes_in: 0,
+            _busy: connection.activity.begin(),
+            connection: Arc::clone(connection),
+            edge: Arc::clone(edge),
+        })
+    }
+
+    /// The settings with which the exchange began, and ends.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// The edge's clock.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.edge.clock
+    }
+
+    /// How long a tunnel may be silent, and the phase of the edge.
+    pub(crate) fn tunnel_limits(&self) -> (Duration, watch::Receiver<Phase>) {
+        (self.edge.limits.stream_idle, self.edge.lifecycle.watch())
+    }
+
+    /// When the request's head was there.
+    pub(crate) fn started(&self) -> Moment {
+        self.journal.started_at()
+    }
+
+    /// The exchange's trace.
+    pub(crate) fn trace_id(&self) -> TraceId {
+        self.trace.context.trace_id
+    }
+
+    /// The client's protocol version.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Writes the trace into the request that an endpoint gets.
+    pub(crate) fn write_trace(&self, headers: &mut HeaderMap) {
+        headers.insert(trace::TRACEPARENT, self.trace.context.to_traceparent());
+        match &self.trace.state {
+            Some(state) => headers.insert(trace::TRACESTATE, state.clone()),
+            None => headers.remove(trace::TRACESTATE),
+        };
+    }
+
+    /// Notes that a step was passed now.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        self.journal.mark(mark, self.edge.clock.now());
+    }
+
+    /// Notes the device.
+    pub(crate) fn classified(&mut self, device: &Device) {
+        self.device = Some(device.clone());
+        self.mark(Mark::Classified);
+    }
+
+    /// Notes the route, and counts the request's arrival there.
+    pub(crate) fn routed(&mut self, route: &Arc<Route>) {
+        route.metrics.arrived();
+        self.route = Some(Arc::clone(route));
+        self.mark(Mark::Routed);
+    }
+
+    /// Notes the caller.
+    pub(crate) fn authenticated(&mut self, caller: Option<&Arc<Verified>>) {
+        self.caller = caller.cloned();
+        self.mark(Mark::Authenticated);
+    }
+
+    /// Notes what the request is worth.
+    pub(crate) fn prioritized(&mut self, priority: Priority) {
+        self.priority = Some(priority);
+    }
+
+    /// Takes the request body's bytes from here.
+    pub(crate) fn watch_body(&mut self, body: &Arc<BodyFault>) {
+        self.request_body = Some(Arc::clone(body));
+    }
+
+    /// Notes an attempt that has ended.
+    pub(crate) fn attempted(&mut self, attempt: Attempt) {
+        if let Some(route) = &self.route {
+            route.upstream.metrics.attempted(attempt.result);
+            if !self.attempts.is_empty() {
+                route.metrics.retried();
+            }
+        }
+        if self.attempts.len() < access::ATTEMPTS_MAX {
+            self.attempts.push(attempt);
+        }
+    }
+
+    /// Notes the status that the client is sent; the outcome follows from it, unless the exchange
+    /// has failed.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        let outcome = if status.is_server_error() { Outcome::Origin5xx } else { Outcome::Ok };
+        self.outcome.get_or_insert(outcome);
+        self.mark(Mark::ResponseHead);
+    }
+
+    /// Notes why the exchange failed; the last reason counts.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.outcome = Some(error.outcome());
+        self.code = Some(error.code());
+    }
+
+    fn line(&self, outcome: Outcome) -> access::Line<'_> {
+        let route = self.route.as_deref().map(|route| access::Route {
+            team: &route.settings.team,
+            name: &route.settings.name,
+            upstream: &route.upstream.settings.name,
+        });
+        let caller = self.caller.as_deref().map(|caller| access::Caller {
+            source: &caller.identity.source,
+            subject: caller.pseudonym(),
+        });
+        let host = self.uri.host().or_else(|| self.host.as_ref()?.to_str().ok());
+        access::Line {
+            time: self.time,
+            trace: &self.trace.context,
+            untrusted_parent: self.trace.untrusted,
+            request: access::Request {
+                client: self.connection.peer,
+                listener: self.connection.listener,
+                version: self.version,
+                method: self.method.as_str(),
+                host,
+                path: self.uri.path(),
+            },
+            outcome,
+            status: self.status.map(|status| status.as_u16()),
+            code: self.code,
+            route,
+            device: self.device.as_ref(),
+            priority: self.priority.map(Priority::class),
+            identity: caller,
+            attempts: &self.attempts,
+            request_bytes: self.request_bytes(),
+            response_bytes: self.bytes_out,
+            duration: self.edge.clock.now().since(self.started()),
+            journal: &self.journal,
+            config: &self.snapshot.digest,
+        }
+    }
+
+    fn request_bytes(&self) -> u64 {
+        self.bytes_in + self.request_body.as_ref().map_or(0, |body| body.bytes())
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.mark(Mark::ResponseBodyEnd);
+        // Dropped before anything was answered: the client left.
+        let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
+        let line = self.line(outcome);
+        self.edge.access.record(&line);
+        let metrics = if let Some(route) = &self.route {
+            &route.metrics
+        } else {
+            self.snapshot.unrouted.arrived();
+            &self.snapshot.unrouted
+        };
+        metrics.ended(outcome, line.duration);
+        metrics.transferred(line.request_bytes, line.response_bytes);
+        self.edge.lifecycle.end();
+    }
+}

@@ -1,0 +1,324 @@
+//! The server: pingora's runtimes, listeners and TLS around our connections.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    os::fd::IntoRawFd,
+    pin::Pin,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora_core::{
+    apps::ServerApp,
+    listeners::{ALPN, TlsAccept, tls::TlsSettings},
+    protocols::Stream,
+    server::{
+        ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
+        configuration::{Opt, ServerConf},
+    },
+    services::{
+        Service as PingoraService, ServiceReadyNotifier, ServiceWithDependents, listening::Service,
+    },
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    connection,
+    drain::{Drained, Phase},
+    edge::Edge,
+    settings,
+    tls::{CertificateError, Certificates},
+};
+
+/// Time that pingora's runtimes get to drop what was cut off, in seconds.
+const RUNTIME_EXIT_SECONDS: u64 = 1;
+/// Blocking threads: name look-ups and file reads of the few background tasks.
+const BLOCKING_THREADS_MAX: usize = 8;
+
+/// A listening socket that is already bound, so that a busy port is known before anything starts.
+#[derive(Debug)]
+struct Socket {
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
+/// All listening sockets of an edge.
+pub struct Bound {
+    plain: Vec<Socket>,
+    tls: Vec<Socket>,
+    certificates: Option<Arc<Certificates>>,
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+/// Why an edge can't listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address is taken, or not this machine's.
+    #[error("can't listen on {address}")]
+    Address {
+        /// The address as configured.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A certificate can't be used.
+    #[error("certificate {} can't be used: {source}", path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
+}
+
+/// A bound address and what is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address with its real port.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub is_tls: bool,
+}
+
+impl Bound {
+    /// Binds every listener; port 0 takes any free port.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] for the first address or certificate that can't be used; nothing stays bound.
+    pub fn new(settings: &settings::Edge) -> Result<Self, BindError> {
+        let certificates = match &settings.tls {
+            Some(tls) => Some(Arc::new(check_certificates(&tls.certificates)?)),
+            None => None,
+        };
+        let tls = settings.tls.iter().flat_map(|tls| &tls.listen).map(bind);
+        Ok(Self {
+            plain: settings.listen.iter().map(bind).collect::<Result<_, _>>()?,
+            tls: tls.collect::<Result<_, _>>()?,
+            certificates,
+        })
+    }
+
+    /// The bound addresses, plain ones first.
+    pub fn addresses(&self) -> Vec<Address> {
+        let plain = self.plain.iter().map(|one| Address { address: one.address, is_tls: false });
+        let tls = self.tls.iter().map(|one| Address { address: one.address, is_tls: true });
+        plain.chain(tls).collect()
+    }
+}
+
+fn check_certificates(settings: &[settings::Certificate]) -> Result<Certificates, BindError> {
+    Certificates::new(settings).map_err(|(at, source)| {
+        let path = settings.get(at).map(|one| one.cert_path.clone()).unwrap_or_default();
+        BindError::Certificate { path, source }
+    })
+}
+
+fn bind(address: &SocketAddr) -> Result<Socket, BindError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Socket { address, listener })
+    });
+    bound.map_err(|source| BindError::Address { address: *address, source })
+}
+
+/// Work beside the data path, run until the watch says true.
+pub type Task = Box<dyn FnOnce(watch::Receiver<bool>) -> TaskFuture + Send + Sync>;
+/// The future of a [`Task`].
+pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Serves until a signal, drains, and returns how that went.
+///
+/// Runs its own runtimes: never to be called inside one. SIGTERM and SIGINT drain; a second
+/// signal ends at once.
+pub fn run(edge: &Arc<Edge>, bound: Bound, tasks: Vec<(&'static str, Task)>) -> Drained {
+    let configuration = ServerConf {
+        threads: edge.threads.get(),
+        work_stealing: false,
+        listener_tasks_per_fd: 1,
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(RUNTIME_EXIT_SECONDS),
+        max_blocking_threads: Some(BLOCKING_THREADS_MAX),
+        ..ServerConf::default()
+    };
+    // The constructor copies the configuration, so nothing may be changed behind it.
+    let mut server = Server::new_with_opt_and_conf(None::<Opt>, configuration);
+    server.bootstrap();
+    let stop_accepting = watch::Sender::new(false);
+    server.add_service(Listening::new(edge, bound, stop_accepting.subscribe()));
+    for (name, task) in tasks {
+        server.add_service(Background { name, task: Mutex::new(Some(task)) });
+    }
+    let drained = Arc::new(Mutex::new(Drained::CutOff { exchanges: 0 }));
+    let signals = Signals { edge: Arc::clone(edge), stop_accepting, drained: Arc::clone(&drained) };
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    *drained.lock()
+}
+
+/// pingora's listening service, with our sockets and our moment to stop accepting.
+struct Listening {
+    service: Service<App>,
+    sockets: Vec<Socket>,
+    stop_accepting: watch::Receiver<bool>,
+}
+
+impl Listening {
+    fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
+        let mut service = Service::new("edge".to_owned(), App { edge: Arc::clone(edge) });
+        for socket in &bound.plain {
+            service.add_tcp(&socket.address.to_string());
+        }
+        if let Some(certificates) = bound.certificates {
+            for socket in &bound.tls {
+                let address = socket.address.to_string();
+                if let Some(tls) = tls_settings(&certificates) {
+                    service.add_tls_with_settings(&address, None, tls);
+                }
+            }
+        }
+        let sockets = bound.plain.into_iter().chain(bound.tls).collect();
+        Self { service, sockets, stop_accepting }
+    }
+}
+
+fn tls_settings(certificates: &Arc<Certificates>) -> Option<TlsSettings> {
+    // The only constructor that takes no files; it can't fail.
+    let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks)).ok()?;
+    let resolver: Arc<Certificates> = Arc::clone(certificates);
+    tls.set_cert_resolver(resolver);
+    tls.set_alpn(ALPN::H2H1);
+    Some(tls)
+}
+
+struct NoCallbacks;
+
+#[async_trait]
+impl TlsAccept for NoCallbacks {}
+
+#[async_trait]
+impl ServiceWithDependents for Listening {
+    async fn start_service(
+        &mut self,
+        fds: Option<ListenFds>,
+        _shutdown: ShutdownWatch,
+        listeners_per_fd: usize,
+        ready: ServiceReadyNotifier,
+    ) {
+        if let Some(fds) = &fds {
+            let mut fds = fds.lock();
+            for socket in self.sockets.drain(..) {
+                fds.add(socket.address.to_string(), socket.listener.into_raw_fd());
+            }
+        }
+        ready.notify_ready();
+        let stop = self.stop_accepting.clone();
+        PingoraService::start_service(&mut self.service, fds, stop, listeners_per_fd).await;
+    }
+
+    fn name(&self) -> &'static str {
+        "edge"
+    }
+}
+
+/// Hands accepted streams to our connections.
+struct App {
+    edge: Arc<Edge>,
+}
+
+#[async_trait]
+impl ServerApp for App {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        _shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        connection::serve(Arc::clone(&self.edge), stream).await;
+        None
+    }
+}
+
+/// A [`Task`] as pingora runs it, on a thread of its own.
+struct Background {
+    name: &'static str,
+    task: Mutex<Option<Task>>,
+}
+
+#[async_trait]
+impl ServiceWithDependents for Background {
+    async fn start_service(
+        &mut self,
+        _fds: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        _listeners_per_fd: usize,
+        ready: ServiceReadyNotifier,
+    ) {
+        ready.notify_ready();
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            task(shutdown).await;
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// Replaces pingora's own wait, which sleeps its whole grace period whatever is in flight.
+struct Signals {
+    edge: Arc<Edge>,
+    stop_accepting: watch::Sender<bool>,
+    drained: Arc<Mutex<Drained>>,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Signals {
+    async fn recv(&self) -> ShutdownSignal {
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("signals can't be caught");
+            return ShutdownSignal::FastShutdown;
+        };
+        tokio::select! {
+            _signal = terminate.recv() => {}
+            _signal = interrupt.recv() => {}
+        }
+        tracing::info!("draining");
+        let mut phase = self.edge.lifecycle.watch();
+        let stop = async {
+            if phase.wait_for(|phase| *phase >= Phase::Closing).await.is_ok() {
+                self.stop_accepting.send_replace(true);
+            }
+            std::future::pending::<()>().await;
+        };
+        let open = || self.edge.connections.open();
+        tokio::select! {
+            drained = self.edge.lifecycle.drain(&self.edge.drain, open) => {
+                *self.drained.lock() = drained;
+                ShutdownSignal::GracefulTerminate
+            }
+            () = stop => ShutdownSignal::FastShutdown,
+            _second = terminate.recv() => ShutdownSignal::FastShutdown,
+            _second = interrupt.recv() => ShutdownSignal::FastShutdown,
+        }
+    }
+}

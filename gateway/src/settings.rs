@@ -1,0 +1,379 @@
+//! What can be tuned: the edge as the data path sees it, already validated.
+//!
+//! Whoever reads files turns them into these values; nothing here is read from a file.
+
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use headgate_router::{device::Rule, pattern::Pattern};
+use headgate_types::{ByteSize, Class, Ratio};
+use http::Uri;
+use ipnet::IpNet;
+
+/// Everything that an edge needs to serve.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Listeners and their limits.
+    pub edge: Edge,
+    /// Where identities come from, by name.
+    pub identity: Vec<IdentitySource>,
+    /// How Passports are signed.
+    pub passport: Passport,
+    /// Device classes in order: the first match wins.
+    pub devices: Vec<Rule>,
+    /// Upstreams, in the order of their ids.
+    pub upstreams: Vec<Upstream>,
+    /// Routes; their order never matters.
+    pub routes: Vec<Route>,
+}
+
+/// Listeners and their limits.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Addresses for HTTP/1.1 and HTTP/2 with prior knowledge, without TLS.
+    pub listen: Vec<SocketAddr>,
+    /// The TLS listener. None means no TLS.
+    pub tls: Option<Tls>,
+    /// Threads that serve connections. Each keeps its own upstream connections.
+    pub threads: NonZeroUsize,
+    /// Peers whose `traceparent` is taken over. Nobody by default.
+    pub trusted_peers: Vec<IpNet>,
+    /// What a client may use up.
+    pub limits: Limits,
+    /// How the edge ends.
+    pub drain: Drain,
+}
+
+/// A TLS listener with its certificates.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Addresses for HTTP/1.1 and HTTP/2 by ALPN.
+    pub listen: Vec<SocketAddr>,
+    /// Certificates; the first one serves clients without a known server name.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate chain and its key, both PEM, read by whoever made these settings.
+#[derive(Clone)]
+pub struct Certificate {
+    /// Where the chain came from, for messages.
+    pub cert_path: PathBuf,
+    /// The chain, leaf first.
+    pub cert_pem: Vec<u8>,
+    /// The private key.
+    pub key_pem: Vec<u8>,
+}
+
+/// Names the file only: a key has no place in a log.
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("cert_path", &self.cert_path).finish_non_exhaustive()
+    }
+}
+
+/// What a client may use up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of one request head, and of an HTTP/2 header list.
+    pub header_bytes_max: ByteSize,
+    /// Headers of one request.
+    pub headers_max: NonZeroUsize,
+    /// Time from a request's first byte to the end of its head.
+    pub header_timeout: Duration,
+    /// Bytes of one request body.
+    pub body_bytes_max: ByteSize,
+    /// Time between two pieces of a request body.
+    pub body_idle: Duration,
+    /// Time between two pieces of a streamed answer, and of silence on a WebSocket.
+    pub stream_idle: Duration,
+    /// Time of one exchange on a route that names none.
+    pub request_timeout: Duration,
+    /// Time that an HTTP/1.1 connection may wait for its next request.
+    pub keep_alive: Duration,
+    /// Time that an HTTP/2 connection without open streams is kept.
+    pub h2_idle: Duration,
+    /// Streams that one HTTP/2 connection may have open.
+    pub h2_streams_max: u32,
+    /// Connections in all.
+    pub connections_max: NonZeroUsize,
+    /// Connections of one client address.
+    pub connections_per_client_max: NonZeroUsize,
+}
+
+/// How the edge ends after SIGTERM.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// Time that connections are still accepted after readiness has flipped, so that a load
+    /// balancer notices before it is refused.
+    pub accept_for: Duration,
+    /// Time after which what is still in flight is cut off, counted from the signal.
+    pub deadline: Duration,
+}
+
+/// 16 KiB: nginx's and Node's own order of magnitude; a larger head is mostly cookies gone wrong.
+const HEADER_BYTES_MAX: ByteSize = ByteSize::from_bytes(16 << 10);
+/// hyper's default.
+const HEADERS_MAX: usize = 100;
+/// A slow mobile link sends 16 KiB in far less.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a device posts; more is for a route to allow.
+const BODY_BYTES_MAX: ByteSize = ByteSize::from_bytes(1 << 20);
+/// nginx's `client_body_timeout` is 60 s; a device that is silent for half of it has gone.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+/// Longer than the heartbeat of any common event stream or WebSocket library.
+const STREAM_IDLE: Duration = Duration::from_mins(5);
+/// No user waits longer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// nginx's `keepalive_timeout`.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A device in use asks more often; Envoy's hour costs memory.
+const H2_IDLE: Duration = Duration::from_mins(3);
+/// What RFC 9113, 6.5.2 recommends as the least.
+const H2_STREAMS_MAX: u32 = 100;
+/// About 1 GiB at 64 KiB of buffers each in the worst case.
+const CONNECTIONS_MAX: usize = 16_384;
+/// Many devices share one address behind a carrier's NAT.
+const CONNECTIONS_PER_CLIENT_MAX: usize = 1_024;
+/// Time for a load balancer to see the readiness flip.
+const ACCEPT_FOR: Duration = Duration::from_millis(500);
+/// Below the 30 s after which Kubernetes kills.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            tls: None,
+            threads: NonZeroUsize::MIN,
+            trusted_peers: Vec::new(),
+            limits: Limits::default(),
+            drain: Drain::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes_max: HEADER_BYTES_MAX,
+            headers_max: NonZeroUsize::new(HEADERS_MAX).unwrap_or(NonZeroUsize::MIN),
+            header_timeout: HEADER_TIMEOUT,
+            body_bytes_max: BODY_BYTES_MAX,
+            body_idle: BODY_IDLE,
+            stream_idle: STREAM_IDLE,
+            request_timeout: REQUEST_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
+            h2_idle: H2_IDLE,
+            h2_streams_max: H2_STREAMS_MAX,
+            connections_max: NonZeroUsize::new(CONNECTIONS_MAX).unwrap_or(NonZeroUsize::MIN),
+            connections_per_client_max: NonZeroUsize::new(CONNECTIONS_PER_CLIENT_MAX)
+                .unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { accept_for: ACCEPT_FOR, deadline: DRAIN_DEADLINE }
+    }
+}
+
+/// One source of identities.
+#[derive(Clone, Debug)]
+pub struct IdentitySource {
+    /// Its name, by which routes ask for it.
+    pub name: Arc<str>,
+    /// What it verifies.
+    pub kind: IdentityKind,
+}
+
+/// What an identity source verifies.
+#[derive(Clone, Debug)]
+pub enum IdentityKind {
+    /// Bearer tokens, against a JSON Web Key Set.
+    Jwt(Jwt),
+    /// API keys, against a list of hashes.
+    ApiKeys(ApiKeys),
+}
+
+/// Bearer tokens, against a JSON Web Key Set.
+#[derive(Clone, Debug)]
+pub struct Jwt {
+    /// Where the keys are.
+    pub keys: KeySet,
+    /// The `iss` that tokens must carry. None accepts any.
+    pub issuer: Option<String>,
+    /// The `aud` that tokens must name. None accepts any.
+    pub audience: Option<String>,
+    /// The claim that names the one device. None means the subject.
+    pub device_id_claim: Option<String>,
+    /// Clock difference that is forgiven in `exp` and `nbf`.
+    pub leeway: Duration,
+    /// Age after which keys from a URL are fetched again.
+    pub refresh: Duration,
+    /// The least time between two fetches that an unknown key id causes.
+    pub refetch_interval: Duration,
+    /// How long keys stay good when they can't be fetched again.
+    pub keep_on_outage: Duration,
+}
+
+/// Where a JSON Web Key Set is.
+#[derive(Clone, Debug)]
+pub enum KeySet {
+    /// The text of a file, read by whoever made these settings.
+    Text(Arc<str>),
+    /// `http` or `https`.
+    Url(Uri),
+}
+
+/// API keys, against a list of hashes.
+#[derive(Clone, Debug)]
+pub struct ApiKeys {
+    /// The request header that carries the key, lowercase.
+    pub header: String,
+    /// The keys.
+    pub keys: Vec<ApiKey>,
+}
+
+/// One API key, known by its hash only.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// SHA-256 of the key's bytes.
+    pub sha256: [u8; 32],
+    /// Whose key it is.
+    pub subject: Arc<str>,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Its end, in seconds since the epoch. None means no end.
+    pub expires_at: Option<u64>,
+}
+
+/// How Passports are signed.
+#[derive(Clone, Debug)]
+pub struct Passport {
+    /// The `iss` of every Passport.
+    pub issuer: String,
+    /// How long one lasts.
+    pub ttl: Duration,
+    /// How long one signing key is used before the next takes over.
+    pub rotate_every: Duration,
+    /// The folder that keeps the private keys. None keeps them in memory only.
+    pub keys_dir: Option<PathBuf>,
+}
+
+/// Netflix's order of magnitude: long enough to be signed once for a burst of calls.
+const PASSPORT_TTL: Duration = Duration::from_mins(1);
+const PASSPORT_ROTATE_EVERY: Duration = Duration::from_hours(24);
+
+impl Default for Passport {
+    fn default() -> Self {
+        Self {
+            issuer: "headgate".to_owned(),
+            ttl: PASSPORT_TTL,
+            rotate_every: PASSPORT_ROTATE_EVERY,
+            keys_dir: None,
+        }
+    }
+}
+
+/// A named service.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The team that owns it.
+    pub team: Arc<str>,
+    /// Its name, unique in its team.
+    pub name: Arc<str>,
+    /// Its addresses.
+    pub endpoints: Vec<Endpoint>,
+    /// The protocol that its endpoints speak.
+    pub protocol: Protocol,
+    /// Time to open a connection.
+    pub connect_timeout: Duration,
+    /// Idle connections kept to one endpoint by each thread.
+    pub idle_connections_max: usize,
+    /// Connections to one endpoint by each thread, idle or not.
+    pub connections_max: NonZeroUsize,
+    /// Time after which an idle connection is closed.
+    pub idle_timeout: Duration,
+}
+
+/// One address of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// Host and port; a name is looked up when a connection is opened.
+    Tcp(Arc<str>),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The protocol that an upstream speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    H1,
+    /// HTTP/2 without TLS, with prior knowledge.
+    H2c,
+}
+
+/// One rule that sends requests to an upstream.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The team that owns it.
+    pub team: Arc<str>,
+    /// Its name, unique in its team.
+    pub name: Arc<str>,
+    /// What it matches.
+    pub pattern: Pattern,
+    /// The upstream, as an index into [`Settings::upstreams`].
+    pub upstream: usize,
+    /// Who may call.
+    pub auth: Auth,
+    /// What its requests are worth.
+    pub priority: Class,
+    /// Time of one exchange. None means [`Limits::request_timeout`].
+    pub timeout: Option<Duration>,
+    /// Time of one attempt up to the answer's head. None means the exchange's own.
+    pub try_timeout: Option<Duration>,
+    /// What is tried again.
+    pub retry: Retry,
+    /// Bytes of one request body. None means [`Limits::body_bytes_max`].
+    pub body_bytes_max: Option<ByteSize>,
+}
+
+/// Who may call a route.
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    /// Anybody; no identity is handed on.
+    #[default]
+    None,
+    /// Callers known to an identity source.
+    Source {
+        /// Its index in [`Settings::identity`].
+        source: usize,
+        /// Scopes that a caller must have, all of them.
+        scopes: Vec<String>,
+        /// Claims that must have exactly these values, all of them. A claim that is a list
+        /// satisfies a value that it contains.
+        claims: Vec<(String, serde_json::Value)>,
+    },
+}
+
+/// What is tried again, on another endpoint where there is one.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// Retries after the first attempt. Zero means none.
+    pub max: u32,
+    /// The failures that are retried.
+    pub on: Vec<headgate_router::retry::Condition>,
+    /// Retries allowed, as a share of the requests of the last seconds.
+    pub budget: Ratio,
+}

@@ -1,0 +1,10 @@
+//! The steps of an exchange, one file each, in the order in which it takes them.
+
+pub(crate) mod authenticate;
+pub(crate) mod classify;
+pub(crate) mod dispatch;
+pub(crate) mod forward;
+pub(crate) mod respond;
+pub(crate) mod route;
+pub(crate) mod target;
+pub(crate) mod trace;

@@ -1,0 +1,260 @@
+//! Turns the client's request into the one that an endpoint gets.
+
+use std::sync::Arc;
+
+use headgate_router::deadline;
+use headgate_telemetry::Listener;
+use headgate_types::{Class, Deadline, Device, Priority};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
+    request::Parts,
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+
+use crate::{
+    body::{BodyFault, RequestBody, RequestBodyLimits},
+    connection::Connection,
+    edge::{Edge, Route, Snapshot},
+    error::Error,
+    headers,
+    identity::Verified,
+    passport::PassportFor,
+    record::Record,
+    settings::Protocol,
+    step::target::Target,
+};
+
+/// What is known of an exchange when its call is made up.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) edge: &'a Arc<Edge>,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) connection: &'a Connection,
+    pub(crate) route: &'a Route,
+    pub(crate) caller: Option<&'a Verified>,
+    pub(crate) device: &'a Device,
+    pub(crate) target: &'a Target,
+}
+
+/// A call on an upstream, to be attempted once or several times.
+pub(crate) struct Outgoing {
+    head: Head,
+    body: Option<RequestBody>,
+    /// Whether every attempt can be given the same request.
+    pub(crate) is_replayable: bool,
+    /// Whether the method may act twice without harm (RFC 9110, 9.2.2).
+    pub(crate) is_idempotent: bool,
+    /// When the exchange must have ended.
+    pub(crate) deadline: Deadline,
+    /// What it means that an endpoint has not answered by then: the endpoint is slow, or the
+    /// client asked for less time than the route gives.
+    pub(crate) late: Error,
+    /// What goes wrong with the body.
+    pub(crate) fault: Arc<BodyFault>,
+    /// What the body may use up.
+    pub(crate) limits: RequestBodyLimits,
+    /// The client's half of a WebSocket.
+    pub(crate) upgrade: Option<OnUpgrade>,
+    /// Whether the answer may stream for as long as it likes.
+    pub(crate) is_grpc: bool,
+}
+
+#[derive(Clone)]
+struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+}
+
+impl Outgoing {
+    /// The request for the next attempt; none when it was sent and can't be sent again.
+    pub(crate) fn next(&mut self) -> Option<Request<RequestBody>> {
+        let (head, body) = if self.is_replayable {
+            (self.head.clone(), RequestBody::Empty)
+        } else {
+            let body = self.body.take()?;
+            let headers = std::mem::take(&mut self.head.headers);
+            (Head { headers, ..self.head.clone() }, body)
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = head.uri;
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers;
+        Some(request)
+    }
+
+    /// Takes back a request of which nothing was sent.
+    pub(crate) fn restore(&mut self, request: Request<RequestBody>) {
+        let (parts, body) = request.into_parts();
+        self.head.headers = parts.headers;
+        self.body = Some(body);
+    }
+
+    /// Whether [`Outgoing::next`] has a request to give.
+    pub(crate) fn has_next(&self) -> bool {
+        self.is_replayable || self.body.is_some()
+    }
+}
+
+/// Makes up the call: the deadline, the body's limits, and the headers that only the edge sets.
+///
+/// # Errors
+///
+/// [`Error::BodyTooLarge`] for a declared length above the limit, [`Error::BadRequest`] for a body
+/// that starts malformed, [`Error::Internal`] when no Passport can be signed.
+pub(crate) async fn dispatch(
+    context: &Context<'_>,
+    record: &mut Record,
+    mut parts: Parts,
+    incoming: Incoming,
+) -> Result<Outgoing, Error> {
+    let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| context.target.is_websocket);
+    let priority = priority(context.route, &parts.headers);
+    let deadline = deadline_of(context, record, &parts.headers);
+    let is_hurried = deadline < Deadline::after(record.started(), context.route.timeout);
+    let late = if is_hurried { Error::DeadlineExceeded } else { Error::AttemptTimeout };
+    record.prioritized(priority);
+    let limits = body_limits(context);
+    let fault = Arc::<BodyFault>::default();
+    let is_bodyless = http_body::Body::is_end_stream(&incoming);
+    let mut body = if is_bodyless {
+        RequestBody::Empty
+    } else {
+        refuse_declared_length(&parts.headers, limits)?;
+        RequestBody::streaming(incoming, limits, Arc::clone(&fault))
+    };
+    record.watch_body(&fault);
+    // A length is trusted to hyper; chunks can be malformed from the first byte on.
+    if parts.version < Version::HTTP_2 && !parts.headers.contains_key(CONTENT_LENGTH) {
+        let looked = body.look_ahead().await;
+        looked.map_err(|_| fault.get(limits).unwrap_or(Error::Internal("unknown body fault")))?;
+    }
+    set_headers(context, record, &mut parts.headers, priority)?;
+    let head = head(context, parts, upgrade.is_some());
+    Ok(Outgoing {
+        is_replayable: is_bodyless && upgrade.is_none(),
+        is_idempotent: head.method.is_idempotent(),
+        is_grpc: is_grpc(&head.headers),
+        head,
+        body: (!is_bodyless || upgrade.is_some()).then_some(body),
+        deadline,
+        late,
+        fault,
+        limits,
+        upgrade,
+    })
+}
+
+/// The route's class, lowered if the client wishes it; a word that is no class wishes nothing.
+fn priority(route: &Route, headers: &HeaderMap) -> Priority {
+    let granted = Priority::from(route.settings.priority);
+    let wish = headers.get(headers::PRIORITY).and_then(|value| value.to_str().ok());
+    wish.and_then(|word| word.parse::<Class>().ok())
+        .map_or(granted, |wish| granted.lowered_to(wish))
+}
+
+fn deadline_of(context: &Context<'_>, record: &Record, headers: &HeaderMap) -> Deadline {
+    let wish = headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
+    deadline::effective(record.started(), context.route.timeout, wish)
+}
+
+fn body_limits(context: &Context<'_>) -> RequestBodyLimits {
+    let limits = &context.edge.limits;
+    let bytes_max = context.route.settings.body_bytes_max.unwrap_or(limits.body_bytes_max);
+    RequestBodyLimits { bytes_max: bytes_max.as_bytes(), idle: limits.body_idle }
+}
+
+fn refuse_declared_length(headers: &HeaderMap, limits: RequestBodyLimits) -> Result<(), Error> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    match declared.and_then(|length| length.parse::<u64>().ok()) {
+        Some(length) if length > limits.bytes_max => {
+            Err(Error::BodyTooLarge { body_bytes_max: limits.bytes_max })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Drops what a client may not say and says what the edge knows.
+fn set_headers(
+    context: &Context<'_>,
+    record: &mut Record,
+    headers: &mut HeaderMap,
+    priority: Priority,
+) -> Result<(), Error> {
+    let Context { connection, route, caller, device, snapshot, .. } = context;
+    headers::strip_ours(headers);
+    // The edge has answered it, or will, when the endpoint reads the body.
+    headers.remove(EXPECT);
+    record.write_trace(headers);
+    forwarded(connection, headers);
+    headers.insert(headers::DEVICE, snapshot.device_value(&device.class));
+    let class = priority.class().as_str();
+    headers.insert(headers::PRIORITY, HeaderValue::from_static(class));
+    if let Some(caller) = caller {
+        let wanted = PassportFor {
+            team: &route.settings.team,
+            route: &route.settings.name,
+            upstream: &route.upstream.audience,
+            device: &device.class,
+            trace: record.trace_id(),
+        };
+        let passport = snapshot.mint.passport(caller, &wanted);
+        let passport = passport.map_err(|_| Error::Internal("no Passport could be signed"))?;
+        headers.insert(headers::PASSPORT, passport);
+    }
+    Ok(())
+}
+
+/// `x-forwarded-for` and `x-forwarded-proto`, taken from trusted peers only and otherwise ours.
+fn forwarded(connection: &Connection, headers: &mut HeaderMap) {
+    let proto = HeaderValue::from_static(match connection.listener {
+        Listener::Plain => "http",
+        Listener::Tls => "https",
+    });
+    if !connection.peer_is_trusted {
+        headers.insert(headers::FORWARDED_FOR, connection.forwarded_for.clone());
+        headers.insert(headers::FORWARDED_PROTO, proto);
+        return;
+    }
+    headers.append(headers::FORWARDED_FOR, connection.forwarded_for.clone());
+    headers.entry(headers::FORWARDED_PROTO).or_insert(proto);
+}
+
+/// Writes the head in the protocol that the upstream speaks.
+fn head(context: &Context<'_>, parts: Parts, is_upgrade: bool) -> Head {
+    let Parts { method, mut headers, .. } = parts;
+    let Context { route, target, .. } = context;
+    let authority = target.authority.clone().unwrap_or_else(|| route.upstream.default_host());
+    match route.upstream.settings.protocol {
+        Protocol::H1 => {
+            headers::join_cookies(&mut headers);
+            headers.insert(HOST, authority);
+            if is_upgrade {
+                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            }
+            let uri = Uri::from(target.path_and_query.clone());
+            Head { method, uri, version: Version::HTTP_11, headers }
+        }
+        Protocol::H2c => {
+            headers.remove(TRANSFER_ENCODING);
+            let uri = Uri::builder()
+                .scheme("http")
+                .authority(authority.as_bytes())
+                .path_and_query(target.path_and_query.clone())
+                .build();
+            // The authority was parsed from this very text.
+            let uri = uri.unwrap_or_else(|_| Uri::from(target.path_and_query.clone()));
+            Head { method, uri, version: Version::HTTP_2, headers }
+        }
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    const CONTENT_TYPE: HeaderName = http::header::CONTENT_TYPE;
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+}

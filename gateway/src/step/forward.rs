@@ -1,0 +1,355 @@
+//! Asks an endpoint, and another one where that is allowed, until there is an answer.
+
+use std::{sync::Arc, time::Duration};
+
+use headgate_router::{
+    balance::{Call, End},
+    deadline, retry,
+    retry::{Condition, Decision},
+};
+use headgate_telemetry::{
+    AttemptResult,
+    access::{self, Mark},
+};
+use headgate_types::Moment;
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use tokio::time::timeout;
+
+use crate::{
+    body::{Pace, RequestBody},
+    edge::{Edge, Route},
+    error::Error,
+    headers,
+    record::Record,
+    step::dispatch::Outgoing,
+    upstream::{ConnectError, Lease, SendError},
+};
+
+/// Endpoints that one exchange tries apart; later attempts may repeat one.
+const TRIED_MAX: usize = 8;
+/// The longest wait for a retry that an endpoint may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// The origin's answer and what hangs on it.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Lease,
+    pub(crate) call: Call,
+    pub(crate) pace: Pace,
+    /// The client's half of a WebSocket.
+    pub(crate) upgrade: Option<OnUpgrade>,
+}
+
+/// One attempt's end without an answer.
+struct Failed {
+    error: Error,
+    result: AttemptResult,
+    /// What a route may have asked to be retried. None ends the exchange.
+    condition: Option<Condition>,
+    is_sent: bool,
+}
+
+/// Calls the route's upstream until it answers, or nothing more may be tried.
+///
+/// # Errors
+///
+/// The last attempt's failure, [`Error::DeadlineExceeded`] or [`Error::NoEndpoint`].
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the attempt under way at its endpoint.
+pub(crate) async fn forward(
+    edge: &Arc<Edge>,
+    route: &Arc<Route>,
+    record: &mut Record,
+    mut outgoing: Outgoing,
+) -> Result<Answer, Error> {
+    record.mark(Mark::Dispatched);
+    route.budget.deposit(edge.clock.now());
+    let mut tried = [usize::MAX; TRIED_MAX];
+    let mut number = 0;
+    loop {
+        number += 1;
+        let now = edge.clock.now();
+        let remaining = outgoing.deadline.remaining(now).ok_or(Error::DeadlineExceeded)?;
+        let mut call = pick(route, now, &tried).ok_or(Error::NoEndpoint)?;
+        if let Some(place) = tried.get_mut(number as usize - 1) {
+            *place = call.endpoint();
+        }
+        let limit = deadline::attempt_timeout(route.settings.try_timeout, remaining);
+        let mut attempt = Attempt::new(route, record, number, call.endpoint(), now);
+        let asked = timeout(limit, attempt.ask(edge, &mut outgoing, remaining)).await;
+        let failed = match asked {
+            Ok(Ok((response, lease))) => {
+                let status = response.status();
+                call.answered(edge.clock.now(), end_of(status));
+                let decision = retry_on_status(edge, route, &outgoing, number, &response);
+                attempt.end(record, answered(status));
+                let Some(wait) = decision else {
+                    record.mark(Mark::UpstreamHead);
+                    return Ok(answer(edge, outgoing, response, lease, call));
+                };
+                drop((response, lease, call));
+                wait_for_retry(wait).await;
+                continue;
+            }
+            Ok(Err(failed)) => failed,
+            Err(_elapsed) => timed_out(limit >= remaining, &outgoing, attempt.is_sent),
+        };
+        attempt.end(record, failed.result);
+        call.finish(edge.clock.now(), End::Failure);
+        let broken = outgoing.fault.get(outgoing.limits);
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        match decide(edge, route, &outgoing, number, &failed) {
+            Some(wait) => wait_for_retry(wait).await,
+            None => return Err(failed.error),
+        }
+    }
+}
+
+fn pick(route: &Route, now: Moment, tried: &[usize]) -> Option<Call> {
+    let random = || fastrand::u64(..);
+    let balancer = &route.upstream.balancer;
+    // When every endpoint has been tried, a second go at one is better than none.
+    balancer
+        .pick(now, random(), |endpoint| tried.contains(&endpoint))
+        .or_else(|| balancer.pick(now, random(), |_| false))
+}
+
+async fn wait_for_retry(wait: Duration) {
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// One attempt at one endpoint.
+struct Attempt<'a> {
+    route: &'a Arc<Route>,
+    number: u32,
+    endpoint: usize,
+    /// Since the request's head.
+    started: Duration,
+    began: Moment,
+    connect: Option<Duration>,
+    head: Option<Duration>,
+    is_sent: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(
+        route: &'a Arc<Route>,
+        record: &mut Record,
+        number: u32,
+        endpoint: usize,
+        began: Moment,
+    ) -> Self {
+        if number == 1 {
+            record.mark(Mark::AttemptStarted);
+        }
+        let started = began.since(record.started());
+        Self { route, number, endpoint, started, began, connect: None, head: None, is_sent: false }
+    }
+
+    /// Sends the request on a kept connection, or on a new one; one that had died while it was
+    /// kept is replaced unseen.
+    async fn ask(
+        &mut self,
+        edge: &Edge,
+        outgoing: &mut Outgoing,
+        remaining: Duration,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let is_repeatable = outgoing.is_replayable && outgoing.is_idempotent;
+        let upstream = &self.route.upstream;
+        let mut lease = Lease::take(upstream, self.endpoint, is_repeatable).await;
+        loop {
+            let mut connection = lease.map_err(|error| no_connection(&error))?;
+            if !connection.is_reused {
+                self.connect = Some(edge.clock.now().since(self.began));
+            }
+            let request = outgoing.next().ok_or(LOST)?;
+            let request = self.stamp(request, remaining);
+            self.is_sent = true;
+            match connection.send(request).await {
+                Ok(response) => {
+                    let head = edge.clock.now().since(self.began);
+                    self.head = Some(head);
+                    upstream.metrics.answered(head);
+                    return Ok((response, connection));
+                }
+                Err(SendError::Unsent(request)) => {
+                    self.is_sent = false;
+                    outgoing.restore(*request);
+                    if !connection.is_reused {
+                        return Err(CLOSED_AT_ONCE);
+                    }
+                }
+                Err(SendError::Sent(error)) => {
+                    let died_idle = connection.is_reused && is_closed_early(&error);
+                    if !(died_idle && is_repeatable) {
+                        return Err(why(&error));
+                    }
+                }
+            }
+            upstream.metrics.attempted(AttemptResult::Stale);
+            lease = Lease::open(upstream, self.endpoint).await;
+        }
+    }
+
+    /// Says what only this attempt knows.
+    fn stamp(
+        &self,
+        mut request: Request<RequestBody>,
+        remaining: Duration,
+    ) -> Request<RequestBody> {
+        let headers = request.headers_mut();
+        headers.insert(headers::ATTEMPT, HeaderValue::from(self.number));
+        headers.insert(headers::DEADLINE, HeaderValue::from(deadline::to_millis(remaining)));
+        request
+    }
+
+    fn end(self, record: &mut Record, result: AttemptResult) {
+        let Self { started, connect, head, .. } = self;
+        let address = self.route.upstream.addresses.get(self.endpoint).cloned();
+        let endpoint = address.unwrap_or_else(|| "".into());
+        record.attempted(access::Attempt { endpoint, started, connect, head, result });
+    }
+}
+
+/// A request that was sent and can't be sent again: only reached if a caller forgot to ask.
+const LOST: Failed = Failed {
+    error: Error::Internal("no request left to send"),
+    result: AttemptResult::Cancelled,
+    condition: None,
+    is_sent: true,
+};
+
+/// A new connection that closed before it took the request.
+const CLOSED_AT_ONCE: Failed = Failed {
+    error: Error::Reset,
+    result: AttemptResult::Reset,
+    condition: Some(Condition::Reset),
+    is_sent: false,
+};
+
+fn no_connection(error: &ConnectError) -> Failed {
+    let (error, result) = match error {
+        ConnectError::Exhausted => (Error::ConnectionsExhausted, AttemptResult::Exhausted),
+        _ => (Error::Connect, AttemptResult::Connect),
+    };
+    Failed { error, result, condition: Some(Condition::Connect), is_sent: false }
+}
+
+fn why(error: &hyper::Error) -> Failed {
+    let (error, result) = if error.is_parse() || error.is_parse_too_large() {
+        (Error::Garbled, AttemptResult::Garbled)
+    } else {
+        (Error::Reset, AttemptResult::Reset)
+    };
+    Failed { error, result, condition: Some(Condition::Reset), is_sent: true }
+}
+
+/// Whether the endpoint closed before it said anything, as one does to an idle connection.
+fn is_closed_early(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_io(error)
+}
+
+fn is_io(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+}
+
+/// The attempt had all the time that was left, or as much as one attempt may take.
+fn timed_out(is_last: bool, outgoing: &Outgoing, is_sent: bool) -> Failed {
+    let error = if is_last { outgoing.late } else { Error::AttemptTimeout };
+    let condition = (!is_last).then_some(Condition::Timeout);
+    Failed { error, result: AttemptResult::Timeout, condition, is_sent }
+}
+
+fn end_of(status: StatusCode) -> End {
+    let is_refusal = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    if is_refusal { End::Failure } else { End::Success }
+}
+
+fn answered(status: StatusCode) -> AttemptResult {
+    if status.is_server_error() { AttemptResult::Origin5xx } else { AttemptResult::Ok }
+}
+
+/// The wait before the next attempt, if there is to be one.
+fn decide(
+    edge: &Edge,
+    route: &Route,
+    outgoing: &Outgoing,
+    number: u32,
+    failed: &Failed,
+) -> Option<Duration> {
+    let facts = facts(edge, outgoing, number, failed.condition?, failed.is_sent);
+    retry_of(edge, route, &facts)
+}
+
+fn retry_on_status(
+    edge: &Edge,
+    route: &Route,
+    outgoing: &Outgoing,
+    number: u32,
+    response: &Response<Incoming>,
+) -> Option<Duration> {
+    let status = response.status();
+    if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let mut facts = facts(edge, outgoing, number, Condition::Status(status), true);
+    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    facts.retry_after = after.map(|wait| wait.min(RETRY_AFTER_MAX));
+    retry_of(edge, route, &facts)
+}
+
+fn facts(
+    edge: &Edge,
+    outgoing: &Outgoing,
+    number: u32,
+    failure: Condition,
+    is_sent: bool,
+) -> retry::Attempt {
+    retry::Attempt {
+        number,
+        failure,
+        is_replayable: outgoing.has_next(),
+        is_idempotent: outgoing.is_idempotent,
+        is_sent,
+        is_answered: false,
+        remaining: outgoing.deadline.remaining(edge.clock.now()),
+        retry_after: None,
+    }
+}
+
+fn retry_of(edge: &Edge, route: &Route, facts: &retry::Attempt) -> Option<Duration> {
+    let decision = route.retry.decide(facts, &route.budget, edge.clock.now(), fastrand::u64(..));
+    match decision {
+        Decision::Retry(wait) => Some(wait),
+        Decision::Stop(_) => None,
+    }
+}
+
+fn answer(
+    edge: &Edge,
+    outgoing: Outgoing,
+    response: Response<Incoming>,
+    lease: Lease,
+    call: Call,
+) -> Answer {
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let streams = outgoing.is_grpc || kind.starts_with(b"text/event-stream");
+    let pace = if streams {
+        Pace::Streaming(edge.limits.stream_idle)
+    } else {
+        Pace::By(outgoing.deadline)
+    };
+    Answer { response, lease, call, pace, upgrade: outgoing.upgrade }
+}

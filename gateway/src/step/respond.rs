@@ -1,0 +1,201 @@
+//! Answers the client: with the origin's answer, or with one of the edge's own. No other file
+//! writes a status for a failure.
+
+use std::{fmt::Write as _, time::Duration};
+
+use bytes::Bytes;
+use headgate_types::{Outcome, RetryAdvice};
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
+};
+
+use crate::{
+    body::{OriginBody, ResponseBody},
+    error::Error,
+    headers,
+    record::Record,
+    step::forward::Answer,
+    tunnel,
+};
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The least time after which a refused client should come back.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+/// Clients are spread over this much more, so that they do not come back together.
+const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(2);
+
+/// Passes the origin's answer on.
+pub(crate) fn pass_on(mut record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
+    let Answer { mut response, lease, call, pace, upgrade } = answer;
+    let hop = headers::strip_hop(response.headers_mut());
+    headers::strip_ours(response.headers_mut());
+    record.answered(response.status());
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let Some(downstream) = upgrade.filter(|_| hop.is_ok_and(|hop| hop.upgrades_to_websocket))
+        else {
+            return refuse(record, Error::Garbled);
+        };
+        let upstream = hyper::upgrade::on(&mut response);
+        tunnel::spawn(downstream, upstream, call, record);
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return response.map(|_| ResponseBody::own(Bytes::new(), None));
+    }
+    let (parts, incoming) = response.into_parts();
+    let body = OriginBody::new(incoming, lease, call, pace, record);
+    Response::from_parts(parts, ResponseBody::Origin(Box::new(body)))
+}
+
+/// Answers in the origin's place: an RFC 9457 problem with RFC 9209 `proxy-status`.
+pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<ResponseBody> {
+    record.fail(error);
+    let version = record.version();
+    let status = status(error);
+    record.answered(status);
+    let outcome = error.outcome();
+    let retry_after = retry_after(outcome);
+    let body = problem(error, status, retry_after, &record);
+    record.bytes_out = body.len() as u64;
+    let mut response = Response::new(ResponseBody::own(body.into(), Some(record)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::try_from(proxy_status(error)) {
+        headers.insert(PROXY_STATUS, value);
+    }
+    if let Some(wait) = retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if closes(error) && version < Version::HTTP_2 {
+        close_connection(&mut response);
+    }
+    response
+}
+
+/// Ends the connection behind this answer. Not for HTTP/2, which knows no such header.
+pub(crate) fn close_connection(response: &mut Response<ResponseBody>) {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Whether what the client sends next can't be trusted to be a request.
+fn closes(error: Error) -> bool {
+    matches!(error, Error::BadRequest(_) | Error::BodyTimeout | Error::BodyTooLarge { .. })
+}
+
+fn status(error: Error) -> StatusCode {
+    match error {
+        Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        // Nobody reads it: the number is nginx's, for the log.
+        Error::ClientLeft => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        _ => match error.outcome() {
+            Outcome::NoRoute => StatusCode::NOT_FOUND,
+            Outcome::DeniedAuth => StatusCode::UNAUTHORIZED,
+            Outcome::DeniedPolicy => StatusCode::FORBIDDEN,
+            Outcome::ClientBadRequest => StatusCode::BAD_REQUEST,
+            Outcome::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
+            Outcome::LimitedConcurrency | Outcome::OriginUnhealthy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Outcome::OriginConnect | Outcome::OriginReset => StatusCode::BAD_GATEWAY,
+            Outcome::OriginTimeout | Outcome::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+    }
+}
+
+/// The registered error type of RFC 9209, 2.3 that comes closest.
+fn proxy_error(error: Error) -> &'static str {
+    match error {
+        Error::NoRoute => "destination_not_found",
+        Error::CredentialMissing | Error::CredentialInvalid | Error::Forbidden => {
+            "http_request_denied"
+        }
+        Error::BadRequest(_)
+        | Error::BodyTimeout
+        | Error::BodyTooLarge { .. }
+        | Error::ClientLeft => "http_request_error",
+        Error::ConnectionsExhausted => "connection_limit_reached",
+        Error::NoEndpoint => "destination_unavailable",
+        Error::Connect => "connection_refused",
+        Error::Reset => "connection_terminated",
+        Error::Garbled => "http_protocol_error",
+        Error::AttemptTimeout | Error::DeadlineExceeded => "http_response_timeout",
+        Error::KeysUnavailable | Error::Internal(_) => "proxy_internal_error",
+    }
+}
+
+fn proxy_status(error: Error) -> String {
+    format!("headgate; error={}; details=\"{}\"", proxy_error(error), error.code())
+}
+
+fn title(error: Error) -> &'static str {
+    match error {
+        Error::NoRoute => "No route of this edge matches the request",
+        Error::CredentialMissing => "A credential is required",
+        Error::CredentialInvalid => "The credential is not valid",
+        Error::KeysUnavailable => "Credentials can't be verified at the moment",
+        Error::Forbidden => "The credential does not allow this",
+        Error::BadRequest(_) => "The request is not valid",
+        Error::BodyTimeout => "The request body came too slowly",
+        Error::BodyTooLarge { .. } => "The request body is too large",
+        Error::ClientLeft => "The client left",
+        Error::ConnectionsExhausted => "Too many requests are in flight to this service",
+        Error::NoEndpoint => "The service has no endpoint",
+        Error::Connect => "The service can't be reached",
+        Error::Reset => "The service broke off",
+        Error::Garbled => "The service did not answer in HTTP",
+        Error::AttemptTimeout => "The service did not answer in time",
+        Error::DeadlineExceeded => "The request's time is up",
+        Error::Internal(_) => "The edge failed",
+    }
+}
+
+/// The wait that a client is told, spread so that the refused do not return together.
+fn retry_after(outcome: Outcome) -> Option<Duration> {
+    (outcome.retry() == RetryAdvice::After)
+        .then(|| RETRY_AFTER_MIN + RETRY_AFTER_SPREAD.mul_f64(fastrand::f64()))
+}
+
+/// The body. Every word in it is ours, so nothing needs escaping.
+fn problem(
+    error: Error,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    record: &Record,
+) -> String {
+    let outcome = error.outcome();
+    let retryable = matches!(outcome.retry(), RetryAdvice::Yes | RetryAdvice::After);
+    let code = error.code();
+    let mut body = String::with_capacity(384);
+    let written = write!(
+        body,
+        "{{\"type\":\"urn:headgate:error:{code}\",\"title\":\"{}\",\"status\":{},\
+         \"code\":\"{code}\",\"outcome\":\"{outcome}\",\"trace_id\":\"{}\",\
+         \"retryable\":{retryable}",
+        title(error),
+        status.as_u16(),
+        record.trace_id(),
+    );
+    debug_assert!(written.is_ok(), "a string takes any text");
+    if let Some(wait) = retry_after {
+        let _written = write!(body, ",\"retry_after_ms\":{}", wait.as_millis());
+    }
+    if let Error::BadRequest(detail) = error {
+        let _written = write!(body, ",\"detail\":\"{detail}\"");
+    }
+    if let Error::BodyTooLarge { body_bytes_max } = error {
+        let _written = write!(body, ",\"detail\":\"at most {body_bytes_max} bytes\"");
+    }
+    body.push('}');
+    body
+}

@@ -1,0 +1,100 @@
+//! What the request asks for: host and path that agree with each other and mean one thing.
+
+use std::borrow::Cow;
+
+use headgate_router::path;
+use http::{
+    HeaderValue, Method, Version,
+    header::HOST,
+    request::Parts,
+    uri::{Authority, PathAndQuery},
+};
+
+use crate::{error::Error, headers::Hop};
+
+/// A request's target, as routes match it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The authority as the client wrote it; what the endpoint gets as host. None for an
+    /// HTTP/1.0 client that names none.
+    pub(crate) authority: Option<HeaderValue>,
+    /// The host, lowercase and without its port; empty when there is none.
+    pub(crate) host: String,
+    /// The path, normalized. None when it is normal as it stands.
+    normal_path: Option<String>,
+    /// Path and query as the client wrote them; what the endpoint gets.
+    pub(crate) path_and_query: PathAndQuery,
+    /// Whether the client wants to speak WebSocket.
+    pub(crate) is_websocket: bool,
+}
+
+impl Target {
+    /// The path that routes match.
+    pub(crate) fn path(&self) -> &str {
+        self.normal_path.as_deref().unwrap_or_else(|| self.path_and_query.path())
+    }
+
+    /// The query without its question mark.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.path_and_query.query()
+    }
+}
+
+/// Reads the target and takes the `host` header out of the request.
+///
+/// An absolute-form target or `:authority` and a `host` header must name the same (RFC 9112, 3.2
+/// lets a proxy ignore `host`; two readers could then see two hosts, so a difference is refused).
+///
+/// # Errors
+///
+/// [`Error::BadRequest`] for CONNECT, a target without a path, no or several hosts, and a path
+/// that different readers would read differently.
+pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
+    if parts.method == Method::CONNECT {
+        return Err(Error::BadRequest("CONNECT is not served"));
+    }
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let header = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Error::BadRequest("several host headers"));
+    }
+    let header = header.map(authority_of).transpose()?;
+    let authority = match (parts.uri.authority().cloned(), header) {
+        (Some(target), Some(header)) if !target.as_str().eq_ignore_ascii_case(header.as_str()) => {
+            return Err(Error::BadRequest("host differs from the target's authority"));
+        }
+        (target, header) => target.or(header),
+    };
+    if authority.is_none() && parts.version >= Version::HTTP_11 {
+        return Err(Error::BadRequest("no host"));
+    }
+    if authority.as_ref().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Error::BadRequest("user information in the host"));
+    }
+    let path_and_query = parts.uri.path_and_query().cloned();
+    let path_and_query = path_and_query.ok_or(Error::BadRequest("target without a path"))?;
+    if !path_and_query.path().starts_with('/') {
+        return Err(Error::BadRequest("target is no path"));
+    }
+    let normal = path::normalize(path_and_query.path())
+        .map_err(|fault| Error::BadRequest(fault.as_str()))?;
+    let normal_path = match normal {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path),
+    };
+    let host = authority.as_ref().map(|one| one.host().to_ascii_lowercase()).unwrap_or_default();
+    let authority = parts.headers.remove(HOST).or_else(|| value_of(authority.as_ref()?));
+    let is_websocket = hop.upgrades_to_websocket && parts.method == Method::GET;
+    Ok(Target { authority, host, normal_path, path_and_query, is_websocket })
+}
+
+fn authority_of(host: &HeaderValue) -> Result<Authority, Error> {
+    Authority::try_from(host.as_bytes()).map_err(|_| Error::BadRequest("malformed host"))
+}
+
+fn value_of(authority: &Authority) -> Option<HeaderValue> {
+    HeaderValue::from_str(authority.as_str()).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The stream under hyper, with the deadlines that hyper does not keep: a total one for a request
+//! head, and one for a connection that idles.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use headgate_types::{Clock, Moment};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+    time::{Instant, Sleep},
+};
+
+/// What hangs a connection's clock: exchanges in progress, and since when nothing or half a head
+/// has arrived. Shared by the stream and the exchanges on it.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    clock: Arc<dyn Clock>,
+    open: AtomicUsize,
+    /// Nanoseconds; 0 while no head is being read.
+    head_since: AtomicU64,
+    /// Nanoseconds.
+    idle_since: AtomicU64,
+    head_timed_out: AtomicBool,
+    /// Fires when the connection has idled for its time and should be closed politely.
+    pub(crate) idle: Notify,
+}
+
+impl Activity {
+    /// Starts as a connection whose first head is being read.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let now = clock.now().as_nanos();
+        Arc::new(Self {
+            clock,
+            open: AtomicUsize::new(0),
+            head_since: AtomicU64::new(now.max(1)),
+            idle_since: AtomicU64::new(now),
+            head_timed_out: AtomicBool::new(false),
+            idle: Notify::new(),
+        })
+    }
+
+    /// Marks an exchange until the guard is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Whether a head took longer than it may.
+    pub(crate) fn head_timed_out(&self) -> bool {
+        self.head_timed_out.load(Ordering::Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
+    fn bytes_arrived(&self) {
+        if !self.is_busy() && self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(self.clock.now().as_nanos().max(1), Ordering::Relaxed);
+        }
+    }
+}
+
+/// One exchange in progress on a connection.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.clock.now().as_nanos(), Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The deadlines of a connection between exchanges.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// From the first byte of a head to its end.
+    pub(crate) head: Duration,
+    /// From the end of an exchange to the next head's first byte.
+    pub(crate) idle: Duration,
+    /// Whether an idle HTTP/2 frame counts as a head begun. False for HTTP/2, whose frames are
+    /// not heads: there the idle limit bounds both.
+    pub(crate) reads_heads: bool,
+}
+
+/// A stream that ends when its client is too slow between exchanges.
+pub(crate) struct EdgeStream<S> {
+    io: S,
+    prefix: Bytes,
+    activity: Arc<Activity>,
+    patience: Patience,
+    timer: Pin<Box<Sleep>>,
+    armed_for: Moment,
+    idle_told: Option<Moment>,
+}
+
+impl<S> fmt::Debug for EdgeStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeStream").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
+    /// Wraps a stream of which `prefix` was read already.
+    pub(crate) fn new(io: S, prefix: Bytes, activity: Arc<Activity>, patience: Patience) -> Self {
+        let armed_for = activity.clock.now() + patience.idle;
+        let timer = Box::pin(tokio::time::sleep(patience.idle));
+        Self { io, prefix, activity, patience, timer, armed_for, idle_told: None }
+    }
+
+    /// The moment at which patience ends, as things stand.
+    fn due(&self) -> Moment {
+        let head_since = self.activity.head_since.load(Ordering::Relaxed);
+        if self.patience.reads_heads && head_since != 0 {
+            return Moment::from_nanos(head_since) + self.patience.head;
+        }
+        if let Some(told) = self.idle_told {
+            return told + self.patience.head;
+        }
+        Moment::from_nanos(self.activity.idle_since.load(Ordering::Relaxed)) + self.patience.idle
+    }
+
+    /// Ready with an error when patience has ended.
+    ///
+    /// The timer is armed rarely: it may fire too early, never too late, and an early one is armed
+    /// anew. So a connection in use costs one timer per idle limit, not one per request.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            let due = self.due();
+            if due < self.armed_for {
+                self.arm(due);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            let now = self.activity.clock.now();
+            let due = self.due();
+            if now < due {
+                self.arm(due);
+                continue;
+            }
+            if self.activity.head_since.load(Ordering::Relaxed) != 0 && self.patience.reads_heads {
+                self.activity.head_timed_out.store(true, Ordering::Relaxed);
+                self.answer_timeout(cx);
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            if self.idle_told.is_some() {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            self.idle_told = Some(now);
+            self.activity.idle.notify_one();
+        }
+    }
+
+    fn arm(&mut self, due: Moment) {
+        let left = due.since(self.activity.clock.now());
+        self.timer.as_mut().reset(Instant::now() + left);
+        self.armed_for = due;
+    }
+
+    /// Says 408 where nothing else has been said: between exchanges nobody else writes.
+    fn answer_timeout(&mut self, cx: &mut Context<'_>) {
+        let answer =
+            b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        // The client may be gone or its window full; the connection ends either way.
+        if matches!(Pin::new(&mut self.io).poll_write(cx, answer), Poll::Ready(Ok(_))) {
+            let _sent = Pin::new(&mut self.io).poll_flush(cx);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for EdgeStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.prefix.is_empty() {
+            let length = this.prefix.len().min(buf.remaining());
+            buf.put_slice(this.prefix.get(..length).unwrap_or_default());
+            this.prefix.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        let filled = buf.filled().len();
+        match Pin::new(&mut this.io).poll_read(cx, buf) {
+            Poll::Ready(read) => {
+                if buf.filled().len() > filled {
+                    this.activity.bytes_arrived();
+                }
+                Poll::Ready(read)
+            }
+            Poll::Pending if this.activity.is_busy() => Poll::Pending,
+            Poll::Pending => this.poll_patience(cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EdgeStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

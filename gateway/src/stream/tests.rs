@@ -1,0 +1,124 @@
+use headgate_types::UnixTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+
+/// Follows tokio's clock, which these tests pause.
+#[derive(Debug)]
+struct PausedClock(Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Moment {
+        Moment::from(self.0.elapsed())
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::default()
+    }
+}
+
+const HEAD: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_mins(1);
+
+struct Pair {
+    client: DuplexStream,
+    edge: EdgeStream<DuplexStream>,
+    activity: Arc<Activity>,
+}
+
+fn pair(reads_heads: bool) -> Pair {
+    let (client, io) = duplex(1_024);
+    let activity = Activity::new(Arc::new(PausedClock(Instant::now())));
+    let patience = Patience { head: HEAD, idle: IDLE, reads_heads };
+    let edge = EdgeStream::new(io, Bytes::new(), Arc::clone(&activity), patience);
+    Pair { client, edge, activity }
+}
+
+async fn read(edge: &mut EdgeStream<DuplexStream>) -> io::Result<usize> {
+    edge.read(&mut [0; 64]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_ends_at_its_total_deadline() {
+    let Pair { mut client, mut edge, activity } = pair(true);
+    let started = Instant::now();
+    let drip = async {
+        for _ in 0..100 {
+            if client.write_all(b"x").await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        client
+    };
+    let reading = async {
+        let error = loop {
+            if let Err(error) = read(&mut edge).await {
+                break error;
+            }
+        };
+        drop(edge);
+        (error, started.elapsed())
+    };
+    let (mut client, (error, after)) = tokio::join!(drip, reading);
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    // tokio's timers count in milliseconds.
+    assert!((HEAD..HEAD + Duration::from_millis(2)).contains(&after), "{after:?}");
+    assert!(activity.head_timed_out());
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_in_progress_is_given_its_time() {
+    let Pair { client: _client, mut edge, activity } = pair(true);
+    let _busy = activity.begin();
+    let waited = tokio::time::timeout(IDLE * 10, read(&mut edge)).await;
+    assert!(waited.is_err(), "nothing was read and nothing ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_told_first_and_cut_off_later() {
+    let Pair { client: _client, mut edge, activity } = pair(false);
+    let started = Instant::now();
+    let told = async {
+        activity.idle.notified().await;
+        started.elapsed()
+    };
+    let (told, error) = tokio::join!(told, read(&mut edge));
+    assert_eq!(told, IDLE);
+    assert_eq!(error.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert_eq!(started.elapsed(), IDLE + HEAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_idle_limit_counts_from_the_last_exchange() {
+    let Pair { client: _client, mut edge, activity } = pair(true);
+    let started = Instant::now();
+    let busy = activity.begin();
+    let exchange = async {
+        tokio::time::sleep(IDLE * 2).await;
+        drop(busy);
+    };
+    exchange.await;
+    let told = async {
+        activity.idle.notified().await;
+        started.elapsed()
+    };
+    let (told, _error) = tokio::join!(told, read(&mut edge));
+    assert_eq!(told, IDLE * 3);
+}
+
+#[tokio::test]
+async fn bytes_read_ahead_come_first() {
+    let (mut client, io) = duplex(64);
+    let activity = Activity::new(Arc::new(PausedClock(Instant::now())));
+    let patience = Patience { head: HEAD, idle: IDLE, reads_heads: true };
+    let mut edge = EdgeStream::new(io, Bytes::from_static(b"GE"), activity, patience);
+    client.write_all(b"T /").await.unwrap();
+    drop(client);
+    let mut all = String::new();
+    edge.read_to_string(&mut all).await.unwrap();
+    assert_eq!(all, "GET /");
+}

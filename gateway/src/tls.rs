@@ -1,0 +1,96 @@
+//! Certificates by server name.
+
+use std::{fmt, sync::Arc};
+
+use rustls::{
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+
+use crate::settings;
+
+/// Why a certificate can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The chain's file holds no certificate in PEM.
+    #[error("no certificate in PEM")]
+    NoCertificate,
+    /// The key's file holds no private key in PEM.
+    #[error("no private key in PEM")]
+    NoKey,
+    /// The key is of no kind that TLS uses, or does not belong to the certificate.
+    #[error("the key does not fit the certificate: {0}")]
+    Mismatch(rustls::Error),
+    /// The leaf is no X.509 certificate for a server.
+    #[error("the certificate can't be read: {0}")]
+    Unreadable(rustls::Error),
+}
+
+/// Installs the process's one cryptography provider.
+///
+/// pingora would install ring, and the first one wins: to be called before anything else.
+pub fn install_provider() {
+    // Already installed by an earlier call: nothing to do.
+    let _installed_before = aws_lc_rs::default_provider().install_default();
+}
+
+/// One certificate, checked.
+struct Checked {
+    key: Arc<CertifiedKey>,
+    names: ParsedCertificateOf,
+}
+
+/// The leaf, kept to be asked for its names.
+struct ParsedCertificateOf(CertificateDer<'static>);
+
+impl ParsedCertificateOf {
+    fn is_for(&self, name: &ServerName<'_>) -> bool {
+        ParsedCertificate::try_from(&self.0)
+            .is_ok_and(|leaf| rustls::client::verify_server_name(&leaf, name).is_ok())
+    }
+}
+
+/// Chooses a certificate by the name that the client asks for; the first is the default.
+pub struct Certificates(Vec<Checked>);
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Certificates").field(&self.0.len()).finish()
+    }
+}
+
+impl Certificates {
+    /// Checks every certificate against its key.
+    ///
+    /// # Errors
+    ///
+    /// The position of the first one that can't be used, and why.
+    pub fn new(settings: &[settings::Certificate]) -> Result<Self, (usize, CertificateError)> {
+        let checked = |(at, one)| check(one).map_err(|error| (at, error));
+        settings.iter().enumerate().map(checked).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn check(settings: &settings::Certificate) -> Result<Checked, CertificateError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&settings.cert_pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| CertificateError::NoCertificate)?;
+    let leaf = chain.first().cloned().ok_or(CertificateError::NoCertificate)?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&settings.key_pem).map_err(|_| CertificateError::NoKey)?;
+    ParsedCertificate::try_from(&leaf).map_err(CertificateError::Unreadable)?;
+    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(CertificateError::Mismatch)?;
+    Ok(Checked { key: Arc::new(key), names: ParsedCertificateOf(leaf) })
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let for_name = |name| self.0.iter().find(|one| one.names.is_for(&name));
+        asked.and_then(for_name).or(self.0.first()).map(|one| Arc::clone(&one.key))
+    }
+}

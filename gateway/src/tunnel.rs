@@ -1,0 +1,152 @@
+//! Two upgraded connections joined: bytes pass both ways until a side ends.
+
+use std::{io, time::Duration};
+
+use headgate_router::balance::{Call, End};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    drain::Phase,
+    error::Error,
+    record::Record,
+    websocket::{Frames, GOING_AWAY},
+};
+
+/// Bytes in transit in each direction of one tunnel: the most that waits for a slow reader.
+const BUFFER_BYTES: usize = 16 << 10;
+/// Time that a client has to close after it was told, as in Zuul Push.
+const CLOSE_WAIT: Duration = Duration::from_secs(4);
+/// Time that both sides have to switch protocols after the answer that says so.
+const SWITCH_WITHIN: Duration = Duration::from_secs(10);
+/// Spread of the goodbyes, so that not all clients come back at once.
+const GOODBYE_SPREAD: Duration = Duration::from_secs(2);
+
+type Io = TokioIo<Upgraded>;
+
+/// Joins the two sides once both have switched protocols; the call and the record end with the
+/// tunnel.
+pub(crate) fn spawn(
+    downstream: OnUpgrade,
+    upstream: OnUpgrade,
+    call: Call,
+    mut record: Box<Record>,
+) {
+    tokio::spawn(async move {
+        let switched = timeout(SWITCH_WITHIN, async { tokio::try_join!(downstream, upstream) });
+        let Ok(Ok((downstream, upstream))) = switched.await else {
+            call.finish(record.clock().now(), End::Failure);
+            return record.fail(Error::Reset);
+        };
+        let (idle, phase) = record.tunnel_limits();
+        let carried = run(downstream, upstream, idle, phase).await;
+        record.bytes_in = carried.bytes_in;
+        record.bytes_out = carried.bytes_out;
+        call.finish(record.clock().now(), End::Success);
+    });
+}
+
+/// What a tunnel carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    /// Bytes from the client.
+    pub(crate) bytes_in: u64,
+    /// Bytes to the client.
+    pub(crate) bytes_out: u64,
+}
+
+/// Joins a client and an endpoint that speak WebSocket, until one of them ends, nothing passes for
+/// `idle`, or the edge drains: then the client is told "going away" between two frames.
+pub(crate) async fn run(
+    downstream: Upgraded,
+    upstream: Upgraded,
+    idle: Duration,
+    phase: watch::Receiver<Phase>,
+) -> Carried {
+    let (down_read, down_write) = split(TokioIo::new(downstream));
+    let (up_read, up_write) = split(TokioIo::new(upstream));
+    let mut carried = Carried::default();
+    {
+        let inward = carry(down_read, up_write, idle, &mut carried.bytes_in);
+        let outward = carry_outward(up_read, down_write, idle, phase, &mut carried.bytes_out);
+        tokio::pin!(inward, outward);
+        // Either end closes the tunnel; the other side gets the time that a closing handshake
+        // takes to pass what is under way.
+        tokio::select! {
+            _ended = &mut inward => { let _late = timeout(CLOSE_WAIT, outward).await; }
+            _ended = &mut outward => { let _late = timeout(CLOSE_WAIT, inward).await; }
+        }
+    }
+    carried
+}
+
+async fn carry(
+    mut from: ReadHalf<Io>,
+    mut to: WriteHalf<Io>,
+    idle: Duration,
+    bytes: &mut u64,
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let length = timeout(idle, from.read(&mut buffer)).await??;
+        let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { break };
+        to.write_all(piece).await?;
+        to.flush().await?;
+        *bytes += length as u64;
+    }
+    to.shutdown().await
+}
+
+async fn carry_outward(
+    mut from: ReadHalf<Io>,
+    mut to: WriteHalf<Io>,
+    idle: Duration,
+    mut phase: watch::Receiver<Phase>,
+    bytes: &mut u64,
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut frames = Frames::default();
+    let mut goodbye_due = false;
+    let goodbye = async {
+        // The sender lives as long as the edge.
+        drop(phase.wait_for(|phase| *phase > Phase::Serving).await);
+        sleep(GOODBYE_SPREAD.mul_f64(fastrand::f64())).await;
+    };
+    tokio::pin!(goodbye);
+    loop {
+        let silent_at = Instant::now() + idle;
+        let length = tokio::select! {
+            read = tokio::time::timeout_at(silent_at, from.read(&mut buffer)) => read??,
+            () = &mut goodbye, if !goodbye_due => {
+                goodbye_due = true;
+                if frames.is_between_frames() {
+                    return say_goodbye(to).await;
+                }
+                continue;
+            }
+        };
+        let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { break };
+        let frame_end = frames.advance(piece);
+        let (piece, is_last) = match frame_end.filter(|_| goodbye_due) {
+            Some(end) => (piece.get(..end).unwrap_or_default(), true),
+            None => (piece, false),
+        };
+        to.write_all(piece).await?;
+        to.flush().await?;
+        *bytes += piece.len() as u64;
+        if is_last {
+            return say_goodbye(to).await;
+        }
+    }
+    to.shutdown().await
+}
+
+async fn say_goodbye(mut to: WriteHalf<Io>) -> io::Result<()> {
+    to.write_all(&GOING_AWAY).await?;
+    to.flush().await
+}
