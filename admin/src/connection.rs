@@ -83,9 +83,27 @@ impl<S> Connection<S> {
         Ok(())
     }
 
-    fn answered(&mut self) {
+    /// Whether the time is up; wakes the task when it will be.
+    fn check_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.timer.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// A client that does not read its answer is cut off like one that does not send its request.
+    fn answered(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(written) = written else {
+            self.check_time(context)?;
+            return Poll::Pending;
+        };
         self.request_bytes = 0;
         self.timer.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
+        Poll::Ready(written)
     }
 }
 
@@ -96,9 +114,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.timer.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        this.check_time(context)?;
         let filled = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
         match buffer.filled().len() - filled {
@@ -114,9 +130,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.answered();
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.answered(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -132,9 +147,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, buffers))?;
-        self.answered();
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        self.answered(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

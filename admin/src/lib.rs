@@ -8,6 +8,8 @@ mod openapi;
 mod problem;
 mod server;
 mod status;
+#[cfg(test)]
+mod testing;
 
 pub use crate::{
     api::{Readiness, State, StatusSource, router},

@@ -23,9 +23,9 @@ impl Problem {
     /// The stable code, with a page in `docs/errors/`.
     pub(crate) const fn code(self) -> &'static str {
         match self {
-            Self::NotFound => "HG1301",
-            Self::MethodNotAllowed => "HG1302",
-            Self::Internal => "HG1303",
+            Self::NotFound => "HG1201",
+            Self::MethodNotAllowed => "HG1202",
+            Self::Internal => "HG1203",
         }
     }
 
@@ -53,7 +53,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code, title) = (self.status(), self.code(), self.title());
         let body = serde_json::json!({
-            "type": format!("https://headgate.dev/errors/{code}"),
+            "type": format!("urn:headgate:error:{code}"),
             "title": title,
             "status": status.as_u16(),
             "code": code,

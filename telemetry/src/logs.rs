@@ -49,3 +49,6 @@ pub fn init(format: Format, level: &str) -> Result<(), Error> {
     }
     .map_err(Error::Begun)
 }
+
+#[cfg(test)]
+mod tests;

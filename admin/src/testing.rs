@@ -1,0 +1,121 @@
+//! An edge to ask, and a check of answers against the API's document.
+
+use std::sync::Arc;
+
+use headgate_telemetry::Metrics;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::{
+    EndpointStatus, IdentityStatus, ListenerStatus, Readiness, RouteStatus, State, Status,
+    StatusSource, UpstreamStatus,
+};
+
+pub(crate) const KEYS: &str = r#"{"keys":[]}"#;
+
+struct Edge;
+
+impl StatusSource for Edge {
+    fn status(&self) -> Status {
+        let endpoint = |address: &str, latency_ms| EndpointStatus {
+            address: address.to_owned(),
+            in_flight: 2,
+            latency_ms,
+            is_healthy: true,
+        };
+        Status {
+            version: "0.1.0".to_owned(),
+            started_at: "2026-11-18T11:06:40.000Z".to_owned(),
+            uptime_seconds: 7,
+            readiness: "ready".to_owned(),
+            config_digest: "c0ffee".to_owned(),
+            listeners: vec![ListenerStatus {
+                kind: "plain".to_owned(),
+                address: "127.0.0.1:8080".parse().unwrap(),
+            }],
+            teams: vec!["tv".to_owned()],
+            routes_count: 1,
+            upstreams: vec![UpstreamStatus {
+                team: "tv".to_owned(),
+                name: "home".to_owned(),
+                endpoints: vec![
+                    endpoint("127.0.0.1:7001", Some(1.5)),
+                    endpoint("127.0.0.1:7002", None),
+                ],
+            }],
+            identity: vec![IdentityStatus {
+                name: "accounts".to_owned(),
+                kind: "jwt".to_owned(),
+                keys_count: 2,
+                keys_age_seconds: Some(30),
+                is_healthy: false,
+                fault: Some("connection refused".to_owned()),
+            }],
+            in_flight: 4,
+            connections: 3,
+            access_lines_dropped: 0,
+        }
+    }
+
+    fn routes(&self) -> Vec<RouteStatus> {
+        vec![RouteStatus {
+            team: "tv".to_owned(),
+            name: "home".to_owned(),
+            pattern: "GET /tv/home/{profile} device=tv".to_owned(),
+            to: "home".to_owned(),
+            auth: "accounts".to_owned(),
+            priority: "standard".to_owned(),
+            timeout: "900ms".to_owned(),
+        }]
+    }
+}
+
+/// An edge that begins, and what changes its readiness.
+pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
+    let (change, readiness) = watch::channel(Readiness::Starting);
+    let state = State {
+        readiness,
+        exporter: Metrics::new().exporter(),
+        passport_keys: Arc::new(|| KEYS.to_owned()),
+        status: Arc::new(Edge),
+    };
+    (change, state)
+}
+
+/// Checks types, required members and that no member is unsaid, as far as the document uses JSON
+/// Schema.
+pub(crate) fn conforms(document: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let target = document.pointer(reference.strip_prefix('#').unwrap());
+        return conforms(document, target.expect(reference), value, at);
+    }
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => return,
+    };
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    assert!(kinds.contains(&is), "{at} is {is}, allowed: {kinds:?}");
+    if let Value::Array(items) = value {
+        for (index, item) in items.iter().enumerate() {
+            conforms(document, &schema["items"], item, &format!("{at}/{index}"));
+        }
+    }
+    if let (Value::Object(members), Value::Object(known)) = (value, &schema["properties"]) {
+        for (name, member) in members {
+            let schema = known.get(name).unwrap_or_else(|| panic!("{at}/{name} is unsaid"));
+            conforms(document, schema, member, &format!("{at}/{name}"));
+        }
+        for name in schema["required"].as_array().into_iter().flatten() {
+            assert!(members.contains_key(name.as_str().unwrap()), "{at}/{name} is missing");
+        }
+    }
+}
