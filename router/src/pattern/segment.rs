@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     ParseError,
-    path::{self, RESERVED_PREFIX},
+    path::{self, PathFault, RESERVED_PREFIX},
     text::Piece,
 };
 
@@ -82,15 +82,19 @@ fn read(part: &Piece<'_>, is_last: bool) -> Result<Segment, ParseError> {
 }
 
 fn literal(part: &Piece<'_>) -> Result<Segment, ParseError> {
+    const ALLOWED: &str = "a segment of a path, percent-encoded where it must be";
+    let unreachable = || part.fault("a segment that no request has", ALLOWED);
     let slashed = format!("/{}", part.text);
-    let normal = path::normalize(&slashed)
-        .map_err(|fault| part.fault(fault.as_str(), "a segment of a path"))?;
-    match normal.strip_prefix('/') {
-        Some(literal) if !literal.contains('/') && literal.is_empty() == part.text.is_empty() => {
-            Ok(Segment::Literal(literal.into()))
-        }
-        _ => Err(part.fault("a segment that no request has", "a segment of a path")),
+    let normal = path::normalize(&slashed).map_err(|fault| match fault {
+        PathFault::AboveRoot => unreachable(),
+        fault => part.fault(fault.as_str(), ALLOWED),
+    })?;
+    let literal = normal.strip_prefix('/').unwrap_or_default();
+    // An escaped dot segment is resolved away.
+    if literal.is_empty() && !part.text.is_empty() {
+        return Err(unreachable());
     }
+    Ok(Segment::Literal(literal.into()))
 }
 
 fn half(part: &Piece<'_>) -> ParseError {

@@ -11,8 +11,9 @@ const TTL: Duration = Duration::from_secs(10);
 /// Retries a second that a quiet route may make all the same, and the most of them that it saves.
 /// Finagle's floor is 10; an edge is stricter, because the devices behind it retry as well.
 const RESERVE: f32 = 3.0;
-/// More than ten seconds of any one machine's requests are worth.
-const TOKENS_MAX: f32 = 1e6;
+/// The most that is saved: a tenth of ten thousand requests a second. Beyond it `f32` would also
+/// round a small share.
+const TOKENS_MAX: f32 = 1e4;
 
 /// A token bucket that requests fill and retries empty, without a lock.
 ///
@@ -66,3 +67,6 @@ fn refreshed(tokens: f32, seconds: f32) -> f32 {
     let filled = (kept + RESERVE * seconds).min(RESERVE);
     kept.max(filled)
 }
+
+#[cfg(test)]
+mod tests;
