@@ -1,8 +1,10 @@
 //! Bodies on their way through: counted, limited and timed, never collected.
 
+mod client;
 mod origin;
 mod request;
 
+pub use crate::body::client::ClientBody;
 pub(crate) use crate::body::{
     origin::{OriginBody, Pace},
     request::{BodyFault, RequestBody, RequestBodyLimits},

@@ -1,17 +1,16 @@
 //! One client connection: hyper reads and writes HTTP on pingora's stream.
 
 use std::{
-    convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use headgate_telemetry::{BadHead, Listener};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -26,10 +25,10 @@ use tokio::{
 };
 
 use crate::{
-    body::ResponseBody,
+    body::ClientBody,
     drain::Phase,
     edge::Edge,
-    exchange,
+    exchange::{Answering, Exchanges},
     stream::{Activity, EdgeStream, Patience},
 };
 
@@ -67,6 +66,19 @@ pub(crate) struct Connection {
     pub(crate) activity: Arc<Activity>,
 }
 
+impl Connection {
+    /// Describes a connection from its client's address.
+    pub(crate) fn new(edge: &Edge, peer: SocketAddr, listener: Listener) -> Arc<Self> {
+        Arc::new(Self {
+            peer,
+            peer_is_trusted: edge.trusts(peer.ip()),
+            listener,
+            forwarded_for: address_value(peer.ip()),
+            activity: Activity::new(Arc::clone(&edge.clock)),
+        })
+    }
+}
+
 /// Serves one connection to its end.
 pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
     let peer = peer_of(&stream);
@@ -80,20 +92,13 @@ pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
         }
     };
     let _counted = Counted::new(&edge, listener);
-    let limits = &edge.limits;
-    let activity = Activity::new(Arc::clone(&edge.clock));
-    let greeting = timeout(limits.header_timeout, read_greeting(&mut stream)).await;
+    let connection = Connection::new(&edge, peer, listener);
+    let activity = Arc::clone(&connection.activity);
+    let greeting = timeout(edge.limits.header_timeout, read_greeting(&mut stream)).await;
     let Ok(Ok(greeting)) = greeting else {
         // Nothing was asked, so nothing is answered.
         return;
     };
-    let connection = Arc::new(Connection {
-        peer,
-        peer_is_trusted: edge.trusts(peer.ip()),
-        listener,
-        forwarded_for: address_value(peer.ip()),
-        activity: Arc::clone(&activity),
-    });
     let ended = match greeting {
         Greeting::H1(prefix) => serve_h1(&edge, connection, stream, prefix).await,
         Greeting::H2(prefix) => serve_h2(&edge, connection, stream, prefix).await,
@@ -225,17 +230,12 @@ async fn serve_h2(
     }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
-
 fn answer(
     edge: &Arc<Edge>,
     connection: Arc<Connection>,
 ) -> impl Fn(Request<Incoming>) -> Answering + use<> {
-    let edge = Arc::clone(edge);
-    move |request| {
-        let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
-        Box::pin(async move { Ok(exchange::run(edge, connection, request).await) })
-    }
+    let exchanges = Exchanges::new(Arc::clone(edge), connection);
+    move |request| exchanges.answer(request.map(ClientBody::from))
 }
 
 async fn draining(phase: &mut watch::Receiver<Phase>) {

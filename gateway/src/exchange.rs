@@ -1,25 +1,82 @@
 //! One exchange from request to answer: the life of a request, top to bottom.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use headgate_telemetry::trace;
+use headgate_telemetry::{Listener, trace};
 use http::{Request, Response, Version, request::Parts};
-use hyper::body::Incoming;
 
 use crate::{
-    body::ResponseBody, connection::Connection, drain::Phase, edge::Edge, error::Error, headers,
-    record::Record, step,
+    body::{ClientBody, ResponseBody},
+    connection::Connection,
+    drain::Phase,
+    edge::Edge,
+    error::Error,
+    headers,
+    record::Record,
+    step,
 };
+
+/// The exchanges of one connection, as a service from request to answer.
+///
+/// The data path calls it for each request that hyper reads; a test calls it without a socket.
+#[derive(Clone, Debug)]
+pub struct Exchanges {
+    edge: Arc<Edge>,
+    connection: Arc<Connection>,
+}
+
+/// An answer on its way.
+pub type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
+
+impl Exchanges {
+    /// Serves the exchanges of a connection.
+    pub(crate) fn new(edge: Arc<Edge>, connection: Arc<Connection>) -> Self {
+        Self { edge, connection }
+    }
+
+    /// Serves requests of a client without a connection of its own.
+    pub fn of_client(edge: &Arc<Edge>, client: SocketAddr) -> Self {
+        Self::new(Arc::clone(edge), Connection::new(edge, client, Listener::Plain))
+    }
+
+    /// Answers one request.
+    pub(crate) fn answer(&self, request: Request<ClientBody>) -> Answering {
+        let (edge, connection) = (Arc::clone(&self.edge), Arc::clone(&self.connection));
+        Box::pin(async move { Ok(run(edge, connection, request).await) })
+    }
+}
+
+impl tower::Service<Request<ClientBody>> for Exchanges {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    /// Always ready: what is too much is refused with an answer.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ClientBody>) -> Answering {
+        self.answer(request)
+    }
+}
 
 /// Answers one request. Never fails: what goes wrong becomes an answer of the edge's own.
 ///
 /// # Cancel safety
 ///
 /// Dropped when the client leaves; the call upstream is cancelled and the record says so.
-pub(crate) async fn run(
+async fn run(
     edge: Arc<Edge>,
     connection: Arc<Connection>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let version = parts.version;
@@ -41,7 +98,7 @@ async fn serve(
     edge: &Arc<Edge>,
     connection: &Connection,
     record: &mut Record,
-    (mut parts, body): (Parts, Incoming),
+    (mut parts, body): (Parts, ClientBody),
 ) -> Result<step::forward::Answer, Error> {
     let snapshot = record.snapshot();
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
@@ -70,3 +127,6 @@ async fn serve(
     .await?;
     step::forward::forward(edge, &route, record, call).await
 }
+
+#[cfg(test)]
+mod tests;

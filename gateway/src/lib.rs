@@ -29,9 +29,10 @@ mod edge;
 mod error;
 
 pub use crate::{
-    body::{BodyError, ResponseBody},
+    body::{BodyError, ClientBody, ResponseBody},
     drain::{Drained, Lifecycle, Phase},
     edge::{BuildError, Edge, Parts},
     error::{Error, Side},
+    exchange::{Answering, Exchanges},
     upstream::{EndpointState, UpstreamState},
 };

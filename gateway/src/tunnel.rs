@@ -1,6 +1,10 @@
 //! Two upgraded connections joined: bytes pass both ways until a side ends.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use headgate_router::balance::{Call, End};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -8,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -53,16 +57,46 @@ pub(crate) fn spawn(
 
 /// What a tunnel carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Carried {
+struct Carried {
     /// Bytes from the client.
-    pub(crate) bytes_in: u64,
+    bytes_in: u64,
     /// Bytes to the client.
-    pub(crate) bytes_out: u64,
+    bytes_out: u64,
+}
+
+/// When anything last passed, in either direction: a side that only listens is not idle.
+struct Pulse {
+    start: Instant,
+    last_millis: AtomicU64,
+    idle: Duration,
+}
+
+impl Pulse {
+    fn new(idle: Duration) -> Self {
+        Self { start: Instant::now(), last_millis: AtomicU64::new(0), idle }
+    }
+
+    fn beat(&self) {
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// Returns once nothing has passed for the idle time.
+    async fn stopped(&self) {
+        loop {
+            let last = Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
+            let due = self.start + last + self.idle;
+            if Instant::now() >= due {
+                return;
+            }
+            sleep_until(due).await;
+        }
+    }
 }
 
 /// Joins a client and an endpoint that speak WebSocket, until one of them ends, nothing passes for
 /// `idle`, or the edge drains: then the client is told "going away" between two frames.
-pub(crate) async fn run(
+async fn run(
     downstream: Upgraded,
     upstream: Upgraded,
     idle: Duration,
@@ -71,15 +105,17 @@ pub(crate) async fn run(
     let (down_read, down_write) = split(TokioIo::new(downstream));
     let (up_read, up_write) = split(TokioIo::new(upstream));
     let mut carried = Carried::default();
+    let pulse = Pulse::new(idle);
     {
-        let inward = carry(down_read, up_write, idle, &mut carried.bytes_in);
-        let outward = carry_outward(up_read, down_write, idle, phase, &mut carried.bytes_out);
+        let inward = carry(down_read, up_write, &pulse, &mut carried.bytes_in);
+        let outward = carry_outward(up_read, down_write, &pulse, phase, &mut carried.bytes_out);
         tokio::pin!(inward, outward);
         // Either end closes the tunnel; the other side gets the time that a closing handshake
         // takes to pass what is under way.
         tokio::select! {
             _ended = &mut inward => { let _late = timeout(CLOSE_WAIT, outward).await; }
             _ended = &mut outward => { let _late = timeout(CLOSE_WAIT, inward).await; }
+            () = pulse.stopped() => {}
         }
     }
     carried
@@ -88,13 +124,14 @@ pub(crate) async fn run(
 async fn carry(
     mut from: ReadHalf<Io>,
     mut to: WriteHalf<Io>,
-    idle: Duration,
+    pulse: &Pulse,
     bytes: &mut u64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let length = timeout(idle, from.read(&mut buffer)).await??;
+        let length = from.read(&mut buffer).await?;
         let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { break };
+        pulse.beat();
         to.write_all(piece).await?;
         to.flush().await?;
         *bytes += length as u64;
@@ -105,7 +142,7 @@ async fn carry(
 async fn carry_outward(
     mut from: ReadHalf<Io>,
     mut to: WriteHalf<Io>,
-    idle: Duration,
+    pulse: &Pulse,
     mut phase: watch::Receiver<Phase>,
     bytes: &mut u64,
 ) -> io::Result<()> {
@@ -119,9 +156,8 @@ async fn carry_outward(
     };
     tokio::pin!(goodbye);
     loop {
-        let silent_at = Instant::now() + idle;
         let length = tokio::select! {
-            read = tokio::time::timeout_at(silent_at, from.read(&mut buffer)) => read??,
+            read = from.read(&mut buffer) => read?,
             () = &mut goodbye, if !goodbye_due => {
                 goodbye_due = true;
                 if frames.is_between_frames() {
@@ -131,6 +167,7 @@ async fn carry_outward(
             }
         };
         let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else { break };
+        pulse.beat();
         let frame_end = frames.advance(piece);
         let (piece, is_last) = match frame_end.filter(|_| goodbye_due) {
             Some(end) => (piece.get(..end).unwrap_or_default(), true),

@@ -14,10 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::Error;
+use crate::{Error, body::ClientBody};
 
 /// A request's body: none, or the client's as it arrives.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub(crate) struct RequestBodyLimits {
 /// A client's body with its limits.
 #[derive(Debug)]
 pub(crate) struct Streaming {
-    incoming: Incoming,
+    incoming: ClientBody,
     first: Option<Frame<Bytes>>,
     limits: RequestBodyLimits,
     bytes: u64,
@@ -91,7 +90,7 @@ pub(crate) struct BrokenOff;
 impl RequestBody {
     /// Passes on a client's body within its limits.
     pub(crate) fn streaming(
-        incoming: Incoming,
+        incoming: ClientBody,
         limits: RequestBodyLimits,
         fault: Arc<BodyFault>,
     ) -> Self {

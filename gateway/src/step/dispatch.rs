@@ -10,10 +10,10 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 
 use crate::{
-    body::{BodyFault, RequestBody, RequestBodyLimits},
+    body::{BodyFault, ClientBody, RequestBody, RequestBodyLimits},
     connection::Connection,
     edge::{Edge, Route, Snapshot},
     error::Error,
@@ -109,7 +109,7 @@ pub(crate) async fn dispatch(
     context: &Context<'_>,
     record: &mut Record,
     mut parts: Parts,
-    incoming: Incoming,
+    incoming: ClientBody,
 ) -> Result<Outgoing, Error> {
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| context.target.is_websocket);
     let priority = priority(context.route, &parts.headers);
