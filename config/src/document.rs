@@ -1,0 +1,8 @@
+//! The documents as people write them: every key with its meaning and default.
+//!
+//! Doc comments here are what the schema and the reference page say.
+
+pub(crate) mod keys;
+pub(crate) mod platform;
+pub(crate) mod scalar;
+pub(crate) mod team;

@@ -1,0 +1,317 @@
+//! `headgate.toml`, the platform's file.
+
+use std::collections::BTreeMap;
+
+use headgate_gateway::settings as gateway;
+use headgate_types::Class;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    keys::ApiKey,
+    scalar::{
+        Address, HeaderName, HostPattern, KeysUrl, Length, LengthOrZero, Network, PathPrefix, Size,
+        Test,
+    },
+};
+
+/// The platform's file: listeners, identity sources, device classes, teams and their claims.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Platform {
+    /// Where the edge listens, and what one client may use up.
+    pub(crate) edge: Edge,
+    /// The listener for operators and machines.
+    pub(crate) admin: Admin,
+    /// What lasts longer than the process.
+    pub(crate) data: Data,
+    /// Where the teams' files are.
+    pub(crate) routes: Routes,
+    /// Identity sources by name: what routes name in `auth`.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 64))]
+    pub(crate) identity: BTreeMap<String, Identity>,
+    /// The signed identity that BFFs receive.
+    pub(crate) passport: Passport,
+    /// Device classes in order: the first one that matches wins.
+    #[schemars(length(max = 256))]
+    pub(crate) device: Vec<Device>,
+    /// Teams by name, with what each may route.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 1024))]
+    pub(crate) team: BTreeMap<String, Team>,
+}
+
+/// Where the edge listens, and what one client may use up.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Edge {
+    /// Addresses for HTTP/1.1, and HTTP/2 with prior knowledge, without TLS. Port 0 takes a free
+    /// port. Without this key: `127.0.0.1:8080`, or nothing where `edge.tls` is set.
+    #[schemars(length(max = 64))]
+    pub(crate) listen: Option<Vec<Address>>,
+    /// The TLS listener. Without it there is none.
+    pub(crate) tls: Option<Tls>,
+    /// Threads that serve connections; each keeps upstream connections of its own. Without this
+    /// key: one for each processor.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) threads: Option<u32>,
+    /// Peers whose `traceparent` is taken over. From anybody else a new trace begins.
+    #[schemars(length(max = 1024))]
+    pub(crate) trusted_peers: Vec<Network>,
+    /// Bytes of one request body. A route may set its own.
+    pub(crate) max_body: Size,
+    /// Bytes of one request head, and of an HTTP/2 header list.
+    pub(crate) max_head: Size,
+    /// Headers of one request.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) max_headers: u32,
+    /// Connections in all.
+    #[schemars(range(min = 1))]
+    pub(crate) max_connections: u32,
+    /// Connections of one client address.
+    #[schemars(range(min = 1))]
+    pub(crate) max_connections_per_client: u32,
+    /// Streams that one HTTP/2 connection may have open.
+    #[schemars(range(min = 1))]
+    pub(crate) max_h2_streams: u32,
+    /// Time from a request's first byte to the end of its head, however slowly it drips.
+    pub(crate) header_timeout: Length,
+    /// Time between two pieces of a request body.
+    pub(crate) body_idle: Length,
+    /// Time between two pieces of a streamed answer, and of silence on a WebSocket.
+    pub(crate) stream_idle: Length,
+    /// Time of one exchange on a route that names none.
+    pub(crate) timeout: Length,
+    /// Time that an HTTP/1.1 connection may wait for its next request.
+    pub(crate) keep_alive: Length,
+    /// Time that an HTTP/2 connection without open streams is kept.
+    pub(crate) h2_idle: Length,
+    /// How the edge ends after SIGTERM.
+    pub(crate) drain: Drain,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        let limits = gateway::Limits::default();
+        Self {
+            listen: None,
+            tls: None,
+            threads: None,
+            trusted_peers: Vec::new(),
+            max_body: Size(limits.body_bytes_max),
+            max_head: Size(limits.header_bytes_max),
+            max_headers: count(limits.headers_max.get()),
+            max_connections: count(limits.connections_max.get()),
+            max_connections_per_client: count(limits.connections_per_client_max.get()),
+            max_h2_streams: limits.h2_streams_max,
+            header_timeout: Length(limits.header_timeout),
+            body_idle: Length(limits.body_idle),
+            stream_idle: Length(limits.stream_idle),
+            timeout: Length(limits.request_timeout),
+            keep_alive: Length(limits.keep_alive),
+            h2_idle: Length(limits.h2_idle),
+            drain: Drain::default(),
+        }
+    }
+}
+
+pub(crate) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The TLS listener.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["listen", "cert", "key"]))]
+pub(crate) struct Tls {
+    /// Addresses for HTTP/1.1 and HTTP/2, chosen by ALPN.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) listen: Vec<Address>,
+    /// PEM file with the certificate chain, leaf first, for clients that name no server or one that
+    /// no certificate covers. Relative to this file, as every path here.
+    pub(crate) cert: String,
+    /// PEM file with its private key.
+    pub(crate) key: String,
+    /// Further certificates, each served to clients that name a server which it covers.
+    #[schemars(length(max = 1024))]
+    pub(crate) certificates: Vec<Certificate>,
+}
+
+/// A further certificate.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["cert", "key"]))]
+pub(crate) struct Certificate {
+    /// PEM file with the certificate chain, leaf first.
+    pub(crate) cert: String,
+    /// PEM file with its private key.
+    pub(crate) key: String,
+}
+
+/// How the edge ends after SIGTERM.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Drain {
+    /// Time that connections are still accepted after `/readyz` says no, so that a load balancer
+    /// notices before it is refused. Must end before `deadline`.
+    pub(crate) accept_for: LengthOrZero,
+    /// Time after which what is still in flight is cut off, counted from the signal.
+    pub(crate) deadline: Length,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        let drain = gateway::Drain::default();
+        Self { accept_for: LengthOrZero(drain.accept_for), deadline: Length(drain.deadline) }
+    }
+}
+
+/// The listener for operators and machines.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Address for health, metrics, Passport keys and the `/v1` API. Nothing here asks who calls:
+    /// keep it away from the public network. Port 0 takes a free port.
+    pub(crate) listen: Address,
+}
+
+/// Where operators find the admin listener when nothing else is said.
+const ADMIN_LISTEN: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9900);
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Address(ADMIN_LISTEN) }
+    }
+}
+
+/// What lasts longer than the process.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Data {
+    /// Folder for what must last, made when it is missing: the private keys that sign Passports.
+    /// Without this key they live in memory, and every start makes new ones.
+    pub(crate) dir: Option<String>,
+}
+
+/// Where the teams' files are.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Routes {
+    /// Folder that holds a folder for each team, with its files: `<dir>/<team>/<any>.toml`.
+    pub(crate) dir: String,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self { dir: "routes.d".to_owned() }
+    }
+}
+
+/// An identity source: JWTs by `jwks_file` or `jwks`, or API keys by `api_keys_file` or `api_keys`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// File with the JSON Web Key Set that verifies tokens.
+    pub(crate) jwks_file: Option<String>,
+    /// URL of the JSON Web Key Set that verifies tokens.
+    pub(crate) jwks: Option<KeysUrl>,
+    /// The `iss` that tokens must carry. Without this key any will do.
+    pub(crate) issuer: Option<String>,
+    /// The `aud` that tokens must name. Without this key any will do.
+    pub(crate) audience: Option<String>,
+    /// The claim that names the one device. Without this key: the subject.
+    pub(crate) device_id: Option<String>,
+    /// Clock difference that is forgiven in `exp` and `nbf`.
+    pub(crate) leeway: Option<LengthOrZero>,
+    /// Age after which keys from a URL are fetched again.
+    pub(crate) refresh: Option<Length>,
+    /// The least time between two fetches that an unknown key ID causes.
+    pub(crate) refetch: Option<Length>,
+    /// How long keys from a URL stay good when they can't be fetched again.
+    pub(crate) keep_on_outage: Option<Length>,
+    /// TOML file with a list `api_keys`, each of the form below.
+    pub(crate) api_keys_file: Option<String>,
+    /// API keys by their digests. The keys themselves are in no file.
+    #[schemars(length(max = 10000))]
+    pub(crate) api_keys: Option<Vec<ApiKey>>,
+    /// The request header that carries an API key.
+    pub(crate) header: Option<HeaderName>,
+}
+
+/// The signed identity that BFFs receive in `headgate-passport`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Passport {
+    /// The `iss` of every Passport.
+    #[schemars(length(min = 1))]
+    pub(crate) issuer: String,
+    /// How long one lasts; never longer than the caller's own proof.
+    pub(crate) ttl: Length,
+    /// How long one signing key is used before the next takes over. Must be longer than `ttl`.
+    pub(crate) rotate_every: Length,
+}
+
+impl Default for Passport {
+    fn default() -> Self {
+        let passport = gateway::Passport::default();
+        Self {
+            issuer: passport.issuer,
+            ttl: Length(passport.ttl),
+            rotate_every: Length(passport.rotate_every),
+        }
+    }
+}
+
+/// A device class.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "when"]))]
+pub(crate) struct Device {
+    /// The class: what routes name in `device=`.
+    #[schemars(extend("x-syntax" = "name"))]
+    pub(crate) name: String,
+    /// Tests, one of which is enough: `header NAME ~ 'regex'`, `ua ~ 'regex'`, `claim NAME = 'x'`,
+    /// `*` for any request.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) when: Vec<Test>,
+}
+
+/// What a team may route.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Team {
+    /// What the team's routes may match. Without a claim a team can't route anything.
+    #[schemars(length(max = 256))]
+    pub(crate) claims: Vec<Claim>,
+    /// What the team's routes may ask for.
+    pub(crate) ceiling: Ceiling,
+}
+
+/// Requests that a team may route.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["prefix"]))]
+pub(crate) struct Claim {
+    /// A host, the hosts below a domain (`*.example`), or any host (`*`).
+    pub(crate) host: HostPattern,
+    /// The start of the path. `/tv/` holds everything below it; `/tv` also holds `/tv` itself.
+    pub(crate) prefix: PathPrefix,
+}
+
+impl Default for Claim {
+    fn default() -> Self {
+        Self { host: HostPattern("*".to_owned()), prefix: PathPrefix(String::new()) }
+    }
+}
+
+/// What a team's routes may ask for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ceiling {
+    /// The most important class that a route may have. Without this key: any. A route that names
+    /// none gets `standard`, or this where it is less.
+    pub(crate) priority: Option<Class>,
+    /// The longest `timeout` of a route. Without this key: any. A route that names none gets
+    /// `edge.timeout`, or this where it is shorter.
+    pub(crate) timeout: Option<Length>,
+}

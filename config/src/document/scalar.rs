@@ -1,0 +1,345 @@
+//! Texts with a form of their own: lengths of time, sizes, addresses, matches.
+
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    ops::Range,
+    time::Duration,
+};
+
+use headgate_gateway::settings::Endpoint;
+use headgate_router::{ParseError, device, pattern::Pattern, retry};
+use headgate_types::{ByteSize, Ratio, format_duration, parse_duration};
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{digest::hex, fault::Code};
+
+/// Bytes of a name: it goes into headers, metrics and logs.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Characters of a value that a message shows.
+const FOUND_CHARS_MAX: usize = 64;
+
+/// The schema keyword that names a text's form.
+pub(crate) const SYNTAX: &str = "x-syntax";
+
+/// Why a text does not have the form that its key wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Misfit {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    /// The part that is wrong, in bytes of the text; none for all of it.
+    pub(crate) part: Option<Range<usize>>,
+}
+
+/// What reading a text gives: a value, or what is wrong in the form's own words or the parser's.
+trait Read<T> {
+    fn or_expected(self, expected: &str, found: &str) -> Result<T, Misfit>;
+}
+
+impl<T> Read<T> for Option<T> {
+    fn or_expected(self, expected: &str, found: &str) -> Result<T, Misfit> {
+        self.ok_or_else(|| Misfit {
+            code: Code::BadValue,
+            message: format!("expected {expected}, found {:?}", shortened(found)),
+            help: None,
+            part: None,
+        })
+    }
+}
+
+impl<T> Read<T> for Result<T, (Code, ParseError)> {
+    fn or_expected(self, _: &str, _: &str) -> Result<T, Misfit> {
+        self.map_err(|(code, error)| Misfit {
+            code,
+            message: error.what().to_owned(),
+            help: Some(format!("allowed is {}", error.allowed())),
+            part: Some(error.span()),
+        })
+    }
+}
+
+/// A form that texts can have.
+pub(crate) struct Form {
+    pub(crate) name: &'static str,
+    pub(crate) check: fn(&str) -> Result<(), Misfit>,
+}
+
+macro_rules! forms {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident($inner:ty), form $form:literal, expected $expected:literal,
+        examples [$($example:literal),+], read $read:expr, write $write:expr;
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, Debug)]
+            pub(crate) struct $name(pub(crate) $inner);
+
+            impl $name {
+                fn read(text: &str) -> Result<Self, Misfit> {
+                    let read: fn(&str) -> _ = $read;
+                    read(text).or_expected($expected, text).map(Self)
+                }
+            }
+
+            impl Serialize for $name {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    let write: fn(&$inner) -> String = $write;
+                    serializer.serialize_str(&write(&self.0))
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $name {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let text = Cow::<'de, str>::deserialize(deserializer)?;
+                    Self::read(&text).map_err(|misfit| D::Error::custom(misfit.message))
+                }
+            }
+
+            impl JsonSchema for $name {
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!({
+                        "type": "string",
+                        "examples": [$($example),+],
+                        "x-syntax": $form,
+                    })
+                }
+            }
+        )+
+
+        const PLAIN_FORMS: &[Form] = &[$(
+            Form { name: $form, check: |text| $name::read(text).map(drop) },
+        )+];
+    };
+}
+
+forms! {
+    /// A length of time above zero.
+    Length(Duration), form "duration",
+    expected "a duration above zero such as \"250ms\", \"30s\", \"5m\" or \"24h\"",
+    examples ["900ms", "30s"],
+    read |text| parse_duration(text).ok().filter(|length| !length.is_zero()),
+    write |length| format_duration(*length);
+
+    /// A length of time that may be zero.
+    LengthOrZero(Duration), form "duration-or-zero",
+    expected "a duration such as \"0s\", \"250ms\" or \"30s\"",
+    examples ["0s", "30s"],
+    read |text| parse_duration(text).ok(),
+    write |length| format_duration(*length);
+
+    /// A number of bytes.
+    Size(ByteSize), form "size",
+    expected "a size such as \"512B\", \"64KiB\" or \"1MiB\"",
+    examples ["64KiB", "1MiB"],
+    read |text| text.parse().ok(),
+    write ToString::to_string;
+
+    /// A share of a whole.
+    Share(Ratio), form "share",
+    expected "a share from \"0%\" to \"100%\"",
+    examples ["20%"],
+    read |text| text.parse().ok(),
+    write ToString::to_string;
+
+    /// An address to listen on.
+    Address(SocketAddr), form "address",
+    expected "an address with its port such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+    examples ["127.0.0.1:8080", "[::1]:0"],
+    read |text| text.parse().ok(),
+    write ToString::to_string;
+
+    /// A network, or one address.
+    Network(IpNet), form "network",
+    expected "a network such as \"10.0.0.0/8\" or \"::1/128\", or one address",
+    examples ["10.0.0.0/8", "127.0.0.1"],
+    read |text| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok(),
+    write ToString::to_string;
+
+    /// A claim's hosts: one, those below a domain, or any.
+    HostPattern(String), form "host-pattern",
+    expected "a host such as \"api.example\", \"*.example\" or \"*\", without a port",
+    examples ["*", "api.example", "*.example"],
+    read |text| is_host_pattern(text).then(|| text.to_ascii_lowercase()),
+    write Clone::clone;
+
+    /// The start of a claim's paths.
+    PathPrefix(String), form "path-prefix",
+    expected "the start of a path such as \"/tv/\", without wildcards",
+    examples ["/tv/"],
+    read |text| is_path_prefix(text).then(|| text.to_owned()),
+    write Clone::clone;
+
+    /// The URL of a key set.
+    KeysUrl(http::Uri), form "url",
+    expected "a URL such as \"https://id.example/jwks.json\"",
+    examples ["https://id.example/jwks.json"],
+    read |text| text.parse().ok().filter(is_fetchable),
+    write ToString::to_string;
+
+    /// The name of a request header.
+    HeaderName(String), form "header-name",
+    expected "a header name such as \"x-api-key\"",
+    examples ["x-api-key"],
+    read |text| http::HeaderName::try_from(text).ok().map(|name| name.as_str().to_owned()),
+    write Clone::clone;
+
+    /// What a route matches.
+    Match(Pattern), form "match",
+    expected "METHOD [host]/path [predicates]",
+    examples ["GET /tv/home/{profile} device=tv"],
+    read |text| text.parse().map_err(|error| (Code::BadMatch, error)),
+    write ToString::to_string;
+
+    /// A test of a request.
+    Test(device::Condition), form "test",
+    expected "a test of a request",
+    examples ["header x-app ~ '^tv/'", "*"],
+    read |text| text.parse().map_err(|error| (Code::BadRule, error)),
+    write ToString::to_string;
+
+    /// A failure that is retried.
+    Condition(retry::Condition), form "condition",
+    expected "a failure",
+    examples ["connect", "503"],
+    read |text| text.parse().map_err(|error| (Code::BadValue, error)),
+    write ToString::to_string;
+
+    /// An address of an upstream.
+    EndpointAddress(Endpoint), form "endpoint",
+    expected "\"host:port\", \"[::1]:port\" or \"unix:/path/to/socket\"",
+    examples ["127.0.0.1:7001", "unix:/run/home.sock"],
+    read read_endpoint,
+    write ToString::to_string;
+
+    /// The name of a team, route, upstream, identity source or device class.
+    Name(String), form "name",
+    expected "a name of at most 64 letters, digits, \"-\" and \"_\" that begins with a letter or digit",
+    examples ["tv"],
+    read |text| is_name(text).then(|| text.to_owned()),
+    write Clone::clone;
+
+    /// A SHA-256 digest.
+    Sha256([u8; 32]), form "sha256",
+    expected "64 hexadecimal digits: the SHA-256 digest of the key, never the key itself",
+    examples ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    read read_sha256,
+    write |digest| hex(digest);
+
+    /// A moment in UTC, in seconds since the epoch.
+    Date(u64), form "date",
+    expected "a moment in UTC such as \"2027-01-31T00:00:00Z\"",
+    examples ["2027-01-31T00:00:00Z"],
+    read read_date,
+    write |seconds| write_date(*seconds);
+}
+
+/// Checks a text against the form that a schema names.
+pub(crate) fn check(form: &str, text: &str) -> Result<(), Misfit> {
+    let known = PLAIN_FORMS.iter().find(|known| known.name == form);
+    known.map_or(Ok(()), |known| (known.check)(text))
+}
+
+/// The value as a message shows it.
+fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(FOUND_CHARS_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+fn is_name(text: &str) -> bool {
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
+}
+
+fn read_endpoint(text: &str) -> Option<Endpoint> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return path.starts_with('/').then(|| Endpoint::Unix(path.into()));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host != "*" && !host.starts_with("*.") && is_host_pattern(host),
+    };
+    (port > 0 && is_host).then(|| Endpoint::Tcp(text.into()))
+}
+
+fn is_host_pattern(text: &str) -> bool {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text == "*" || (host.len() <= 253 && host.split('.').all(is_label))
+}
+
+fn is_path_prefix(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?#%\\".contains(&byte);
+    let has_dots = text.split('/').any(|segment| segment == "." || segment == "..");
+    text.starts_with('/') && text.bytes().all(is_plain) && !text.contains("//") && !has_dots
+}
+
+fn is_fetchable(url: &http::Uri) -> bool {
+    matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+}
+
+fn read_sha256(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// Reads RFC 3339 with `Z`, fractions of a second dropped.
+fn read_date(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix(['Z', 'z'])?.split_once(['T', 't', ' '])?;
+    let mut date = date.splitn(3, '-').map(digits);
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut time = time.split_once('.').map_or(time, |(whole, _)| whole).splitn(3, ':').map(digits);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month);
+    if !is_date || !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Howard Hinnant, "chrono-compatible low-level date algorithms", for dates after 1970.
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year / 400;
+    let year_of_era = shifted_year - era * 400;
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+fn write_date(seconds: u64) -> String {
+    headgate_types::UnixTime::from_secs(seconds).to_string()
+}
+
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests;

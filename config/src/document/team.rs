@@ -1,0 +1,180 @@
+//! `routes.d/<team>/*.toml`, a team's own files.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use headgate_router::retry;
+use headgate_types::{Class, Ratio};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::document::scalar::{Condition, EndpointAddress, Length, Match, Share, Size};
+
+/// A team's file: upstreams, and the routes to them. A team may have several.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["team"]))]
+pub(crate) struct TeamFile {
+    /// The team, which is also the name of the folder.
+    pub(crate) team: String,
+    /// Services by name. A name is used once in a team, over all its files.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 1000))]
+    pub(crate) upstream: BTreeMap<String, Upstream>,
+    /// Routes by name. A name is used once in a team, over all its files.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 1000))]
+    pub(crate) route: BTreeMap<String, Route>,
+}
+
+/// A named service.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["endpoints"]))]
+pub(crate) struct Upstream {
+    /// The protocol that the endpoints speak: `h2c` is HTTP/2 without TLS, by prior knowledge.
+    pub(crate) protocol: Protocol,
+    /// Addresses: `host:port`, where a name is looked up for each new connection, or
+    /// `unix:/path/to/socket`.
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) endpoints: Vec<EndpointAddress>,
+    /// Time to open a connection.
+    pub(crate) connect_timeout: Length,
+    /// Connections to one endpoint by each thread, idle or not.
+    #[schemars(range(min = 1))]
+    pub(crate) max_connections: u32,
+    /// Idle connections kept to one endpoint by each thread. Zero keeps none.
+    pub(crate) max_idle: u32,
+    /// Time after which an idle connection is closed. Keep it below the endpoint's own.
+    pub(crate) idle_timeout: Length,
+}
+
+/// A healthy endpoint in the same region accepts within milliseconds; one lost SYN costs a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Far above what a healthy endpoint needs, far below its file descriptors.
+const CONNECTIONS_MAX: u32 = 256;
+/// Covers a burst without holding sockets for ever.
+const IDLE_MAX: u32 = 32;
+/// Node's `keepAliveTimeout` is 5 s: whoever closes first avoids the race.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::default(),
+            endpoints: Vec::new(),
+            connect_timeout: Length(CONNECT_TIMEOUT),
+            max_connections: CONNECTIONS_MAX,
+            max_idle: IDLE_MAX,
+            idle_timeout: Length(IDLE_TIMEOUT),
+        }
+    }
+}
+
+/// The protocol that an upstream speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    H1,
+    /// HTTP/2 without TLS, by prior knowledge.
+    H2c,
+}
+
+/// A rule that sends requests to an upstream.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["match", "to"]))]
+pub(crate) struct Route {
+    /// `METHOD [host]/path [predicates]`. METHOD is one, several (`GET|POST`) or `*`; `{x}` in the
+    /// path is one segment, `{*x}` the rest; predicates are such as `device=tv`.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<Match>,
+    /// The upstream, one of the same team.
+    pub(crate) to: String,
+    /// The identity source that must know the caller, or `none` for anybody.
+    pub(crate) auth: String,
+    /// Scopes that a caller must have, all of them.
+    #[schemars(length(max = 64))]
+    pub(crate) scopes: Vec<String>,
+    /// Claims that must have these values, all of them. A claim that is a list must contain the
+    /// value.
+    #[schemars(extend("maxProperties" = 64))]
+    pub(crate) require: BTreeMap<String, ClaimValue>,
+    /// What the route's requests are worth when not everything can be served. Without this key:
+    /// `standard`, or the team's ceiling where it is less.
+    pub(crate) priority: Option<Class>,
+    /// Time of one exchange, retries included. Without this key: `edge.timeout`, or the team's
+    /// ceiling where it is shorter.
+    pub(crate) timeout: Option<Length>,
+    /// Time of one attempt up to the head of its answer. Without this key: what is left of
+    /// `timeout`.
+    pub(crate) try_timeout: Option<Length>,
+    /// What is tried again.
+    pub(crate) retry: Retry,
+    /// Bytes of one request body. Without this key: `edge.max_body`.
+    pub(crate) max_body: Option<Size>,
+}
+
+/// Who may call when a route does not say.
+const AUTH: &str = "none";
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            matches: None,
+            to: String::new(),
+            auth: AUTH.to_owned(),
+            scopes: Vec::new(),
+            require: BTreeMap::new(),
+            priority: None,
+            timeout: None,
+            try_timeout: None,
+            retry: Retry::default(),
+            max_body: None,
+        }
+    }
+}
+
+/// A value that a claim can be required to have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(extend("x-noun" = "a text, a whole number or a boolean"))]
+pub(crate) enum ClaimValue {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A boolean.
+    Boolean(bool),
+}
+
+/// What is tried again, on another endpoint where there is one. Only requests whose body can be sent
+/// again are, and only until a part of the answer has been passed on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retry {
+    /// Retries after the first attempt. Zero means none.
+    #[schemars(range(max = 10))]
+    pub(crate) max: u32,
+    /// Failures that are retried: `connect` (no connection), `reset` (broken off before an
+    /// answer), `timeout` (of an attempt), or an answer's status such as `503`.
+    #[schemars(length(max = 32))]
+    pub(crate) on: Vec<Condition>,
+    /// Retries that are allowed, as a share of the requests of the last seconds.
+    pub(crate) budget: Share,
+}
+
+/// One: a second endpoint is worth a try, a third failure in a row is an outage.
+const RETRY_MAX: u32 = 1;
+/// Finagle's and Linkerd's default share.
+const RETRY_BUDGET: f64 = 0.2;
+
+/// Only what can't have had an effect is retried by default: no connection, nothing sent.
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max: RETRY_MAX,
+            on: vec![Condition(retry::Condition::Connect)],
+            budget: Share(Ratio::new(RETRY_BUDGET).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Checks the documents against one another, and makes the settings from them.
+
+use std::path::PathBuf;
+
+use headgate_gateway::settings::Settings;
+use headgate_router::device::Rule;
+
+use crate::{fault::Report, load::Input, source::Place};
+
+mod edge;
+mod identity;
+mod route;
+mod team;
+
+/// What the documents come to; of no use when the report is not clean.
+pub(crate) struct Resolved {
+    pub(crate) settings: Settings,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) routes_at: Vec<Place>,
+}
+
+/// Checks everything, and stops at nothing.
+pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
+    let edge = edge::edge(input, report);
+    let identity = identity::sources(input, report);
+    team::check_claims(&input.platform, report);
+    team::check_files(input, report);
+    let upstreams = route::upstreams(input, report);
+    let (routes, routes_at) = route::routes(input, &upstreams, report);
+    route::check_ties(&routes, &routes_at, report);
+    let platform = &input.platform.doc;
+    let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
+    let passport = edge::passport(input, data_dir.as_deref(), report);
+    let rules = platform.device.iter().map(|device| Rule {
+        name: device.name.as_str().into(),
+        when: device.when.iter().map(|test| test.0.clone()).collect(),
+    });
+    let settings = Settings {
+        edge,
+        identity,
+        passport,
+        devices: rules.collect(),
+        upstreams: Vec::new(),
+        routes,
+    };
+    let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
+    Resolved { settings, data_dir, routes_at }
+}
+
+/// The name that says "no identity needed".
+const NOBODY: &str = "none";

@@ -1,0 +1,189 @@
+//! Listeners, their limits and certificates, and the Passport.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use headgate_gateway::{
+    settings::{Certificate, Drain, Edge, Limits, Passport, Tls},
+    tls::{CertificateError, Certificates},
+};
+
+use crate::{
+    document::platform,
+    fault::{Code, Draft, Report},
+    load::{Input, reason},
+    source::{Step, key_path},
+};
+
+/// Where the edge listens when nothing is said.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// The folder of Passport keys inside `data.dir`.
+const PASSPORT_KEYS: &str = "passport";
+
+pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
+    let edge = &input.platform.doc.edge;
+    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, report));
+    let listen = match &edge.listen {
+        Some(listen) => listen.iter().map(|address| address.0).collect(),
+        None if edge.tls.is_some() => Vec::new(),
+        None => vec![LISTEN],
+    };
+    check_addresses(input, report);
+    let written = input.platform.root.nearest(&["edge".into(), "listen".into()]);
+    // Entries at fault have been reported: the list is empty only if none was written.
+    if written.is_empty_list() && edge.tls.is_none() {
+        let at = written.at.clone();
+        let message = "the edge listens nowhere";
+        report.push(
+            Draft::new(Code::Contradiction, at, message)
+                .key("edge.listen")
+                .help("name an address here, or a TLS listener in `edge.tls`"),
+        );
+    }
+    Edge {
+        listen,
+        tls,
+        threads: edge.threads.map_or_else(
+            || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            at_least_one,
+        ),
+        trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
+        limits: limits(edge),
+        drain: drain(input, report),
+    }
+}
+
+fn limits(edge: &platform::Edge) -> Limits {
+    Limits {
+        header_bytes_max: edge.max_head.0,
+        headers_max: at_least_one(edge.max_headers),
+        header_timeout: edge.header_timeout.0,
+        body_bytes_max: edge.max_body.0,
+        body_idle: edge.body_idle.0,
+        stream_idle: edge.stream_idle.0,
+        request_timeout: edge.timeout.0,
+        keep_alive: edge.keep_alive.0,
+        h2_idle: edge.h2_idle.0,
+        h2_streams_max: edge.max_h2_streams,
+        connections_max: at_least_one(edge.max_connections),
+        connections_per_client_max: at_least_one(edge.max_connections_per_client),
+    }
+}
+
+/// The schema keeps zero out.
+pub(super) fn at_least_one(number: u32) -> NonZeroUsize {
+    usize::try_from(number).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn drain(input: &Input<'_>, report: &mut Report) -> Drain {
+    let drain = &input.platform.doc.edge.drain;
+    let drain = Drain { accept_for: drain.accept_for.0, deadline: drain.deadline.0 };
+    if drain.accept_for >= drain.deadline {
+        let path = ["edge".into(), "drain".into(), "accept_for".into()];
+        let message = "`accept_for` does not end before `deadline`: nothing would be drained";
+        let at = input.platform.at(&path);
+        report.push(Draft::new(Code::Contradiction, at, message).key(key_path(&path)));
+    }
+    drain
+}
+
+/// Two listeners can't have one address; port 0 is a new one each time.
+fn check_addresses(input: &Input<'_>, report: &mut Report) {
+    let doc = &input.platform.doc;
+    let plain = doc.edge.listen.iter().flatten().enumerate();
+    let plain =
+        plain.map(|(at, address)| (vec!["edge".into(), "listen".into(), at.into()], address));
+    let tls = doc.edge.tls.iter().flat_map(|tls| &tls.listen).enumerate();
+    let tls = tls.map(|(at, address)| {
+        (vec!["edge".into(), "tls".into(), "listen".into(), at.into()], address)
+    });
+    let admin = (vec!["admin".into(), "listen".into()], &doc.admin.listen);
+    let mut taken: BTreeMap<SocketAddr, Vec<Step<'_>>> = BTreeMap::new();
+    for (path, address) in [admin].into_iter().chain(plain).chain(tls) {
+        let Some(first) = taken.get(&address.0) else {
+            taken.insert(address.0, path);
+            continue;
+        };
+        if address.0.port() != 0 {
+            let at = input.platform.at(&path);
+            let message = format!("address {} is taken by `{}`", address.0, key_path(first));
+            report.push(Draft::new(Code::NameTaken, at, message).key(key_path(&path)));
+        }
+    }
+}
+
+fn listener(input: &Input<'_>, tls: &platform::Tls, report: &mut Report) -> Tls {
+    let path = ["edge".into(), "tls".into()];
+    let first = certificate(input, &path, (&tls.cert, &tls.key), report);
+    let further = tls.certificates.iter().enumerate().filter_map(|(index, further)| {
+        let path = ["edge".into(), "tls".into(), "certificates".into(), index.into()];
+        certificate(input, &path, (&further.cert, &further.key), report)
+    });
+    Tls {
+        listen: tls.listen.iter().map(|address| address.0).collect(),
+        certificates: first.into_iter().chain(further.collect::<Vec<_>>()).collect(),
+    }
+}
+
+fn certificate(
+    input: &Input<'_>,
+    path: &[Step<'_>],
+    (cert, key): (&str, &str),
+    report: &mut Report,
+) -> Option<Certificate> {
+    let place = |name| [path, &[Step::Key(name)]].concat();
+    let mut read = |name, file: &str| {
+        // An absent key has been reported by the schema.
+        input.platform.root.nearest(&place(name)).as_text()?;
+        let file: PathBuf = input.base.join(file);
+        let error = match input.files.read(&file) {
+            Ok(bytes) => return Some((file, bytes)),
+            Err(error) => reason(&error),
+        };
+        let message = format!("file {} can't be read: {error}", file.display());
+        let at = input.platform.at(&place(name));
+        report.push(Draft::new(Code::BadCertificate, at, message).key(key_path(&place(name))));
+        None
+    };
+    let (cert, key) = (read("cert", cert), read("key", key));
+    let ((cert_path, cert_pem), (key_path_on_disk, key_pem)) = (cert?, key?);
+    let certificate = Certificate { cert_path, cert_pem, key_pem };
+    if let Err((_, error)) = Certificates::new(std::slice::from_ref(&certificate)) {
+        let is_key = matches!(error, CertificateError::NoKey | CertificateError::Mismatch(_));
+        let (name, file) =
+            if is_key { ("key", &key_path_on_disk) } else { ("cert", &certificate.cert_path) };
+        let message = format!("file {} can't be used: {error}", file.display());
+        let at = input.platform.at(&place(name));
+        report.push(Draft::new(Code::BadCertificate, at, message).key(key_path(&place(name))));
+        return None;
+    }
+    Some(certificate)
+}
+
+pub(super) fn passport(
+    input: &Input<'_>,
+    data_dir: Option<&Path>,
+    report: &mut Report,
+) -> Passport {
+    let passport = &input.platform.doc.passport;
+    if passport.rotate_every.0 <= passport.ttl.0 {
+        let path = ["passport".into(), "rotate_every".into()];
+        let message =
+            "`rotate_every` is not longer than `ttl`: keys would go before their Passports";
+        let at = input.platform.at(&path);
+        report.push(Draft::new(Code::Contradiction, at, message).key(key_path(&path)));
+    }
+    Passport {
+        issuer: passport.issuer.clone(),
+        ttl: passport.ttl.0,
+        rotate_every: passport.rotate_every.0,
+        keys_dir: data_dir.map(|dir| dir.join(PASSPORT_KEYS)),
+    }
+}

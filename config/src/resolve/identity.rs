@@ -1,0 +1,254 @@
+//! Identity sources.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use headgate_gateway::{
+    identity,
+    settings::{self, IdentityKind, IdentitySource, Jwt, KeySet},
+};
+
+use crate::{
+    document::{
+        keys::{ApiKey, ApiKeys},
+        platform::Identity,
+    },
+    fault::{Code, Draft, Report},
+    load::{Input, read_text, reason},
+    resolve::NOBODY,
+    schema,
+    source::{Node, Place, Source, Step, key_path, parse},
+    walk,
+};
+
+/// The clocks of an issuer and an edge that both follow NTP differ by far less.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// Issuers publish a new key hours before they sign with it.
+const REFRESH: Duration = Duration::from_mins(10);
+/// An unknown key ID costs the issuer one fetch in this time, however many tokens carry one.
+const REFETCH: Duration = Duration::from_secs(10);
+/// An issuer's outage of a night must not log every device out.
+const KEEP_ON_OUTAGE: Duration = Duration::from_hours(24);
+/// The header that API gateways commonly read a key from.
+const API_KEY_HEADER: &str = "x-api-key";
+
+/// Keys that say what a source verifies: one of them must be there.
+const KINDS: [&str; 4] = ["jwks_file", "jwks", "api_keys_file", "api_keys"];
+/// Keys that mean something only for some kinds.
+const ONLY_FOR: [(&str, &[&str]); 8] = [
+    ("issuer", &["jwks_file", "jwks"]),
+    ("audience", &["jwks_file", "jwks"]),
+    ("device_id", &["jwks_file", "jwks"]),
+    ("leeway", &["jwks_file", "jwks"]),
+    ("refresh", &["jwks"]),
+    ("refetch", &["jwks"]),
+    ("keep_on_outage", &["jwks"]),
+    ("header", &["api_keys_file", "api_keys"]),
+];
+
+/// All sources in the order of their names.
+pub(super) fn sources(input: &mut Input<'_>, report: &mut Report) -> Vec<IdentitySource> {
+    let identity = std::mem::take(&mut input.platform.doc.identity);
+    let mut sources = Vec::with_capacity(identity.len());
+    for (name, source) in &identity {
+        // A place for each, so that routes can name it by position.
+        sources.push(One { input, report, name }.source(source));
+    }
+    input.platform.doc.identity = identity;
+    sources
+}
+
+struct One<'n, 'i, 'f, 'r> {
+    input: &'i mut Input<'f>,
+    report: &'r mut Report,
+    name: &'n str,
+}
+
+impl<'n> One<'n, '_, '_, '_> {
+    fn path(&self, key: &'n str) -> [Step<'n>; 3] {
+        ["identity".into(), self.name.into(), key.into()]
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let sources = self.input.platform.root.get("identity");
+        sources.and_then(|all| all.get(self.name)).is_some_and(|one| one.get(key).is_some())
+    }
+
+    fn at(&self, key: &'n str) -> Place {
+        self.input.platform.at(&self.path(key))
+    }
+
+    fn fault(&mut self, code: Code, key: &'n str, message: String) {
+        let draft = Draft::new(code, self.at(key), message).key(key_path(&self.path(key)));
+        self.report.push(draft);
+    }
+
+    fn source(&mut self, source: &Identity) -> IdentitySource {
+        self.check_name();
+        let kind = self.kind();
+        let kind = match kind {
+            Some("jwks_file" | "jwks") | None => IdentityKind::Jwt(self.jwt(source)),
+            _ => IdentityKind::ApiKeys(settings::ApiKeys {
+                header: source
+                    .header
+                    .as_ref()
+                    .map_or_else(|| API_KEY_HEADER.to_owned(), |header| header.0.clone()),
+                keys: self.api_keys(source),
+            }),
+        };
+        let source = IdentitySource { name: self.name.into(), kind };
+        if self.has("jwks_file") {
+            self.check_keys(&source);
+        }
+        source
+    }
+
+    fn check_name(&mut self) {
+        if self.name == NOBODY {
+            let path = ["identity".into(), self.name.into()];
+            let at = self.input.platform.key_at(&path);
+            let message = format!("{NOBODY:?} means that a route asks for no identity");
+            self.report.push(Draft::new(Code::NameTaken, at, message).key(key_path(&path)));
+        }
+    }
+
+    /// The one key that says what is verified; none when that has to be reported.
+    fn kind(&mut self) -> Option<&'static str> {
+        let path = ["identity".into(), self.name.into()];
+        let given: Vec<_> = KINDS.into_iter().filter(|key| self.has(key)).collect();
+        let kind = match given.as_slice() {
+            [kind] => *kind,
+            [] => {
+                let message = format!("identity source {:?} verifies nothing", self.name);
+                let draft = Draft::new(Code::MissingKey, self.input.platform.at(&path), message);
+                let help = format!("it needs one of {}", KINDS.join(", "));
+                self.report.push(draft.key(key_path(&path)).help(help));
+                return None;
+            }
+            [first, others @ ..] => {
+                for other in others {
+                    let message = format!("`{other}` and `{first}` can't both be set");
+                    self.fault(Code::Contradiction, other, message);
+                }
+                return None;
+            }
+        };
+        for (key, kinds) in ONLY_FOR {
+            if self.has(key) && !kinds.contains(&kind) {
+                let message = format!("`{key}` has no effect with `{kind}`");
+                self.fault(Code::Contradiction, key, message);
+            }
+        }
+        Some(kind)
+    }
+
+    fn jwt(&mut self, source: &Identity) -> Jwt {
+        let keys = match (&source.jwks_file, &source.jwks) {
+            (Some(file), _) => KeySet::Text(self.text(file).unwrap_or_default().into()),
+            (None, Some(url)) => KeySet::Url(url.0.clone()),
+            (None, None) => KeySet::Text(Arc::from("")),
+        };
+        let or = |length: Option<Duration>, default| length.unwrap_or(default);
+        Jwt {
+            keys,
+            issuer: source.issuer.clone(),
+            audience: source.audience.clone(),
+            device_id_claim: source.device_id.clone(),
+            leeway: or(source.leeway.as_ref().map(|length| length.0), LEEWAY),
+            refresh: or(source.refresh.as_ref().map(|length| length.0), REFRESH),
+            refetch_interval: or(source.refetch.as_ref().map(|length| length.0), REFETCH),
+            keep_on_outage: or(
+                source.keep_on_outage.as_ref().map(|length| length.0),
+                KEEP_ON_OUTAGE,
+            ),
+        }
+    }
+
+    /// Reads the key set's file.
+    fn text(&mut self, file: &str) -> Option<String> {
+        let path = self.input.base.join(file);
+        let text =
+            self.input.files.read(&path).map_err(|error| reason(&error)).and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+            });
+        match text {
+            Ok(text) => {
+                self.input.texts.insert(file.to_owned(), text.clone());
+                Some(text)
+            }
+            Err(why) => {
+                let message = format!("file {} can't be read: {why}", path.display());
+                self.fault(Code::BadKeys, "jwks_file", message);
+                None
+            }
+        }
+    }
+
+    fn check_keys(&mut self, source: &IdentitySource) {
+        let IdentityKind::Jwt(Jwt { keys: KeySet::Text(text), .. }) = &source.kind else { return };
+        // A file that could not be read has been reported.
+        if text.is_empty() && !self.report.is_clean() {
+            return;
+        }
+        if let Err(identity::Error::Keys { cause, .. }) = identity::check(source) {
+            self.fault(Code::BadKeys, "jwks_file", format!("file can't be used: {cause}"));
+        }
+    }
+
+    fn api_keys(&mut self, source: &Identity) -> Vec<settings::ApiKey> {
+        if let Some(keys) = &source.api_keys {
+            let path = self.path("api_keys");
+            let root = self.input.platform.root.nearest(&path).clone();
+            return read_keys(keys, &root, &key_path(&path), self.report);
+        }
+        let Some(file) = &source.api_keys_file else { return Vec::new() };
+        self.keys_file(file)
+    }
+
+    fn keys_file(&mut self, file: &str) -> Vec<settings::ApiKey> {
+        let path = self.input.base.join(file);
+        if let Err(error) = self.input.files.read(&path) {
+            let message = format!("file {} can't be read: {}", path.display(), reason(&error));
+            self.fault(Code::BadKeys, "api_keys_file", message);
+            return Vec::new();
+        }
+        let Some(source) = read_text(self.input.files, &path, self.report) else {
+            return Vec::new();
+        };
+        let text = self.report.sources.get(source).map(|source: &Source| source.text.clone());
+        self.input.texts.insert(file.to_owned(), text.unwrap_or_default());
+        let root = parse(self.report, source).root;
+        let checked = walk::check(self.report, &root, &schema::api_keys());
+        let keys: ApiKeys = serde_json::from_value(checked).unwrap_or_default();
+        let list = root.get("api_keys").unwrap_or(&root);
+        read_keys(&keys.api_keys, list, "api_keys", self.report)
+    }
+}
+
+fn read_keys(
+    keys: &[ApiKey],
+    list: &Node,
+    path: &str,
+    report: &mut Report,
+) -> Vec<settings::ApiKey> {
+    let mut known: BTreeMap<[u8; 32], Place> = BTreeMap::new();
+    let mut read = Vec::with_capacity(keys.len());
+    for (index, key) in keys.iter().enumerate() {
+        // A digest that could not be read has been reported.
+        let Some(sha256) = key.sha256.as_ref().map(|digest| digest.0) else { continue };
+        let at = list.nearest(&[index.into(), "sha256".into()]).at.clone();
+        if let Some(first) = known.get(&sha256) {
+            let draft = Draft::new(Code::NameTaken, at, "this key is listed twice");
+            let draft = draft.key(format!("{path}[{index}].sha256"));
+            report.push(draft.related(first.clone(), "it is here"));
+            continue;
+        }
+        known.insert(sha256, at);
+        read.push(settings::ApiKey {
+            sha256,
+            subject: key.subject.as_str().into(),
+            scopes: key.scopes.clone(),
+            expires_at: key.expires.as_ref().map(|date| date.0),
+        });
+    }
+    read
+}

@@ -1,0 +1,288 @@
+//! Upstreams and routes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use headgate_gateway::settings::{self, Auth, Retry};
+use headgate_router::{device, table::Table};
+use headgate_types::{Class, format_duration};
+
+use crate::{
+    document::{
+        platform::Ceiling,
+        team::{Protocol, Route, TeamFile},
+    },
+    fault::{Code, Draft, Report},
+    load::{Document, Input},
+    resolve::{NOBODY, edge::at_least_one, team},
+    source::{Node, Place, key_path},
+    walk::nearest,
+};
+
+/// All upstreams, with their positions by team and name.
+#[derive(Default)]
+pub(super) struct Upstreams {
+    list: Vec<settings::Upstream>,
+    positions: BTreeMap<(String, String), usize>,
+}
+
+impl Upstreams {
+    fn position(&self, team: &str, name: &str) -> Option<usize> {
+        self.positions.get(&(team.to_owned(), name.to_owned())).copied()
+    }
+
+    pub(super) fn into_settings(self) -> Vec<settings::Upstream> {
+        self.list
+    }
+}
+
+/// What one team has under one heading, by name, with the first file that has it.
+fn merged<'i, T>(
+    input: &'i Input<'_>,
+    heading: &'static str,
+    of: impl Fn(&'i TeamFile) -> &'i BTreeMap<String, T>,
+    report: &mut Report,
+) -> BTreeMap<(&'i str, &'i str), (&'i Document<TeamFile>, &'i T)> {
+    let mut all: BTreeMap<_, (&Document<TeamFile>, &T)> = BTreeMap::new();
+    for file in &input.teams {
+        for (name, entry) in of(&file.doc) {
+            let key = (file.doc.team.as_str(), name.as_str());
+            let Some((first, _)) = all.get(&key) else {
+                all.insert(key, (file, entry));
+                continue;
+            };
+            let path = [heading.into(), name.as_str().into()];
+            let message = format!("team {:?} already has {heading} {name:?}", key.0);
+            let draft = Draft::new(Code::NameTaken, file.key_at(&path), message);
+            report.push(draft.key(key_path(&path)).related(first.key_at(&path), "it is here"));
+        }
+    }
+    all
+}
+
+pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
+    let mut upstreams = Upstreams::default();
+    for ((team, name), (_, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
+        upstreams.positions.insert((team.to_owned(), name.to_owned()), upstreams.list.len());
+        upstreams.list.push(settings::Upstream {
+            team: team.into(),
+            name: name.into(),
+            endpoints: upstream.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect(),
+            protocol: match upstream.protocol {
+                Protocol::H1 => settings::Protocol::H1,
+                Protocol::H2c => settings::Protocol::H2c,
+            },
+            connect_timeout: upstream.connect_timeout.0,
+            idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
+            connections_max: at_least_one(upstream.max_connections),
+            idle_timeout: upstream.idle_timeout.0,
+        });
+    }
+    upstreams
+}
+
+/// All routes in the order of team and name, with the places of their matches.
+pub(super) fn routes(
+    input: &Input<'_>,
+    upstreams: &Upstreams,
+    report: &mut Report,
+) -> (Vec<settings::Route>, Vec<Place>) {
+    let merged = merged(input, "route", |doc| &doc.route, report);
+    let mut routes = Vec::with_capacity(merged.len());
+    let mut places = Vec::with_capacity(merged.len());
+    for ((team, name), (file, route)) in merged {
+        let mut one = Resolver { input, file, name, route, report };
+        let upstream = one.upstream(team, upstreams);
+        let auth = one.auth();
+        let ceiling = input.platform.doc.team.get(team).map(|team| &team.ceiling);
+        let priority = one.priority(ceiling);
+        let timeout = one.timeout(ceiling);
+        // A match that could not be read has been reported with its own caret.
+        let Some(pattern) = &route.matches else { continue };
+        let at = one.at("match");
+        let key = key_path(&["route".into(), name.into(), "match".into()]);
+        one.devices(pattern.0.devices());
+        team::check_claim(input, file, (&pattern.0, at.clone(), key), one.report);
+        places.push(at);
+        routes.push(settings::Route {
+            team: team.into(),
+            name: name.into(),
+            pattern: pattern.0.clone(),
+            upstream: upstream.unwrap_or_default(),
+            auth: auth.unwrap_or_default(),
+            priority,
+            timeout,
+            try_timeout: route.try_timeout.as_ref().map(|length| length.0),
+            retry: Retry {
+                max: route.retry.max,
+                on: route.retry.on.iter().map(|condition| condition.0).collect(),
+                budget: route.retry.budget.0,
+            },
+            body_bytes_max: route.max_body.as_ref().map(|size| size.0),
+        });
+    }
+    (routes, places)
+}
+
+/// Refuses routes that one request can match with nothing to choose between them.
+pub(super) fn check_ties(routes: &[settings::Route], places: &[Place], report: &mut Report) {
+    let patterns = routes.iter().map(|route| route.pattern.clone()).enumerate();
+    let Err(ties) = Table::build(patterns) else { return };
+    for tie in ties {
+        let (Some(first), Some(second)) = (routes.get(tie.first), routes.get(tie.second)) else {
+            continue;
+        };
+        let (Some(first_at), Some(second_at)) = (places.get(tie.first), places.get(tie.second))
+        else {
+            continue;
+        };
+        let id = |route: &settings::Route| format!("{}/{}", route.team, route.name);
+        let message =
+            format!("routes {} and {} tie: both match {}", id(first), id(second), tie.witness);
+        let help = "let one of them match less: a longer path, a method, or a predicate";
+        let draft = Draft::new(Code::RouteTie, second_at.clone(), message);
+        report.push(
+            draft
+                .key(key_path(&["route".into(), second.name.as_ref().into(), "match".into()]))
+                .related(first_at.clone(), format!("route {}", id(first)))
+                .help(help),
+        );
+    }
+}
+
+struct Resolver<'i, 'r> {
+    input: &'i Input<'i>,
+    file: &'i Document<TeamFile>,
+    name: &'i str,
+    route: &'i Route,
+    report: &'r mut Report,
+}
+
+impl Resolver<'_, '_> {
+    fn at(&self, key: &str) -> Place {
+        self.file.at(&["route".into(), self.name.into(), key.into()])
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let route = self.file.root.get("route").and_then(|routes| routes.get(self.name));
+        route.is_some_and(|route| route.get(key).is_some())
+    }
+
+    fn fault(&mut self, code: Code, key: &str, message: String, help: Option<String>) {
+        let path = key_path(&["route".into(), self.name.into(), key.into()]);
+        let draft = Draft::new(code, self.at(key), message).key(path);
+        self.report.push(match help {
+            Some(help) => draft.help(help),
+            None => draft,
+        });
+    }
+
+    fn upstream(&mut self, team: &str, upstreams: &Upstreams) -> Option<usize> {
+        let to = self.route.to.as_str();
+        if let Some(position) = upstreams.position(team, to) {
+            return Some(position);
+        }
+        let of_team = |file: &&Document<TeamFile>| {
+            file.root.get("team").and_then(Node::as_text).is_none_or(|name| name == team)
+        };
+        let files = || self.input.teams.iter().filter(of_team);
+        let names = || files().filter_map(|file| file.root.get("upstream")).flat_map(Node::keys);
+        // One that is at fault itself has been reported.
+        if !self.has("to") || names().any(|name| name == to) {
+            return None;
+        }
+        let help = match nearest(to, names()) {
+            Some(known) => format!("did you mean {known:?}?"),
+            None => format!("declare [upstream.{to}] in one of the team's files"),
+        };
+        let message = format!("team {team:?} has no upstream {to:?}");
+        self.fault(Code::Unresolved, "to", message, Some(help));
+        None
+    }
+
+    fn auth(&mut self) -> Option<Auth> {
+        let name = self.route.auth.as_str();
+        if name == NOBODY {
+            for (key, is_set) in [
+                ("scopes", !self.route.scopes.is_empty()),
+                ("require", !self.route.require.is_empty()),
+            ] {
+                if is_set {
+                    let message = format!("`{key}` needs an identity source in `auth`");
+                    self.fault(Code::Contradiction, key, message, None);
+                }
+            }
+            return Some(Auth::None);
+        }
+        let sources = &self.input.platform.doc.identity;
+        let position = sources.keys().position(|source| source == name);
+        if position.is_none() && self.input.platform.is_whole {
+            let names: Vec<_> = sources.keys().map(String::as_str).chain([NOBODY]).collect();
+            let help = format!("identity sources are {}", names.join(", "));
+            let message = format!("no identity source {name:?}");
+            self.fault(Code::Unresolved, "auth", message, Some(help));
+        }
+        let claims = self.route.require.iter();
+        Some(Auth::Source {
+            source: position?,
+            scopes: self.route.scopes.clone(),
+            claims: claims.map(|(name, value)| (name.clone(), serde_json::json!(value))).collect(),
+        })
+    }
+
+    /// A class that no rule tells never comes: the route would wait for ever.
+    fn devices(&mut self, named: &[Box<str>]) {
+        let rules = &self.input.platform.doc.device;
+        let is_known =
+            |class: &str| class == device::UNKNOWN || rules.iter().any(|rule| rule.name == class);
+        for class in named {
+            if is_known(class) || !self.input.platform.is_whole {
+                continue;
+            }
+            let names: Vec<_> = rules.iter().map(|rule| rule.name.as_str()).collect();
+            let help = match nearest(class, names.iter().copied()) {
+                Some(known) => format!("did you mean {known:?}?"),
+                None => format!("device classes are {}", names.join(", ")),
+            };
+            let message = format!("no device class {class:?}");
+            self.fault(Code::Unresolved, "match", message, Some(help));
+        }
+    }
+
+    fn priority(&mut self, ceiling: Option<&Ceiling>) -> Class {
+        let highest = ceiling.and_then(|ceiling| ceiling.priority).unwrap_or(Class::Critical);
+        let Some(wanted) = self.route.priority else { return Class::default().max(highest) };
+        if wanted < highest {
+            let message = format!("priority {wanted} is above the team's ceiling");
+            self.fault(Code::AboveCeiling, "priority", message, Some(format!("at most {highest}")));
+        }
+        wanted
+    }
+
+    fn timeout(&mut self, ceiling: Option<&Ceiling>) -> Option<Duration> {
+        let longest = ceiling.and_then(|ceiling| Some(ceiling.timeout.as_ref()?.0));
+        let edge = self.input.platform.doc.edge.timeout.0;
+        let wanted = self.route.timeout.as_ref().map(|length| length.0);
+        if let (Some(wanted), Some(longest)) = (wanted, longest)
+            && wanted > longest
+        {
+            let message =
+                format!("timeout {} is above the team's ceiling", format_duration(wanted));
+            let help = format!("at most {}", format_duration(longest));
+            self.fault(Code::AboveCeiling, "timeout", message, Some(help));
+        }
+        let timeout = wanted.or_else(|| longest.filter(|longest| *longest < edge));
+        let whole = timeout.unwrap_or(edge);
+        if let Some(attempt) = &self.route.try_timeout
+            && attempt.0 > whole
+            && self.input.platform.is_whole
+        {
+            let message = format!(
+                "try_timeout {} is longer than the exchange's {}",
+                format_duration(attempt.0),
+                format_duration(whole)
+            );
+            self.fault(Code::Contradiction, "try_timeout", message, None);
+        }
+        timeout
+    }
+}
