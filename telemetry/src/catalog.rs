@@ -150,7 +150,7 @@ const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok",
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
 
 /// Bounds for latencies, in seconds: from what one loopback hop takes to the longest timeouts, no
-/// neighbours more than 2.5 apart, so that an interpolated percentile is within that factor.
+/// neighbors more than 2.5 apart, so that an interpolated percentile is within that factor.
 pub const LATENCY_BOUNDS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     10.0, 30.0,

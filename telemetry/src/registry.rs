@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::{self, Kind, Metric};
 
-/// Cells by metric and labels. A name that the catalogue does not know gets a handle that does
+/// Cells by metric and labels. A name that the catalog does not know gets a handle that does
 /// nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
@@ -136,7 +136,7 @@ impl Registry {
 }
 
 impl Recorder for Registry {
-    // Units and help come from the catalogue.
+    // Units and help come from the catalog.
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -238,7 +238,7 @@ impl Exporter {
     /// The content type of [`Self::render`].
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// All metrics in the Prometheus text format 0.0.4, in the catalogue's order. Costs one pass
+    /// All metrics in the Prometheus text format 0.0.4, in the catalog's order. Costs one pass
     /// over all cells; recording goes on meanwhile.
     pub fn render(&self) -> String {
         self.registry.render()

@@ -52,7 +52,7 @@ fn histogram_bounds_ascend() {
 }
 
 #[test]
-fn reference_page_is_what_the_catalogue_says() {
+fn reference_page_is_what_the_catalog_says() {
     let page = include_str!("../../../docs/reference/metrics.md");
     assert_eq!(page, markdown(), "docs/reference/metrics.md is stale");
 }

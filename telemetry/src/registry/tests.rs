@@ -98,7 +98,7 @@ fn processes_share_nothing() {
 }
 
 #[test]
-fn names_unknown_to_the_catalogue_are_not_rendered() {
+fn names_unknown_to_the_catalog_are_not_rendered() {
     let metrics = Metrics::new();
     let registry = &metrics.exporter().registry;
     let metadata = Metadata::new("", metrics::Level::INFO, None);
