@@ -181,18 +181,18 @@ impl Snapshot {
         let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
         let clock = || Arc::clone(&parts.clock);
         let identity = &settings.identity;
+        let counters = identity.iter().map(|source| parts.metrics.identity(&source.name));
         Ok(Self {
             table,
             classifier: Classifier::new(settings.devices.iter().cloned()),
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
             unrouted: parts.metrics.no_route(),
-            authenticator: Arc::new(Authenticator::new(
-                identity,
-                clock(),
-                Arc::clone(&parts.fetch),
-            )?),
+            authenticator: Arc::new(
+                Authenticator::new(identity, clock(), Arc::clone(&parts.fetch))?
+                    .counting(counters.collect()),
+            ),
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
-            mint: Arc::new(Mint::new(&settings.passport, clock())?),
+            mint: Arc::new(Mint::new(&settings.passport, clock())?.counting(parts.metrics.edge())),
             devices: classes
                 .map(device)
                 .filter_map(|(class, value)| Some((class, value.ok()?)))

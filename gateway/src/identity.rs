@@ -19,8 +19,10 @@ mod verified;
 
 use std::sync::Arc;
 
-use headgate_types::{Clock, Moment, UnixTime};
+use headgate_telemetry::IdentityMetrics;
+use headgate_types::{Clock, Identity, Moment, UnixTime};
 use http::HeaderMap;
+use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use crate::identity::authorize::{Lacking, authorize};
@@ -45,6 +47,8 @@ pub struct Authenticator {
     cache: VerifiedCache,
     clock: Arc<dyn Clock>,
     fetch: Arc<dyn FetchKeys>,
+    /// By source; empty when nobody counts.
+    metrics: Vec<IdentityMetrics>,
 }
 
 #[derive(Debug)]
@@ -66,12 +70,59 @@ impl Authenticator {
         fetch: Arc<dyn FetchKeys>,
     ) -> Result<Self, Error> {
         let sources = sources.iter().map(Source::new).collect::<Result<_, _>>()?;
-        Ok(Self { sources, cache: VerifiedCache::new(CACHE_BYTES_MAX), clock, fetch })
+        let cache = VerifiedCache::new(CACHE_BYTES_MAX);
+        Ok(Self { sources, cache, clock, fetch, metrics: Vec::new() })
+    }
+
+    /// Counts what each source decides and fetches, in the order of the settings.
+    #[must_use]
+    pub fn counting(self, metrics: Vec<IdentityMetrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    fn count(&self, source: usize, count: impl FnOnce(&IdentityMetrics)) {
+        if let Some(metrics) = self.metrics.get(source) {
+            count(metrics);
+        }
+    }
+
+    fn count_denied(&self, source: usize, denied: Denied) {
+        self.count(source, |metrics| metrics.denied(denied.into()));
+    }
+
+    /// Checks that a caller may do what a route demands of callers of this source.
+    ///
+    /// # Errors
+    ///
+    /// [`Lacking`] names the first demand that is not met.
+    pub fn authorize<'a>(
+        &self,
+        source: usize,
+        identity: &Identity,
+        scopes: &'a [String],
+        claims: &'a [(String, Value)],
+    ) -> Result<(), Lacking<'a>> {
+        authorize(identity, scopes, claims).inspect_err(|lacking| {
+            self.count(source, |metrics| metrics.denied((*lacking).into()));
+        })
     }
 
     /// Decides from memory: what a source has verified before and what it can refuse at sight.
     /// None means that only [`Self::authenticate`] can tell.
     pub fn cached(
+        &self,
+        source: usize,
+        headers: &HeaderMap,
+    ) -> Option<Result<Arc<Verified>, Denied>> {
+        let decided = self.remembered(source, headers)?;
+        match &decided {
+            Ok(_) => self.count(source, IdentityMetrics::cache_hit),
+            Err(denied) => self.count_denied(source, *denied),
+        }
+        Some(decided)
+    }
+
+    fn remembered(
         &self,
         source: usize,
         headers: &HeaderMap,
@@ -113,6 +164,12 @@ impl Authenticator {
         if let Some(decided) = self.cached(source, headers) {
             return decided;
         }
+        self.count(source, IdentityMetrics::cache_missed);
+        let verified = self.verify(source, headers).await;
+        verified.inspect_err(|denied| self.count_denied(source, *denied))
+    }
+
+    async fn verify(&self, source: usize, headers: &HeaderMap) -> Result<Arc<Verified>, Denied> {
         let Some(Source::Token(tokens)) = self.sources.get(source) else {
             return Err(Denied::KeysUnavailable);
         };
@@ -125,12 +182,12 @@ impl Authenticator {
     /// Verifies whatever credential a request carries, against each source in order. None when no
     /// source vouches for it.
     pub async fn identify(&self, headers: &HeaderMap) -> Option<Arc<Verified>> {
-        let remembered = |source| self.cached(source, headers).and_then(Result::ok);
+        let remembered = |source| self.remembered(source, headers).and_then(Result::ok);
         if let Some(verified) = (0..self.sources.len()).find_map(remembered) {
             return Some(verified);
         }
         for source in 0..self.sources.len() {
-            if let Ok(verified) = self.authenticate(source, headers).await {
+            if let Ok(verified) = self.verify(source, headers).await {
                 return Some(verified);
             }
         }
@@ -145,7 +202,8 @@ impl Authenticator {
             let (this, shutdown) = (Arc::clone(&self), shutdown.clone());
             tasks.spawn(async move {
                 if let Some(keys) = this.keys(source) {
-                    refresh::keep_fresh(keys, &*this.fetch, &*this.clock, shutdown).await;
+                    let ended = |is_good| this.count(source, |metrics| fetched(metrics, is_good));
+                    refresh::keep_fresh(keys, &*this.fetch, &*this.clock, shutdown, ended).await;
                 }
             });
         }
@@ -167,6 +225,14 @@ impl Authenticator {
             Source::Token(tokens) => Some(&tokens.keys),
             Source::ApiKeys(_) => None,
         }
+    }
+}
+
+fn fetched(metrics: &IdentityMetrics, is_good: bool) {
+    if is_good {
+        metrics.keys_fetched();
+    } else {
+        metrics.keys_fetch_failed();
     }
 }
 

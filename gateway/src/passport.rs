@@ -17,6 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use headgate_telemetry::EdgeMetrics;
 use headgate_types::{Clock, Identity, Passport, TraceId, UnixTime};
 use http::HeaderValue;
 use quick_cache::{Equivalent, Weighter, sync::Cache};
@@ -104,6 +105,8 @@ pub struct Mint {
     file: Option<KeyFile>,
     cache: Cache<At, Signed, ByBytes>,
     clock: Arc<dyn Clock>,
+    /// None when nobody counts.
+    metrics: Option<EdgeMetrics>,
 }
 
 /// A Passport at hand.
@@ -149,7 +152,14 @@ impl Mint {
             file,
             cache: Cache::with_weighter(CACHE_ENTRIES, CACHE_BYTES_MAX, ByBytes),
             clock,
+            metrics: None,
         })
+    }
+
+    /// Counts each Passport that is signed.
+    #[must_use]
+    pub fn counting(self, metrics: EdgeMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The Passport of a verified caller, ready to be sent. Signs only when none is at hand, or
@@ -253,6 +263,9 @@ impl Mint {
         now: UnixTime,
         ends_at: UnixTime,
     ) -> Result<Signed, Error> {
+        if let Some(metrics) = &self.metrics {
+            metrics.passport_signed();
+        }
         let mut jti = [0; JTI_BYTES];
         aws_lc_rs::rand::fill(&mut jti).map_err(|_| Error::Crypto)?;
         let passport = Passport {

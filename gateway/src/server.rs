@@ -303,6 +303,7 @@ impl ShutdownSignalWatch for Signals {
             _signal = interrupt.recv() => {}
         }
         tracing::info!("draining");
+        self.edge.metrics.drains();
         let mut phase = self.edge.lifecycle.watch();
         let stop = async {
             if phase.wait_for(|phase| *phase >= Phase::Closing).await.is_ok() {

@@ -1,5 +1,6 @@
 //! What a verified caller may do.
 
+use headgate_telemetry::Denial;
 use headgate_types::Identity;
 use serde_json::Value;
 
@@ -12,6 +13,15 @@ pub enum Lacking<'a> {
     /// A claim that the route demands, or its value.
     #[error("claim `{0}` has not the demanded value")]
     Claim(&'a str),
+}
+
+impl From<Lacking<'_>> for Denial {
+    fn from(lacking: Lacking<'_>) -> Self {
+        match lacking {
+            Lacking::Scope(_) => Self::Scope,
+            Lacking::Claim(_) => Self::Claim,
+        }
+    }
 }
 
 /// Whether a caller has every scope, and every claim with its value. A claim that is a list

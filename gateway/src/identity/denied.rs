@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use headgate_telemetry::Denial;
+
 /// Why a request has no verified caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
@@ -57,6 +59,25 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl From<Denied> for Denial {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing => Self::Missing,
+            Denied::KeysUnavailable => Self::KeysUnavailable,
+            Denied::Invalid(reason) => match reason {
+                Reason::Expired => Self::Expired,
+                Reason::NotYet => Self::NotYetValid,
+                Reason::Signature => Self::Signature,
+                Reason::Issuer => Self::Issuer,
+                Reason::Audience => Self::Audience,
+                Reason::Algorithm => Self::Algorithm,
+                Reason::UnknownKey => Self::UnknownKey,
+                Reason::Malformed => Self::Malformed,
+            },
+        }
     }
 }
 

@@ -28,13 +28,14 @@ enum Error {
     Keys(#[from] KeySetError),
 }
 
-/// Runs until `shutdown` holds true or its sender is gone. One fetch at a time; nobody else
+/// Tells `ended` of each fetch whether it was good. Runs until `shutdown` holds true or its sender is gone. One fetch at a time; nobody else
 /// fetches for this source.
 pub(super) async fn keep_fresh(
     keys: &KeyStore,
     fetch: &dyn FetchKeys,
     clock: &dyn Clock,
     mut shutdown: watch::Receiver<bool>,
+    ended: impl Fn(bool),
 ) {
     let Some(uri) = keys.uri() else { return };
     let fetch_as_due = async {
@@ -52,6 +53,7 @@ pub(super) async fn keep_fresh(
                     }
                 }
                 was_good = fetched.is_ok();
+                ended(was_good);
                 keys.fetch_ended(clock.now(), fetched);
             } else {
                 tokio::select! {

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::{
     edge::{Route, Snapshot},
     error::Error,
-    identity::{self, Denied, Verified},
+    identity::{Denied, Verified},
     settings::Auth,
 };
 
@@ -46,7 +46,8 @@ pub(crate) async fn authenticate(
             }
         },
     };
-    identity::authorize(&caller.identity, scopes, claims).map_err(|_lacking| Error::Forbidden)?;
+    let may = snapshot.authenticator.authorize(*source, &caller.identity, scopes, claims);
+    may.map_err(|_lacking| Error::Forbidden)?;
     Ok(Some(caller))
 }
 
