@@ -13,8 +13,6 @@ pub enum Mark {
     Routed,
     /// The caller is known.
     Authenticated,
-    /// The request may pass.
-    Admitted,
     /// The request is ready for an upstream.
     Dispatched,
     /// The first attempt began.
@@ -33,11 +31,10 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order in which lines list them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Classified,
         Self::Routed,
         Self::Authenticated,
-        Self::Admitted,
         Self::Dispatched,
         Self::AttemptStarted,
         Self::Connected,
@@ -53,7 +50,6 @@ impl Mark {
             Self::Classified => "classified",
             Self::Routed => "routed",
             Self::Authenticated => "authenticated",
-            Self::Admitted => "admitted",
             Self::Dispatched => "dispatched",
             Self::AttemptStarted => "attempt_started",
             Self::Connected => "connected",

@@ -139,6 +139,26 @@ fn line_says_everything_once() {
 }
 
 #[test]
+fn reference_page_names_every_member_mark_and_result() {
+    let page = include_str!("../../../docs/reference/access-lines.md");
+    let exchange = exchange();
+    let mut line = line(&exchange);
+    line.code = Some("");
+    line.untrusted_parent =
+        crate::trace::parse_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b9-01");
+    let parsed = parsed(&line);
+    let mut names: Vec<&str> = parsed.as_object().unwrap().keys().map(String::as_str).collect();
+    for attempt in parsed["attempts"].as_array().unwrap() {
+        names.extend(attempt.as_object().unwrap().keys().map(String::as_str));
+    }
+    names.extend(Mark::ALL.map(Mark::as_str));
+    names.extend(AttemptResult::ALL.map(AttemptResult::as_str));
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name} has no place in the page");
+    }
+}
+
+#[test]
 fn what_is_not_known_is_left_out() {
     let exchange = exchange();
     let line = Line {
