@@ -10,7 +10,7 @@
 //!    other has `{*name}`.
 //! 3. **Methods**: fewer. `GET` takes HEAD as well and counts as two; `*` is the most.
 //! 4. **Predicates**: more; then more that name a value (`=`, device classes); then more with an
-//!    expression; then fewer device classes.
+//!    expression; then, where both name device classes, fewer of them.
 //!
 //! Two patterns that are alike in all of that are a [`Tie`] if one request can match both. Two
 //! expressions on the same name are not a tie: the longer text goes first, then the alphabet.
@@ -129,6 +129,11 @@ impl Table {
         let mut recording = Recording::default();
         let winner = self.search(facts, &mut recording);
         recording.explain(&self.routes, winner, facts)
+    }
+
+    /// The routes' numbers in the order in which they are preferred.
+    pub fn ids(&self) -> impl Iterator<Item = usize> {
+        self.routes.iter().map(|route| route.id)
     }
 
     fn search<R: Recorder>(&self, facts: &Facts<'_>, recorder: &mut R) -> Option<usize> {

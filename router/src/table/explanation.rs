@@ -122,5 +122,12 @@ fn candidate(route: &Route, seen: Seen, winner: Option<&Route>, facts: &Facts<'_
 }
 
 fn advantage(winner: &Route, loser: &Route) -> &'static str {
-    winner.specificity.advantage(&loser.specificity).unwrap_or(order::LAST_RESORT)
+    let last_resort = || {
+        if order::is_chosen_by_devices(&winner.pattern, &loser.pattern) {
+            "names fewer device classes"
+        } else {
+            "has the longer expression, or the first in the alphabet"
+        }
+    };
+    winner.specificity.advantage(&loser.specificity).unwrap_or_else(last_resort)
 }

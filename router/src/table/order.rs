@@ -18,7 +18,6 @@ pub(super) struct Specificity {
     predicates: Reverse<usize>,
     values: Reverse<usize>,
     expressions: Reverse<usize>,
-    devices: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +47,6 @@ impl Specificity {
                 .count()
         };
         let values = tests(|test| matches!(test, Test::Equals(_)));
-        let devices = pattern.devices().len();
         Self {
             host: HostKind::of(&pattern.host),
             literals_in_front: Reverse(shape.iter().take_while(is_literal).count()),
@@ -56,9 +54,8 @@ impl Specificity {
             shape,
             methods: pattern.methods.count(),
             predicates: Reverse(pattern.predicates.len()),
-            values: Reverse(values + usize::from(devices > 0)),
+            values: Reverse(values + usize::from(!pattern.devices().is_empty())),
             expressions: Reverse(tests(|test| matches!(test, Test::Matches(_)))),
-            devices,
         }
     }
 
@@ -76,24 +73,29 @@ impl Specificity {
             (self.predicates.cmp(&other.predicates), "has more predicates"),
             (self.values.cmp(&other.values), "names more values"),
             (self.expressions.cmp(&other.expressions), "has more expressions"),
-            (self.devices.cmp(&other.devices), "names fewer device classes"),
         ];
         let (order, reason) = comparisons.into_iter().find(|(order, _)| order.is_ne())?;
         (order == Ordering::Less).then_some(reason)
     }
 }
 
-/// Orders expressions where nothing else differs: the longer first.
-pub(super) fn last_resort(pattern: &Pattern) -> Reverse<usize> {
+/// Orders what is equally specific but differs in the values of one predicate: fewer device
+/// classes first, then the longer expressions.
+pub(super) fn last_resort(pattern: &Pattern) -> (usize, Reverse<usize>) {
     let length = |test: &Test| match test {
         Test::Matches(expression) => expression.text().len(),
         Test::Present | Test::Equals(_) | Test::Contains(_) => 0,
     };
-    Reverse(pattern.predicates.iter().filter_map(Predicate::test).map(length).sum())
+    let lengths = pattern.predicates.iter().filter_map(Predicate::test).map(length);
+    (pattern.devices().len(), Reverse(lengths.sum()))
 }
 
-/// What [`last_resort`] and the text decide by, in words.
-pub(super) const LAST_RESORT: &str = "has the longer expression, or the first in the alphabet";
+/// Whether both name device classes, and one of them fewer: then that one goes first. A pattern
+/// that names none is not compared by them.
+pub(super) fn is_chosen_by_devices(one: &Pattern, other: &Pattern) -> bool {
+    let (one, other) = (one.devices().len(), other.devices().len());
+    one > 0 && other > 0 && one != other
+}
 
 impl HostKind {
     fn of(host: &Host) -> Self {

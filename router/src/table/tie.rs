@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::COOKIE};
 
-use super::Route;
+use super::{Route, order};
 use crate::{
     facts::Facts,
     pattern::{Pattern, Predicate, Segment},
@@ -154,6 +154,9 @@ fn on_path(routes: &[&Route]) -> Vec<Tie> {
         .enumerate()
         .flat_map(|(at, one)| others(at).iter().map(move |other| (*one, *other)));
     let tie = |(one, other): (&Route, &Route)| {
+        if order::is_chosen_by_devices(&one.pattern, &other.pattern) {
+            return None;
+        }
         let witness = Witness::of(&one.pattern, &other.pattern)?;
         let (first, second) = (one.id.min(other.id), one.id.max(other.id));
         Some(Tie { first, second, witness })
