@@ -48,10 +48,10 @@ pub(crate) struct Upstream {
 
 /// A healthy endpoint in the same region accepts within milliseconds; one lost SYN costs a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Far above what a healthy endpoint needs, far below its file descriptors.
-const CONNECTIONS_MAX: u32 = 256;
-/// Covers a burst without holding sockets for ever.
-const IDLE_MAX: u32 = 32;
+/// Far above what a healthy endpoint needs: a slow one meets its timeout before this limit.
+const CONNECTIONS_MAX: u32 = 1_024;
+/// Covers a burst; the idle timeout gives the sockets back.
+const IDLE_MAX: u32 = 128;
 /// Node's `keepAliveTimeout` is 5 s: whoever closes first avoids the race.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
