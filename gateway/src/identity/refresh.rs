@@ -28,8 +28,8 @@ enum Error {
     Keys(#[from] KeySetError),
 }
 
-/// Tells `ended` of each fetch whether it was good. Runs until `shutdown` holds true or its sender is gone. One fetch at a time; nobody else
-/// fetches for this source.
+/// Runs until `shutdown` holds true or its sender is gone, and tells `ended` of each fetch whether
+/// it was good. One fetch at a time; nobody else fetches for this source.
 pub(super) async fn keep_fresh(
     keys: &KeyStore,
     fetch: &dyn FetchKeys,
