@@ -13,6 +13,7 @@ mod stream;
 
 mod body;
 mod exchange;
+mod explain;
 mod headers;
 mod record;
 mod step;
@@ -34,5 +35,6 @@ pub use crate::{
     edge::{BuildError, Edge, Parts},
     error::{Error, Side},
     exchange::{Answering, Exchanges},
+    explain::{Caller, Exchange, Explanation},
     upstream::{EndpointState, UpstreamState},
 };

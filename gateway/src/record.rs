@@ -130,6 +130,11 @@ impl Record {
         self.journal.mark(mark, self.edge.clock.now());
     }
 
+    /// Notes that a step was passed at a moment.
+    pub(crate) fn mark_at(&mut self, mark: Mark, at: Moment) {
+        self.journal.mark(mark, at);
+    }
+
     /// Notes the device.
     pub(crate) fn classified(&mut self, device: &Device) {
         self.device = Some(device.clone());
@@ -233,7 +238,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.mark(Mark::ResponseBodyEnd);
+        if self.status.is_some() {
+            self.mark(Mark::ResponseBodyEnd);
+        }
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
         let line = self.line(outcome);

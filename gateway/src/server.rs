@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora_core::{
     apps::ServerApp,
-    listeners::{ALPN, TlsAccept, tls::TlsSettings},
-    protocols::Stream,
+    listeners::{ALPN, PreTlsProcess, TlsAccept, tls::TlsSettings},
+    protocols::{Stream, l4::stream::Stream as L4Stream},
     server::{
         ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
         configuration::{Opt, ServerConf},
@@ -189,6 +189,7 @@ impl Listening {
                     service.add_tls_with_settings(&address, None, tls);
                 }
             }
+            service.endpoints().set_pre_tls_callback(Arc::new(Handshakes(Arc::clone(edge))));
         }
         let sockets = bound.plain.into_iter().chain(bound.tls).collect();
         Self { service, sockets, stop_accepting }
@@ -202,6 +203,17 @@ fn tls_settings(certificates: &Arc<Certificates>) -> Option<TlsSettings> {
     tls.set_cert_resolver(resolver);
     tls.set_alpn(ALPN::H2H1);
     Some(tls)
+}
+
+/// Counts handshakes as they begin: pingora reports a failed one to its log only.
+struct Handshakes(Arc<Edge>);
+
+#[async_trait]
+impl PreTlsProcess for Handshakes {
+    async fn process(&self, _stream: &mut L4Stream) -> pingora_core::Result<()> {
+        self.0.metrics.tls_began();
+        Ok(())
+    }
 }
 
 struct NoCallbacks;

@@ -209,8 +209,8 @@ catalog! {
     REFUSED: Kind::Counter, Connections, "headgate_gateway_refused_connections_total", [REFUSAL];
     /// Request heads that never became an exchange; they are in no route's sums.
     BAD_HEADS: Kind::Counter, Heads, "headgate_gateway_bad_heads_total", [BAD_HEAD];
-    /// TLS handshakes that failed.
-    TLS_FAILURES: Kind::Counter, Handshakes, "headgate_gateway_tls_failed_handshakes_total", [];
+    /// TLS handshakes that began. Those that are not among the accepted connections of listener `tls` failed or are under way.
+    TLS_BEGUN: Kind::Counter, Handshakes, "headgate_gateway_tls_begun_handshakes_total", [];
     /// Whether the edge drains: 1 from the signal to the end of the process.
     DRAINING: Kind::Gauge, Flag, "headgate_gateway_draining_flag", [];
     /// Credentials looked up among the verified ones.

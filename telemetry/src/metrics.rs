@@ -87,7 +87,7 @@ impl Metrics {
             refused: Refusal::ALL.map(|reason| self.counter(&catalog::REFUSED, &[reason.as_str()])),
             bad_heads: BadHead::ALL
                 .map(|reason| self.counter(&catalog::BAD_HEADS, &[reason.as_str()])),
-            tls_failures: self.counter(&catalog::TLS_FAILURES, &[]),
+            tls_begun: self.counter(&catalog::TLS_BEGUN, &[]),
             draining: self.gauge(&catalog::DRAINING, &[]),
             passports: self.counter(&catalog::SIGNED_PASSPORTS, &[]),
         }
@@ -268,7 +268,7 @@ pub struct EdgeMetrics {
     accepted: [Counter; Listener::ALL.len()],
     refused: [Counter; Refusal::ALL.len()],
     bad_heads: [Counter; BadHead::ALL.len()],
-    tls_failures: Counter,
+    tls_begun: Counter,
     draining: Gauge,
     passports: Counter,
 }
@@ -300,9 +300,9 @@ impl EdgeMetrics {
         increment(&self.bad_heads, reason.index());
     }
 
-    /// Counts a TLS handshake that failed.
-    pub fn tls_failed(&self) {
-        self.tls_failures.increment(1);
+    /// Counts a TLS handshake that began.
+    pub fn tls_began(&self) {
+        self.tls_begun.increment(1);
     }
 
     /// Notes that the edge drains.

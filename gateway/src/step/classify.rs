@@ -17,7 +17,7 @@ pub(crate) fn classify(
 }
 
 /// What the router reads of a request. The device is empty until it has been classified.
-pub(super) fn facts<'a>(
+pub(crate) fn facts<'a>(
     parts: &'a Parts,
     target: &'a Target,
     caller: Option<&'a Verified>,

@@ -149,7 +149,7 @@ pub(crate) async fn dispatch(
 }
 
 /// The route's class, lowered if the client wishes it; a word that is no class wishes nothing.
-fn priority(route: &Route, headers: &HeaderMap) -> Priority {
+pub(crate) fn priority(route: &Route, headers: &HeaderMap) -> Priority {
     let granted = Priority::from(route.settings.priority);
     let wish = headers.get(headers::PRIORITY).and_then(|value| value.to_str().ok());
     wish.and_then(|word| word.parse::<Class>().ok())

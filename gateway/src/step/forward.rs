@@ -215,6 +215,9 @@ impl<'a> Attempt<'a> {
 
     fn end(self, record: &mut Record, result: AttemptResult) {
         let Self { started, connect, head, .. } = self;
+        if let Some(connect) = connect {
+            record.mark_at(Mark::Connected, self.began + connect);
+        }
         let address = self.route.upstream.addresses.get(self.endpoint).cloned();
         let endpoint = address.unwrap_or_else(|| "".into());
         record.attempted(access::Attempt { endpoint, started, connect, head, result });

@@ -19,8 +19,6 @@ pub enum Mark {
     AttemptStarted,
     /// The last attempt had its connection.
     Connected,
-    /// The request's body was read to its end.
-    RequestBodyEnd,
     /// The head of the answer came from the upstream.
     UpstreamHead,
     /// The head of the answer was handed to the client's connection.
@@ -31,14 +29,13 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order in which lines list them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Classified,
         Self::Routed,
         Self::Authenticated,
         Self::Dispatched,
         Self::AttemptStarted,
         Self::Connected,
-        Self::RequestBodyEnd,
         Self::UpstreamHead,
         Self::ResponseHead,
         Self::ResponseBodyEnd,
@@ -53,7 +50,6 @@ impl Mark {
             Self::Dispatched => "dispatched",
             Self::AttemptStarted => "attempt_started",
             Self::Connected => "connected",
-            Self::RequestBodyEnd => "request_body_end",
             Self::UpstreamHead => "upstream_head",
             Self::ResponseHead => "response_head",
             Self::ResponseBodyEnd => "response_body_end",

@@ -23,7 +23,7 @@ fn every_sample_stands_below_its_help_and_type() {
     let metrics = Metrics::new();
     metrics.route("tv", "home").arrived();
     metrics.upstream("tv", "home").answered(Duration::from_millis(3));
-    metrics.edge().tls_failed();
+    metrics.edge().tls_began();
     metrics.identity("accounts").cache_hit();
     let text = metrics.exporter().render();
     let mut family = "";
