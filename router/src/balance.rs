@@ -91,15 +91,12 @@ impl Balancer {
     /// None when all were tried. `random` must be drawn evenly from all of `u64` for each pick.
     pub fn pick(&self, now: Moment, random: u64, is_tried: impl Fn(usize) -> bool) -> Option<Call> {
         let open = || (0..self.endpoints.len()).filter(|index| !is_tried(*index));
-        let count = u64::try_from(open().count()).ok()?;
-        let first = scaled(random >> 32, count);
-        // The second is drawn among the others, by its distance from the first.
-        let distance = 1 + scaled(random & u64::from(u32::MAX), count.saturating_sub(1));
-        let at = |place: u64| {
-            let index = open().nth(usize::try_from(place % count.max(1)).ok()?)?;
+        let (first, second) = two_of(open().count(), random);
+        let at = |place| {
+            let index = open().nth(place)?;
             Some((index, self.endpoints.get(index)?))
         };
-        let (first, second) = (at(first)?, at(first + distance)?);
+        let (first, second) = (at(first)?, at(second)?);
         let (index, endpoint) = if second.1.is_lighter_than(first.1, now) { second } else { first };
         Some(Call::start(index, Arc::clone(endpoint), now))
     }
@@ -113,10 +110,20 @@ impl Balancer {
     }
 }
 
+/// Draws two different places below `count`, each pair as often as any other; the same place twice
+/// where there is only one.
+fn two_of(count: usize, random: u64) -> (usize, usize) {
+    let first = scaled(random >> 32, count);
+    // The second is drawn among the others, by its distance from the first.
+    let distance = 1 + scaled(random & u64::from(u32::MAX), count.saturating_sub(1));
+    (first, (first + distance) % count.max(1))
+}
+
 /// Maps 32 random bits to a number below `count`, evenly enough (Lemire, "Fast Random Integer
 /// Generation in an Interval", without the rejection: the bias is below `count` / 2^32).
-const fn scaled(random: u64, count: u64) -> u64 {
-    (random * count) >> 32
+fn scaled(random: u64, count: usize) -> usize {
+    let product = u128::from(random) * count as u128;
+    usize::try_from(product >> 32).expect("32 bits times count, divided by 2^32, is below count")
 }
 
 impl Endpoint {

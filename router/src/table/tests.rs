@@ -460,6 +460,8 @@ proptest! {
                 pattern.host.takes(crate::pattern::without_root(&request.host)) && pattern.takes_path(&request.path)
             });
             prop_assert_eq!(explanation.candidates.len(), near.count());
+            let told: Vec<_> = explanation.candidates.iter().map(|one| pattern(&one.pattern)).collect();
+            prop_assert!(told.is_sorted_by(|one, other| documented_order(one, other).is_le()));
         }
     }
 
