@@ -47,8 +47,9 @@ pub enum PathFault {
     NotUtf8,
     /// A `..` that leaves the root.
     AboveRoot,
-    /// A `.` or `..` with parameters (`..;x`), which some readers resolve and some do not.
-    DotWithParameters,
+    /// An empty segment, `.` or `..` with parameters (`..;x`), which some readers resolve and some
+    /// do not.
+    BareParameters,
 }
 
 impl PathFault {
@@ -62,7 +63,7 @@ impl PathFault {
             Self::ForbiddenCharacter => "path has a character that no path can have",
             Self::NotUtf8 => "path has escapes that are not utf-8",
             Self::AboveRoot => "path leaves the root",
-            Self::DotWithParameters => "path has a dot segment with parameters",
+            Self::BareParameters => "path has a segment of parameters alone",
         }
     }
 }
@@ -95,7 +96,7 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathFault> {
         normal.push('/');
         push_segment(&mut normal, segment)?;
         let pushed = normal.get(at + 1..).unwrap_or_default();
-        refuse_dot_with_parameters(pushed)?;
+        refuse_bare_parameters(pushed)?;
         ends_with_slash = matches!(pushed, "" | "." | "..");
         let leaves = pushed == "..";
         if ends_with_slash {
@@ -112,14 +113,15 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathFault> {
     Ok(if normal == path { Cow::Borrowed(path) } else { Cow::Owned(normal) })
 }
 
-/// Whether no byte needs a second look. A dot after a slash does.
+/// Whether no byte needs a second look. A dot or a semicolon after a slash does.
 fn is_plainly_normal(path: &str) -> bool {
     let mut previous = 0;
     let is_plain = path.bytes().all(|byte| {
         let follows_slash = previous == b'/';
         previous = byte;
         match byte {
-            b'/' | b'.' => !follows_slash,
+            b'/' | b'.' | b';' if follows_slash => false,
+            b'/' => true,
             other => IS_PATH_CHARACTER.get(usize::from(other)).is_some_and(|is| *is),
         }
     });
@@ -188,15 +190,11 @@ fn push_escape(normal: &mut String, byte: u8) {
     normal.push(digit(byte & 0xF).to_ascii_uppercase());
 }
 
-/// Servlet containers cut a segment at its semicolon before they resolve dots.
-fn refuse_dot_with_parameters(segment: &str) -> Result<(), PathFault> {
-    let rest = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
-    match rest {
-        Some(rest) if rest.starts_with(';') || rest.starts_with("%3B") => {
-            Err(PathFault::DotWithParameters)
-        }
-        _ => Ok(()),
-    }
+/// Servlet containers cut a segment at its semicolon before they merge slashes and resolve dots.
+fn refuse_bare_parameters(segment: &str) -> Result<(), PathFault> {
+    let name = segment.split(';').next().and_then(|name| name.split("%3B").next());
+    let is_bare = matches!(name, Some("" | "." | "..")) && name != Some(segment);
+    if is_bare { Err(PathFault::BareParameters) } else { Ok(()) }
 }
 
 #[cfg(test)]
