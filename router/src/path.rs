@@ -9,7 +9,7 @@
 //!
 //! * Escapes of letters, digits, `-._~` and of `!$&'()*+:@` are decoded. `,`, `;` and `=` can
 //!   separate values inside a segment, so they and their escapes stay apart; a pattern's literals
-//!   can't hold them.
+//!   can't hold them, and are compared with a segment up to its first semicolon.
 //! * Whatever RFC 3986 does not allow in a path (quotes, braces, spaces, non-ASCII) is escaped, and
 //!   all escapes are in upper case.
 //! * `.` and `..` segments are resolved, also when they were escaped.
@@ -25,10 +25,26 @@ pub const RESERVED_PREFIX: &str = "/_headgate/";
 
 /// Whether a normalized path belongs to the edge itself.
 pub fn is_reserved(path: &str) -> bool {
-    path.strip_prefix(RESERVED_SEGMENT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let first = path.strip_prefix('/').and_then(|path| path.split('/').next());
+    first.is_some_and(|segment| name_of(segment) == RESERVED_SEGMENT)
 }
 
-const RESERVED_SEGMENT: &str = "/_headgate";
+const RESERVED_SEGMENT: &str = "_headgate";
+
+/// A segment of a normalized path without its parameters (`;x=1`).
+///
+/// What literals are compared with: a servlet container serves `/tv/admin;x` as `/tv/admin`, so
+/// the route for that must take it, and not one that is open to everybody.
+pub(crate) fn name_of(segment: &str) -> &str {
+    // Most segments have neither, and one look tells.
+    let Some(at) = segment.find([';', '%']) else { return segment };
+    let (before, after) = segment.split_at_checked(at).unwrap_or((segment, ""));
+    if after.starts_with(';') {
+        return before;
+    }
+    let parameters = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+    parameters.and_then(|at| segment.get(..at)).unwrap_or(segment)
+}
 
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,8 +208,8 @@ fn push_escape(normal: &mut String, byte: u8) {
 
 /// Servlet containers cut a segment at its semicolon before they merge slashes and resolve dots.
 fn refuse_bare_parameters(segment: &str) -> Result<(), PathFault> {
-    let name = segment.split(';').next().and_then(|name| name.split("%3B").next());
-    let is_bare = matches!(name, Some("" | "." | "..")) && name != Some(segment);
+    let name = name_of(segment);
+    let is_bare = matches!(name, "" | "." | "..") && name != segment;
     if is_bare { Err(PathFault::BareParameters) } else { Ok(()) }
 }
 

@@ -108,6 +108,8 @@ fn an_escaped_question_mark_is_part_of_the_path() {
 fn the_edges_own_paths_are_reserved() {
     assert!(is_reserved("/_headgate"));
     assert!(is_reserved("/_headgate/whoami"));
+    assert!(is_reserved("/_headgate;x/whoami"));
+    assert!(is_reserved("/_headgate%3Bx"));
     assert!(!is_reserved("/_headgates"));
     assert!(!is_reserved("/tv/_headgate/"));
 }
