@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use proptest::prelude::*;
 
-use crate::{Faults, Loaded, Memory, Style, load_from};
+use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
 const PLATFORM: &str = r#"
 [identity.accounts]
@@ -73,7 +73,7 @@ fn good_files_become_settings() {
     );
     assert_eq!(loaded.settings.edge.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(loaded.admin_listen, "127.0.0.1:9900".parse().unwrap());
-    assert_eq!(loaded.routes_at[0].to_string(), "routes.d/tv/home.toml:6:9");
+    assert_eq!(loaded.origins[0].at.to_string(), "routes.d/tv/home.toml:6:9");
     assert_eq!(loaded.files, [Path::new("headgate.toml"), Path::new("routes.d/tv/home.toml")]);
     assert!(loaded.warnings.is_empty());
 }
@@ -82,6 +82,7 @@ fn good_files_become_settings() {
 fn a_route_without_a_timeout_gets_the_teams_ceiling() {
     let loaded = load(&[("headgate.toml", PLATFORM), ("routes.d/tv/home.toml", HOME)]).unwrap();
     assert_eq!(loaded.settings.routes[0].timeout, Some(std::time::Duration::from_secs(3)));
+    assert_eq!(loaded.origins[0].timeout, Origin::Ceiling);
 }
 
 #[test]
@@ -89,6 +90,7 @@ fn a_route_without_a_priority_never_exceeds_the_teams_ceiling() {
     let platform = PLATFORM.replace("priority = \"standard\"", "priority = \"bulk\"");
     let loaded = load(&[("headgate.toml", &platform), ("routes.d/tv/home.toml", HOME)]).unwrap();
     assert_eq!(loaded.settings.routes[0].priority, headgate_types::Class::Bulk);
+    assert_eq!(loaded.origins[0].priority, Origin::Ceiling);
 }
 
 #[test]
