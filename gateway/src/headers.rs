@@ -66,7 +66,11 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap) -> Result<Hop, &'static str> {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        // It overrides a length, which would cut the body off on the next hop (RFC 9112, 6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHORIZATION, UPGRADE] {
         headers.remove(name);
     }
     let mut trailers = false;
@@ -104,9 +108,14 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, &'static str> {
 
 /// Removes every header that only the edge may set.
 pub(crate) fn strip_ours(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with(OURS)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_ours(name.as_str())).cloned() {
         headers.remove(name);
     }
+}
+
+/// Some frameworks read `_` in a header's name as `-`.
+fn is_ours(name: &str) -> bool {
+    name.starts_with(OURS) || name.starts_with("headgate_")
 }
 
 /// Joins the cookie crumbs that HTTP/2 allows into the one header that HTTP/1.1 demands

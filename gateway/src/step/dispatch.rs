@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_router::deadline;
+use headgate_router::{deadline, retry};
 use headgate_telemetry::Listener;
 use headgate_types::{Class, Deadline, Device, Priority};
 use http::{
@@ -136,7 +136,7 @@ pub(crate) async fn dispatch(
     let head = head(context, parts, upgrade.is_some());
     Ok(Outgoing {
         is_replayable: is_bodyless && upgrade.is_none(),
-        is_idempotent: head.method.is_idempotent(),
+        is_idempotent: retry::is_idempotent(&head.method),
         is_grpc: is_grpc(&head.headers),
         head,
         body: (!is_bodyless || upgrade.is_some()).then_some(body),

@@ -31,8 +31,6 @@ use crate::{
 
 /// Endpoints that one exchange tries apart; later attempts may repeat one.
 const TRIED_MAX: usize = 8;
-/// The longest wait for a retry that an endpoint may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// The origin's answer and what hangs on it.
 pub(crate) struct Answer {
@@ -308,8 +306,7 @@ fn retry_on_status(
     }
     let mut facts = facts(edge, outgoing, number, Condition::Status(status), true);
     let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-    facts.retry_after = after.map(|wait| wait.min(RETRY_AFTER_MAX));
+    facts.retry_after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
     retry_of(edge, route, &facts)
 }
 
