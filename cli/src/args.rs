@@ -59,7 +59,7 @@ pub(crate) struct Explain {
     #[arg(value_parser = method)]
     pub(crate) method: Method,
 
-    /// The URL, such as <http://api.example/tv/home/1>.
+    /// The URL, such as `http://api.example/tv/home/1`.
     pub(crate) url: Uri,
 
     /// A header of the request. Credentials are verified as the edge would.
@@ -81,7 +81,7 @@ pub(crate) struct Routes {
 /// Whom to ask.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
-    /// The admin listener, such as <http://127.0.0.1:9900>. By default the one of the configuration,
+    /// The admin listener, such as `http://127.0.0.1:9900`. By default the one of the configuration,
     /// or else this address.
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub(crate) admin: Option<Uri>,

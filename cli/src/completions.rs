@@ -77,7 +77,9 @@ fn section(verb: &mut Command) -> String {
 
 fn row(argument: &Arg) -> String {
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    let defaults = argument.get_default_values().iter();
+    // A flag is off unless it is given.
+    let takes_value = argument.get_action().takes_values();
+    let defaults = argument.get_default_values().iter().filter(|_| takes_value);
     let defaults: Vec<_> = defaults.map(|value| format!("`{}`", value.to_string_lossy())).collect();
     let spelling = spelling(argument).replace('|', "\\|");
     format!("| `{spelling}` | {} | {} |\n", defaults.join(", "), sentence(&help))

@@ -375,6 +375,67 @@ fn a_certificate_that_is_no_pem_is_told_at_its_key() {
     );
 }
 
+/// A certificate for a name and its key, both PEM.
+fn certificate(name: &str) -> (String, String) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (cert.pem(), signing_key.serialize_pem())
+}
+
+const TLS: &str = r#"
+[edge.tls]
+listen = ["127.0.0.1:0"]
+cert = "a.pem"
+key = "a.key"
+certificates = [{ cert = "b.pem", key = "b.key" }]
+"#;
+
+#[test]
+fn certificates_become_settings_in_their_order() {
+    let (a, b) = (certificate("a.example"), certificate("b.example"));
+    let files = [
+        ("headgate.toml", TLS),
+        ("a.pem", a.0.as_str()),
+        ("a.key", &a.1),
+        ("b.pem", &b.0),
+        ("b.key", &b.1),
+    ];
+    let tls = load(&files).unwrap().settings.edge.tls.unwrap();
+    let chains: Vec<_> = tls.certificates.iter().map(|one| one.cert_pem.as_slice()).collect();
+    assert_eq!(chains, [a.0.as_bytes(), b.0.as_bytes()]);
+}
+
+#[test]
+fn a_listener_with_tls_needs_no_other() {
+    let (a, b) = (certificate("a.example"), certificate("b.example"));
+    let files = [
+        ("headgate.toml", TLS),
+        ("a.pem", a.0.as_str()),
+        ("a.key", &a.1),
+        ("b.pem", &b.0),
+        ("b.key", &b.1),
+    ];
+    assert!(load(&files).unwrap().settings.edge.listen.is_empty());
+}
+
+#[test]
+fn a_key_of_another_certificate_is_told_at_its_key() {
+    let (a, b) = (certificate("a.example"), certificate("b.example"));
+    let files = [
+        ("headgate.toml", TLS),
+        ("a.pem", a.0.as_str()),
+        ("a.key", &a.1),
+        ("b.pem", &b.0),
+        ("b.key", &a.1),
+    ];
+    let found = faults(&files);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let expected = "headgate.toml:6:41: HG1015: file b.key can't be used: \
+                    the key does not fit the certificate";
+    assert!(found[0].starts_with(expected), "{found:?}");
+    assert!(found[0].ends_with("(edge.tls.certificates[0].key)"), "{found:?}");
+}
+
 #[test]
 fn faults_of_a_file_of_api_keys_point_into_it() {
     let digest = "ab".repeat(32);
