@@ -238,9 +238,9 @@ pub(crate) fn read_text(files: &dyn Files, path: &Path, report: &mut Report) -> 
         .map_err(|error| reason(&error))
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
     match text {
-        Ok(text) => Some(report.source(Source { name, text })),
+        Ok(text) => Some(report.source(Source::new(name, text))),
         Err(why) => {
-            let source = report.source(Source { name, text: String::new() });
+            let source = report.source(Source::new(name, ""));
             let message = format!("can't be read: {why}");
             report.push(Draft::new(Code::Unreadable, Place::new(source, 0..0), message));
             None

@@ -521,6 +521,20 @@ fn a_file_larger_than_the_limit_is_refused() {
 }
 
 #[test]
+fn a_file_of_garbage_is_refused_in_bounded_words() {
+    let text = "x\n".repeat(100_000);
+    let faults = load(&[("headgate.toml", &text)]).unwrap_err();
+    assert_eq!((faults.iter().count(), faults.len()), (crate::FAULTS_MAX, 100_000));
+    assert!(faults.render(Style::Plain).ends_with("\nand 99000 more\n"));
+}
+
+#[test]
+fn a_name_of_any_length_is_refused() {
+    let text = format!("{} = 1\n", "x".repeat(500_000));
+    assert_eq!(load(&[("headgate.toml", &text)]).unwrap_err().len(), 1);
+}
+
+#[test]
 fn an_edge_without_routes_is_warned_about() {
     let loaded = load(&[("headgate.toml", "")]).unwrap();
     assert_eq!(
