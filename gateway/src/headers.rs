@@ -3,8 +3,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-        UPGRADE,
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -116,6 +116,12 @@ pub(crate) fn strip_ours(headers: &mut HeaderMap) {
 /// Some frameworks read `_` in a header's name as `-`.
 fn is_ours(name: &str) -> bool {
     name.starts_with(OURS) || name.starts_with("headgate_")
+}
+
+/// Whether a message is gRPC's.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// Joins the cookie crumbs that HTTP/2 allows into the one header that HTTP/1.1 demands
