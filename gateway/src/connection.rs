@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headgate_telemetry::{BadHead, Listener};
+use headgate_telemetry::{BadHead, Listener, Refusal};
 use http::{HeaderValue, Request};
 use hyper::{
     body::Incoming,
@@ -17,7 +17,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::protocols::{ALPN, GetSocketDigest, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     body::ClientBody,
+    connections::Place,
     drain::Phase,
     edge::Edge,
     exchange::{Answering, Exchanges},
@@ -67,6 +68,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Notes that the connection has sent its first request, or has ended without one.
+    pub(crate) fn asked(&self, edge: &Edge) {
+        if self.activity.asks_first() {
+            edge.lifecycle.asked();
+        }
+    }
+
     /// Describes a connection from its client's address.
     pub(crate) fn new(edge: &Edge, peer: SocketAddr, listener: Listener) -> Arc<Self> {
         Arc::new(Self {
@@ -79,20 +87,28 @@ impl Connection {
     }
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
-    let peer = peer_of(&stream);
-    let is_tls = stream.get_ssl_digest().is_some();
-    let listener = if is_tls { Listener::Tls } else { Listener::Plain };
-    let place = match edge.connections.enter(peer.ip()) {
-        Ok(place) => place,
-        Err(refused) => {
-            edge.metrics.connection_refused(refused);
-            return refuse(stream).await;
-        }
-    };
-    let _counted = Counted::new(&edge, listener);
+/// Serves one connection without TLS to its end, if there is a place for it.
+pub(crate) async fn serve_plain(edge: Arc<Edge>, stream: Stream, peer: SocketAddr) {
+    match enter(&edge, peer) {
+        Ok(_place) => serve(edge, stream, peer, Listener::Plain).await,
+        Err(_refused) => refuse(stream).await,
+    }
+}
+
+/// Serves one connection after its TLS handshake, before which it was given a place.
+pub(crate) async fn serve_tls(edge: Arc<Edge>, stream: Stream, peer: SocketAddr) {
+    serve(edge, stream, peer, Listener::Tls).await;
+}
+
+/// Takes a place for a client's connection, or counts that there was none.
+pub(crate) fn enter(edge: &Edge, peer: SocketAddr) -> Result<Place, Refusal> {
+    let entered = edge.connections.enter(peer.ip());
+    entered.inspect_err(|refused| edge.metrics.connection_refused(*refused))
+}
+
+async fn serve(edge: Arc<Edge>, mut stream: Stream, peer: SocketAddr, listener: Listener) {
     let connection = Connection::new(&edge, peer, listener);
+    let _counted = Counted::new(&edge, &connection);
     let activity = Arc::clone(&connection.activity);
     let greeting = timeout(edge.limits.header_timeout, read_greeting(&mut stream)).await;
     let Ok(Ok(greeting)) = greeting else {
@@ -106,25 +122,26 @@ pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
     if let Some(bad) = ended.err().and_then(|error| bad_head(&error, &activity)) {
         edge.metrics.bad_head(bad);
     }
-    drop(place);
 }
 
-/// A connection as metrics see it, until it is dropped.
+/// A connection as metrics and the drain see it, until it is dropped.
 struct Counted<'a> {
     edge: &'a Edge,
-    listener: Listener,
+    connection: Arc<Connection>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(edge: &'a Edge, listener: Listener) -> Self {
-        edge.metrics.connection_opened(listener);
-        Self { edge, listener }
+    fn new(edge: &'a Edge, connection: &Arc<Connection>) -> Self {
+        edge.metrics.connection_opened(connection.listener);
+        edge.lifecycle.connected();
+        Self { edge, connection: Arc::clone(connection) }
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.edge.metrics.connection_closed(self.listener);
+        self.edge.metrics.connection_closed(self.connection.listener);
+        self.connection.asked(self.edge);
     }
 }
 
@@ -250,7 +267,8 @@ async fn closed(phase: &mut watch::Receiver<Phase>) {
     }
 }
 
-fn peer_of(stream: &Stream) -> SocketAddr {
+/// The client's address, as the socket tells it.
+pub(crate) fn peer_of(stream: &(impl GetSocketDigest + ?Sized)) -> SocketAddr {
     let digest = stream.get_socket_digest();
     let peer = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
     peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))

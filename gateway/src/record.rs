@@ -11,11 +11,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, Version, header::HOST, request::P
 use tokio::sync::watch;
 
 use crate::{
-    body::BodyFault,
+    body::BodyWatch,
     connection::Connection,
     drain::Phase,
     edge::{Edge, Route, Snapshot},
     error::Error,
+    headers,
     identity::Verified,
     stream::Busy,
 };
@@ -33,13 +34,14 @@ pub(crate) struct Record {
     uri: http::Uri,
     host: Option<HeaderValue>,
     version: Version,
+    is_grpc: bool,
     route: Option<Arc<Route>>,
     device: Option<Device>,
     priority: Option<Priority>,
     caller: Option<Arc<Verified>>,
     attempts: Vec<Attempt>,
     journal: Journal,
-    request_body: Option<Arc<BodyFault>>,
+    request_body: Option<Arc<BodyWatch>>,
     /// None until the exchange has failed or its answer has begun.
     outcome: Option<Outcome>,
     code: Option<&'static str>,
@@ -60,6 +62,7 @@ impl Record {
         trace: trace::Incoming,
     ) -> Box<Self> {
         edge.lifecycle.begin();
+        connection.asked(edge);
         Box::new(Self {
             snapshot: edge.snapshot(),
             trace,
@@ -68,6 +71,7 @@ impl Record {
             uri: parts.uri.clone(),
             host: parts.headers.get(HOST).cloned(),
             version: parts.version,
+            is_grpc: headers::is_grpc(&parts.headers),
             route: None,
             device: None,
             priority: None,
@@ -116,6 +120,11 @@ impl Record {
         self.version
     }
 
+    /// Whether the client speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.is_grpc
+    }
+
     /// Writes the trace into the request that an endpoint gets.
     pub(crate) fn write_trace(&self, headers: &mut HeaderMap) {
         headers.insert(trace::TRACEPARENT, self.trace.context.to_traceparent());
@@ -160,8 +169,19 @@ impl Record {
     }
 
     /// Takes the request body's bytes from here.
-    pub(crate) fn watch_body(&mut self, body: &Arc<BodyFault>) {
+    pub(crate) fn watch_body(&mut self, body: &Arc<BodyWatch>) {
         self.request_body = Some(Arc::clone(body));
+    }
+
+    /// Ends what the client still sends of its body: the answer is complete. Tells whether there
+    /// was something to end; the connection then lingers until the client has read the answer.
+    pub(crate) fn end_request_body(&self) -> bool {
+        let Some(body) = self.request_body.as_ref().filter(|body| body.is_open()) else {
+            return false;
+        };
+        body.cancel();
+        self.connection.activity.linger();
+        true
     }
 
     /// Notes an attempt that has ended.

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::{body::BodyError, error::Error, record::Record, upstream::Lease};
+use crate::{body::BodyError, error::Error, headers, record::Record, upstream::Lease};
 
 /// How long an answer's body may take.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,10 @@ impl OriginBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_ours(trailers);
+                }
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if matches!(self.pace, Pace::Streaming(_)) {
                     self.timer = None;
@@ -120,7 +123,8 @@ impl OriginBody {
     }
 
     fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        let is_early = self.record.as_ref().is_some_and(|record| record.end_request_body());
+        if let Some(lease) = self.lease.take().filter(|_| !is_early) {
             lease.give_back();
         }
         if let Some(call) = self.call.take() {

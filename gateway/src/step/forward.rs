@@ -100,7 +100,7 @@ pub(crate) async fn forward(
         };
         attempt.end(record, failed.result);
         call.finish(edge.clock.now(), End::Failure);
-        let broken = outgoing.fault.get(outgoing.limits);
+        let broken = outgoing.watch.fault(outgoing.limits);
         if let Some(error) = broken {
             return Err(error);
         }
