@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueHint};
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
@@ -94,6 +94,7 @@ pub(crate) struct Status {
 /// Which schema to print.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of which clap takes at most one")]
 pub(crate) struct Schema {
     /// The schema of a team's file instead.
     #[arg(long)]
@@ -103,9 +104,18 @@ pub(crate) struct Schema {
     #[arg(long)]
     pub(crate) api_keys: bool,
 
-    /// The reference page of all keys instead.
-    #[arg(long)]
-    pub(crate) markdown: bool,
+    /// A reference page instead: of all keys where nothing is named.
+    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "keys")]
+    pub(crate) markdown: Option<Page>,
+}
+
+/// A reference page.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    /// All keys of the documents.
+    Keys,
+    /// All metrics.
+    Metrics,
 }
 
 /// For which shell.

@@ -63,3 +63,6 @@ fn open_routes(loaded: &Loaded) -> impl Iterator<Item = String> {
         .filter(|route| matches!(route.auth, Auth::None))
         .map(|route| format!("{}/{}", route.team, route.name))
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,3 +94,6 @@ pub(crate) fn auth_name(loaded: &Loaded, route: &Route) -> String {
     };
     source.map_or_else(|| "none".to_owned(), |source| source.name.as_ref().to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,23 @@
-//! `headgate schema`: the JSON Schemas of the documents, and their reference page.
+//! `headgate schema`: the JSON Schemas of the documents, and the pages of keys and metrics.
 
 use std::process::ExitCode;
 
-use crate::{args, output::Output};
+use crate::{
+    args::{self, Page},
+    output::Output,
+};
 
-/// Prints a schema, or the page of all keys.
+/// Prints a schema, or a page.
 ///
 /// # Errors
 ///
 /// When it can't be written.
 pub(crate) fn schema(args: &args::Schema, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
-    if args.markdown {
-        let page = headgate_config::reference::markdown();
+    if let Some(page) = args.markdown {
+        let page = match page {
+            Page::Keys => headgate_config::reference::markdown(),
+            Page::Metrics => headgate_telemetry::catalog::markdown(),
+        };
         if output.json {
             output.json(&serde_json::json!({ "markdown": page }))?;
         } else {
@@ -26,3 +32,6 @@ pub(crate) fn schema(args: &args::Schema, output: &mut Output<'_>) -> anyhow::Re
     })?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests;
