@@ -94,7 +94,6 @@ pub(crate) struct Status {
 /// Which schema to print.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of which clap takes at most one")]
 pub(crate) struct Schema {
     /// The schema of a team's file instead.
     #[arg(long)]

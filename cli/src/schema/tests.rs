@@ -6,8 +6,7 @@ fn printed(args: &args::Schema) -> serde_json::Value {
     serde_json::from_slice(&out).unwrap()
 }
 
-const PLATFORM: args::Schema =
-    args::Schema { team: false, api_keys: false, markdown: false, metrics: false };
+const PLATFORM: args::Schema = args::Schema { team: false, api_keys: false, markdown: None };
 
 #[test]
 fn each_document_has_its_schema() {
@@ -16,4 +15,12 @@ fn each_document_has_its_schema() {
     assert_eq!(printed(&team)["title"], "routes.d/<team>/*.toml");
     let api_keys = args::Schema { api_keys: true, ..PLATFORM };
     assert_eq!(printed(&api_keys)["title"], "API keys");
+}
+
+#[test]
+fn each_page_has_its_title() {
+    for (page, title) in [(Page::Keys, "# Configuration\n"), (Page::Metrics, "# Metrics\n")] {
+        let json = printed(&args::Schema { markdown: Some(page), ..PLATFORM });
+        assert!(json["markdown"].as_str().unwrap().starts_with(title), "{page:?}");
+    }
 }
