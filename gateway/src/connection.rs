@@ -199,6 +199,7 @@ async fn serve_h1(
     let mut phase = edge.lifecycle.watch();
     loop {
         tokio::select! {
+            biased;
             ended = hyper.as_mut() => return ended,
             () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
             // Before that, answers close their connections: a request that is under way when the
@@ -236,6 +237,7 @@ async fn serve_h2(
     let mut is_told = false;
     loop {
         tokio::select! {
+            biased;
             ended = hyper.as_mut() => return ended,
             () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
             // GOAWAY names the last stream that is served, so nothing is lost by telling at once.

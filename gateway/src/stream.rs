@@ -62,7 +62,7 @@ impl Activity {
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        Busy { activity: Arc::clone(self), ended_at: None }
     }
 
     /// Notes that the connection has sent a request, or never will. True the first time.
@@ -94,12 +94,23 @@ impl Activity {
 
 /// One exchange in progress on a connection.
 #[derive(Debug)]
-pub(crate) struct Busy(Arc<Activity>);
+pub(crate) struct Busy {
+    activity: Arc<Activity>,
+    ended_at: Option<Moment>,
+}
+
+impl Busy {
+    /// Notes when the exchange ended, for whoever has read the clock already.
+    pub(crate) fn ended(&mut self, now: Moment) {
+        self.ended_at = Some(now);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.clock.now().as_nanos(), Ordering::Relaxed);
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        let now = self.ended_at.unwrap_or_else(|| self.activity.clock.now());
+        self.activity.idle_since.store(now.as_nanos(), Ordering::Relaxed);
+        self.activity.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

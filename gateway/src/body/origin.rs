@@ -20,8 +20,8 @@ use crate::{body::BodyError, error::Error, headers, record::Record, upstream::Le
 /// How long an answer's body may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// To its end by the exchange's deadline.
-    By(Deadline),
+    /// To its end by the exchange's deadline; the error says whose it is.
+    By(Deadline, Error),
     /// Forever, as long as the silence between two pieces stays below this: an event stream or
     /// gRPC, which end when one of their sides wants.
     Streaming(Duration),
@@ -101,7 +101,7 @@ impl OriginBody {
             Poll::Pending => {
                 ready!(self.timer().as_mut().poll(cx));
                 let (error, broken_off) = match self.pace {
-                    Pace::By(_) => (Error::DeadlineExceeded, BodyError::Deadline),
+                    Pace::By(_, late) => (late, BodyError::Deadline),
                     Pace::Streaming(_) => (Error::AttemptTimeout, BodyError::Idle),
                 };
                 self.fail(error);
@@ -115,7 +115,7 @@ impl OriginBody {
         let (clock, pace) = (&self.clock, self.pace);
         self.timer.get_or_insert_with(|| {
             let left = match pace {
-                Pace::By(deadline) => deadline.remaining(clock.now()).unwrap_or_default(),
+                Pace::By(deadline, _) => deadline.remaining(clock.now()).unwrap_or_default(),
                 Pace::Streaming(idle) => idle,
             };
             Box::pin(tokio::time::sleep_until(Instant::now() + left))
@@ -127,11 +127,13 @@ impl OriginBody {
         if let Some(lease) = self.lease.take().filter(|_| !is_early) {
             lease.give_back();
         }
+        let now = self.clock.now();
         if let Some(call) = self.call.take() {
-            call.finish(self.clock.now(), End::Success);
+            call.finish(now, End::Success);
         }
         if let Some(mut record) = self.record.take() {
             record.bytes_out = self.bytes;
+            record.ended(now);
         }
     }
 

@@ -25,6 +25,9 @@ use crate::{
     step::target::Target,
 };
 
+/// Headers that the edge adds, so that their map grows once.
+const EDGE_HEADERS: usize = 10;
+
 /// What is known of an exchange when its call is made up.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -186,6 +189,7 @@ fn set_headers(
 ) -> Result<(), Error> {
     let Context { connection, route, caller, device, snapshot, .. } = context;
     headers::strip_ours(headers);
+    headers.reserve(EDGE_HEADERS);
     // The edge has answered it, or will, when the endpoint reads the body.
     headers.remove(EXPECT);
     record.write_trace(headers);

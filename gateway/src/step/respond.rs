@@ -29,13 +29,12 @@ const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(2);
 
 /// Passes the origin's answer on.
-pub(crate) fn pass_on(mut record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
+pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
     let Answer { mut response, lease, call, pace, upgrade } = answer;
     let Ok(hop) = headers::strip_hop(response.headers_mut()) else {
         return refuse(record, Error::Garbled);
     };
     headers::strip_ours(response.headers_mut());
-    record.answered(response.status());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(downstream) = upgrade.filter(|_| hop.upgrades_to_websocket) else {
             return refuse(record, Error::Garbled);

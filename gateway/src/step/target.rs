@@ -53,10 +53,27 @@ pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
     if parts.method == Method::CONNECT {
         return Err(Error::BadRequest("CONNECT is not served"));
     }
+    let (authority, host) = authority(parts)?;
+    let path_and_query = parts.uri.path_and_query().cloned();
+    let path_and_query = path_and_query.ok_or(Error::BadRequest("target without a path"))?;
+    if !path_and_query.path().starts_with('/') {
+        return Err(Error::BadRequest("target is no path"));
+    }
+    let path_and_query = normalized(path_and_query)?;
+    let is_websocket = hop.upgrades_to_websocket && parts.method == Method::GET;
+    Ok(Target { authority, host, path_and_query, is_websocket })
+}
+
+/// The authority that the endpoint gets, and the host in it that routes match.
+fn authority(parts: &mut Parts) -> Result<(Option<HeaderValue>, String), Error> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let header = hosts.next();
     if hosts.next().is_some() {
         return Err(Error::BadRequest("several host headers"));
+    }
+    if let (None, Some(host)) = (parts.uri.authority(), header.and_then(plain_host)) {
+        let host = host.to_owned();
+        return Ok((parts.headers.remove(HOST), host));
     }
     let header = header.map(authority_of).transpose()?;
     let authority = match (parts.uri.authority().cloned(), header) {
@@ -71,16 +88,20 @@ pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
     if authority.as_ref().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(Error::BadRequest("user information in the host"));
     }
-    let path_and_query = parts.uri.path_and_query().cloned();
-    let path_and_query = path_and_query.ok_or(Error::BadRequest("target without a path"))?;
-    if !path_and_query.path().starts_with('/') {
-        return Err(Error::BadRequest("target is no path"));
-    }
-    let path_and_query = normalized(path_and_query)?;
     let host = authority.as_ref().map(|one| one.host().to_ascii_lowercase()).unwrap_or_default();
-    let authority = parts.headers.remove(HOST).or_else(|| value_of(authority.as_ref()?));
-    let is_websocket = hop.upgrades_to_websocket && parts.method == Method::GET;
-    Ok(Target { authority, host, path_and_query, is_websocket })
+    let written = parts.headers.remove(HOST).or_else(|| value_of(authority.as_ref()?));
+    Ok((written, host))
+}
+
+/// The host in a header that is a lowercase name or IPv4 address, perhaps with a port: what nearly
+/// every client sends, and what no parser reads otherwise.
+fn plain_host(header: &HeaderValue) -> Option<&str> {
+    let text = header.to_str().ok()?;
+    let (host, port) = text.split_once(':').unwrap_or((text, ""));
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    (!host.is_empty() && host.bytes().all(is_plain) && is_port).then_some(host)
 }
 
 /// The same target with the one spelling that all readers agree on.
