@@ -5,7 +5,7 @@ mod token;
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
+    io,
     net::{SocketAddr, TcpListener},
     path::Path,
     process::ExitCode,
@@ -16,6 +16,7 @@ use headgate_config::{Loaded, Memory, load_from};
 
 use crate::{
     demo::token::Signer,
+    output::Output,
     serve::{Addresses, serve},
 };
 
@@ -53,11 +54,11 @@ const TEAMS: [Team; 3] = [
 /// # Errors
 ///
 /// When no port is free or a thread can't be started.
-pub(crate) fn demo() -> anyhow::Result<ExitCode> {
+pub(crate) fn demo(output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let signer = Signer::new()?;
     let loaded = configuration(&signer)?;
     let token = signer.token("ada", "tv-4711")?;
-    serve(&loaded, |addresses| print_tour(addresses, &token))
+    serve(&loaded, |addresses| print_tour(addresses, &token, output))
 }
 
 /// The example's own files, with the addresses that are free on this machine.
@@ -83,9 +84,13 @@ fn free(address: &str) -> anyhow::Result<String> {
     Ok(if is_free { address.to_owned() } else { SocketAddr::new(wanted.ip(), 0).to_string() })
 }
 
-fn print_tour(addresses: &Addresses, token: &str) -> io::Result<()> {
+fn print_tour(addresses: &Addresses, token: &str, output: &mut Output<'_>) -> io::Result<()> {
     let (edge, admin) = (addresses.edge_url(), addresses.admin_url());
-    let mut out = io::stdout().lock();
+    if output.json {
+        let tour = serde_json::json!({ "edge": [edge], "admin": admin, "token": token });
+        return output.json_line(&tour);
+    }
+    let out = &mut output.out;
     writeln!(
         out,
         "Headgate demo: one edge, three device teams, one BFF each.

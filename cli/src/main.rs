@@ -35,7 +35,7 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What the edge's own log says. pingora tells of every connection that a client breaks off.
-const LOG_LEVEL: &str = "warn,pingora_core=off";
+const LOG_LEVEL: &str = "warn,pingora_core=off,h2=error,hyper=error";
 
 fn main() -> ExitCode {
     headgate_gateway::tls::install_provider();
@@ -61,8 +61,8 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         logs::init(format, LOG_LEVEL)?;
     }
     match verb {
-        Verb::Demo => demo::demo(),
-        Verb::Run(args) => run::run(&args.config),
+        Verb::Demo => demo::demo(output),
+        Verb::Run(args) => run::run(&args.config, output),
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),

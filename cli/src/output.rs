@@ -23,6 +23,13 @@ impl Output<'_> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
         writeln!(self.out, "{text}")
     }
+
+    /// Writes a value as JSON in one line, at once.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string(value).map_err(io::Error::other)?;
+        writeln!(self.out, "{text}")?;
+        self.out.flush()
+    }
 }
 
 /// Tells why a verb ended, and with which code: machines on standard output, people on standard

@@ -20,7 +20,7 @@ use headgate_telemetry::{Metrics, access};
 use headgate_types::Clock;
 use tokio::sync::watch;
 
-use crate::{clock::SystemClock, exit::Invalid, live::Live};
+use crate::{clock::SystemClock, exit::Invalid, live::Live, output::Output};
 
 /// Time that queued access lines have to be written at the end.
 const ACCESS_FLUSH: Duration = Duration::from_secs(2);
@@ -152,13 +152,19 @@ fn passport_task(edge: &Arc<Edge>) -> Task {
     Box::new(|shutdown| Box::pin(mint.run(shutdown)))
 }
 
-/// Prints where the edge listens, one line a listener, and then that it is ready.
-pub(crate) fn print_addresses(addresses: &Addresses) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for address in &addresses.edge {
-        writeln!(out, "edge {}", url(address))?;
+/// Tells where the edge listens and that it is ready: people by a line each, machines by one JSON
+/// object in the line before the access lines.
+pub(crate) fn print_addresses(addresses: &Addresses, output: &mut Output<'_>) -> io::Result<()> {
+    let edge: Vec<_> = addresses.edge.iter().map(url).collect();
+    let admin = addresses.admin_url();
+    if output.json {
+        return output.json_line(&serde_json::json!({ "edge": edge, "admin": admin }));
     }
-    writeln!(out, "admin {}", addresses.admin_url())?;
+    let out = &mut output.out;
+    for url in edge {
+        writeln!(out, "edge {url}")?;
+    }
+    writeln!(out, "admin {admin}")?;
     writeln!(out, "headgate ready")?;
     out.flush()
 }
