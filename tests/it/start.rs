@@ -33,13 +33,9 @@ async fn busy_port_is_one_line() {
 async fn busy_admin_port_is_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
+    let bff = Bff::ok().await;
 
-    let ended = Site::new()
-        .headgate_toml(&format!(
-            "[edge]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"{address}\"\n"
-        ))
-        .run()
-        .await;
+    let ended = Site::to(&bff).admin(&address).run().await;
 
     refused(&ended, &[&address, "admin.listen"]);
     one_line(&ended);

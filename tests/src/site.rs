@@ -11,6 +11,7 @@ use crate::{Bff, Edge, Ended, Folder, edge, tls::Authority};
 pub struct Site {
     pub(crate) folder: Folder,
     listen: Option<String>,
+    admin: Option<String>,
     edge: String,
     tls: Option<String>,
     platform: String,
@@ -60,6 +61,13 @@ impl Site {
     #[must_use]
     pub fn listen(mut self, list: &str) -> Self {
         self.listen = Some(list.to_owned());
+        self
+    }
+
+    /// Replaces the address of the admin listener.
+    #[must_use]
+    pub fn admin(mut self, address: &str) -> Self {
+        self.admin = Some(address.to_owned());
         self
     }
 
@@ -165,7 +173,8 @@ impl Site {
             writeln!(text, "tls = {{ {tls} }}").unwrap();
         }
         text.push_str(&self.edge);
-        text.push_str("\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+        let admin = self.admin.as_deref().unwrap_or("127.0.0.1:0");
+        writeln!(text, "\n[admin]\nlisten = \"{admin}\"").unwrap();
         text.push_str(&self.platform);
         for name in self.teams.keys() {
             let claims = "claims = [{ host = \"*\", prefix = \"/\" }]";
