@@ -84,12 +84,10 @@ impl Load {
             clients.spawn(async move {
                 let mut answered = 0;
                 while !stop.load(Ordering::SeqCst) {
-                    if tokio::net::TcpStream::connect(edge).await.is_err() {
-                        // Refused connections are what a load balancer sees, not a failed request.
-                        break;
-                    }
+                    // A refused connection is what a load balancer sees, not a failed request.
+                    let Ok(tcp) = tokio::net::TcpStream::connect(edge).await else { break };
                     let mut client =
-                        if is_h2 { Client::h2(edge).await } else { Client::h1(edge).await };
+                        if is_h2 { Client::h2_on(tcp).await } else { Client::h1_on(tcp).await };
                     while !stop.load(Ordering::SeqCst) {
                         asked.fetch_add(1, Ordering::SeqCst);
                         let response = match client.try_open(get("/tv/x")).await {

@@ -124,6 +124,18 @@ impl Client {
         Self::h2_over(tls, "https", name.to_owned()).await
     }
 
+    /// HTTP/1.1 on a connection that is open.
+    pub async fn h1_on(tcp: TcpStream) -> Self {
+        let authority = tcp.peer_addr().unwrap().to_string();
+        Self::h1_over(tcp, "http", authority).await
+    }
+
+    /// HTTP/2 on a connection that is open.
+    pub async fn h2_on(tcp: TcpStream) -> Self {
+        let authority = tcp.peer_addr().unwrap().to_string();
+        Self::h2_over(tcp, "http", authority).await
+    }
+
     async fn h1_over<S>(stream: S, scheme: &'static str, authority: String) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
