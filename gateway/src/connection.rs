@@ -175,6 +175,17 @@ async fn read_greeting(stream: &mut Stream) -> io::Result<Greeting> {
 
 type Ended = Result<(), hyper::Error>;
 
+/// Wraps a client's stream with the deadlines that hyper does not keep.
+fn timed(
+    edge: &Edge,
+    connection: &Connection,
+    (stream, prefix): (Stream, Bytes),
+    (idle, reads_heads): (Duration, bool),
+) -> TokioIo<EdgeStream<Stream>> {
+    let patience = Patience { head: edge.limits.header_timeout, idle, reads_heads };
+    TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&connection.activity), patience))
+}
+
 async fn serve_h1(
     edge: &Arc<Edge>,
     connection: Arc<Connection>,
@@ -182,10 +193,8 @@ async fn serve_h1(
     prefix: Bytes,
 ) -> Ended {
     let limits = &edge.limits;
-    let patience =
-        Patience { head: limits.header_timeout, idle: limits.keep_alive, reads_heads: true };
+    let io = timed(edge, &connection, (stream, prefix), (limits.keep_alive, true));
     let activity = Arc::clone(&connection.activity);
-    let io = TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&activity), patience));
     let head_bytes_max = usize::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(usize::MAX);
     let mut builder = http1::Builder::new();
     builder
@@ -197,6 +206,7 @@ async fn serve_h1(
     let mut hyper =
         pin!(builder.serve_connection(io, service_fn(answer(edge, connection))).with_upgrades());
     let mut phase = edge.lifecycle.watch();
+    let mut is_told = false;
     loop {
         tokio::select! {
             biased;
@@ -204,7 +214,10 @@ async fn serve_h1(
             () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
             // Before that, answers close their connections: a request that is under way when the
             // edge begins to drain still gets through.
-            () = closed(&mut phase) => hyper.as_mut().graceful_shutdown(),
+            () = reached(&mut phase, Phase::Closed), if !is_told => {
+                is_told = true;
+                hyper.as_mut().graceful_shutdown();
+            }
         }
     }
 }
@@ -216,10 +229,8 @@ async fn serve_h2(
     prefix: Bytes,
 ) -> Ended {
     let limits = &edge.limits;
-    let patience =
-        Patience { head: limits.header_timeout, idle: limits.h2_idle, reads_heads: false };
+    let io = timed(edge, &connection, (stream, prefix), (limits.h2_idle, false));
     let activity = Arc::clone(&connection.activity);
-    let io = TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&activity), patience));
     let header_bytes = u32::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -241,7 +252,7 @@ async fn serve_h2(
             ended = hyper.as_mut() => return ended,
             () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
             // GOAWAY names the last stream that is served, so nothing is lost by telling at once.
-            () = draining(&mut phase), if !is_told => {
+            () = reached(&mut phase, Phase::Draining), if !is_told => {
                 is_told = true;
                 hyper.as_mut().graceful_shutdown();
             }
@@ -257,14 +268,9 @@ fn answer(
     move |request| exchanges.answer(request.map(ClientBody::from))
 }
 
-async fn draining(phase: &mut watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase > Phase::Serving).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn closed(phase: &mut watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase == Phase::Closed).await.is_err() {
+/// Returns once the edge has come to a phase; never if it ends before.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
