@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
     } else {
         println!("skipped licenses: cargo-deny is not installed");
     }
-    steps.run("tidy", tidy::run);
+    steps.run("tidy", || tidy::run(&tidy::Arguments::default()));
     steps.finish()
 }
 
