@@ -1,6 +1,9 @@
 //! API keys, of which the edge knows only the hashes.
 
-use headgate_tests::{Bff, Edge, Site, get, identity::sha256};
+use headgate_tests::{
+    Bff, Edge, Site, get,
+    identity::{sha256, verify_passport},
+};
 
 const KEY: &str = "k-3f7a1c9e5b2d";
 
@@ -32,6 +35,33 @@ async fn known_key_passes_and_is_not_written_down() {
     let line = edge.access_line(reply.trace_id()).await;
     assert_eq!(line["identity"], "partners");
     assert!(!edge.told().contains(KEY));
+}
+
+#[tokio::test]
+async fn keys_stand_in_the_platforms_own_file() {
+    let bff = Bff::ok().await;
+    let platform = format!(
+        "[identity.partners]\nheader = \"x-key\"\n\
+         [[identity.partners.api_keys]]\nsha256 = \"{}\"\nsubject = \"one\"\nscopes = [\"read\"]\n\
+         [[identity.partners.api_keys]]\nsha256 = \"{}\"\nsubject = \"two\"\n\
+         [[identity.partners.api_keys]]\nsha256 = \"{}\"\nsubject = \"old\"\nscopes = [\"read\"]\n\
+         expires = \"2020-01-01T00:00:00Z\"\n",
+        sha256("key-one"),
+        sha256("key-two"),
+        sha256("key-old"),
+    );
+    let edge = Site::with_route(&bff, "", "auth = \"partners\"\nscopes = [\"read\"]")
+        .platform(&platform)
+        .start()
+        .await;
+
+    for (key, status) in [("key-one", 200), ("key-two", 403), ("key-old", 401)] {
+        assert_eq!(edge.send(get("/tv/x").header("x-key", key)).await.status, status, "{key}");
+    }
+    let keys = edge.ask("/.well-known/jwks.json").await.json();
+    let seen = bff.first().await;
+    let claims = verify_passport(seen.header("headgate-passport").unwrap(), &keys, "tv/home");
+    assert_eq!(claims["sub"], "one");
 }
 
 #[tokio::test]

@@ -58,6 +58,21 @@ async fn each_event_arrives_before_the_next_is_sent() {
 }
 
 #[tokio::test]
+async fn silent_stream_is_cut_off() {
+    let (bff, tell) = bff().await;
+    let edge = Site::to(&bff).edge("stream_idle = \"400ms\"").start().await;
+    let mut client = edge.h1().await;
+    let mut response = client.open(get("/tv/events")).await;
+    tell.send("one").await.unwrap();
+    within("the event", response.frame()).await.unwrap().unwrap();
+
+    // Broken off, and not ended as if it were whole.
+    assert!(within("the end", response.frame()).await.unwrap().is_err());
+    let line = edge.access_line_of("/tv/events").await;
+    assert_eq!(line["outcome"], "origin_timeout", "{line}");
+}
+
+#[tokio::test]
 async fn stream_outlasts_the_routes_timeout() {
     let (bff, tell) = bff().await;
     let edge = Site::with_route(&bff, "", "timeout = \"300ms\"").start().await;

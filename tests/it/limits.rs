@@ -5,7 +5,7 @@ use std::time::Duration;
 use headgate_tests::{
     Bff, PATIENCE, Site,
     client::{call, streamed},
-    get, post, within,
+    get, post, route, upstream, within,
 };
 use tokio::time::{Instant, interval};
 
@@ -246,6 +246,43 @@ async fn idle_h2_connection_is_closed_politely() {
 
     headgate_tests::eventually("the end of the connection", || client.is_closed().then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn streams_of_a_connection_have_a_limit() {
+    let bff = Bff::hanging().await;
+    let edge = Site::new()
+        .team(
+            "tv",
+            &[
+                upstream("home", &[&bff.endpoint()], ""),
+                route("all", "GET /tv/{*rest}", "home", ""),
+            ],
+        )
+        .edge("max_h2_streams = 2")
+        .start()
+        .await;
+    // The client learns the limit before it has its first answer.
+    let mut client = edge.h2().await;
+    assert_eq!(client.send(get("/nowhere")).await.status, 404);
+    let mut streams: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = client.another();
+            tokio::spawn(async move { client.try_open(get("/tv/x")).await })
+        })
+        .collect();
+    bff.saw(2).await;
+    // Another connection's request overtakes the third stream, which waits in its client.
+    let other = tokio::spawn(async move { edge.h2().await.try_open(get("/tv/y")).await });
+    let seen = bff.saw(3).await;
+    assert_eq!(seen.iter().filter(|seen| seen.target == "/tv/x").count(), 2);
+
+    streams.remove(0).abort();
+    streams.remove(0).abort();
+
+    let seen = bff.saw(4).await;
+    assert_eq!(seen.iter().filter(|seen| seen.target == "/tv/x").count(), 3);
+    other.abort();
 }
 
 #[tokio::test]

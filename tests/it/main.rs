@@ -14,6 +14,7 @@ mod ambiguous_http;
 mod answers;
 mod api_keys;
 mod back_pressure;
+mod configuration;
 mod connections;
 mod deadlines;
 mod devices;

@@ -2,7 +2,7 @@
 
 use headgate_tests::{
     Bff, Edge, Seen, Site, get,
-    identity::{ACCOUNTS, Key, claims_with, jwks, now, verify_passport},
+    identity::{ACCOUNTS, Key, claims_with, jwks, now, verify_passport, verify_passport_of},
     route, upstream,
 };
 use serde_json::{Value, json};
@@ -118,6 +118,20 @@ async fn other_claim_names_the_device() {
 
     let claims = verify_passport(passport(&bff.first().await), &key_set(&edge).await, "tv/home");
     assert_eq!((&claims["sub"], &claims["device_id"]), (&json!("user-1"), &json!("tv-9")));
+}
+
+#[tokio::test]
+async fn issuer_and_length_are_configured() {
+    let (bff, key) = (Bff::ok().await, Key::ed25519("1"));
+    let edge = edge(&bff, &key, "[passport]\nissuer = \"edge-7\"\nttl = \"20s\"").await;
+
+    edge.send(get("/tv/x").bearer(&key.token())).await;
+
+    let seen = bff.first().await;
+    let keys = key_set(&edge).await;
+    let claims = verify_passport_of("edge-7", passport(&seen), &keys, "tv/home");
+    let (issued, ends) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+    assert_eq!(ends - issued, 20);
 }
 
 #[tokio::test]

@@ -126,6 +126,19 @@ async fn idle_connection_is_closed_after_its_time() {
 }
 
 #[tokio::test]
+async fn nothing_is_kept_where_nothing_may_idle() {
+    let bff = Bff::ok().await;
+    let edge = edge(&bff, "max_idle = 0", "").await;
+
+    for _ in 0..3 {
+        assert_eq!(edge.send(get("/tv/x")).await.status, 200);
+    }
+
+    assert_eq!(bff.connections(), 3);
+    bff.sees_closed(3).await;
+}
+
+#[tokio::test]
 async fn connection_that_the_bff_wants_closed_is_not_kept() {
     let bff = Bff::raw(|mut connection| async move {
         while connection.request().await.is_some() {

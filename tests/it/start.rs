@@ -181,6 +181,26 @@ async fn paths_of_the_edge_cannot_be_claimed() {
 }
 
 #[tokio::test]
+async fn nothing_is_opened_but_the_listeners() {
+    let bff = Bff::ok().await;
+    let edge = Site::to(&bff).start().await;
+
+    // Pingora's own defaults are a socket and a file in the system's temporary folder, which a
+    // second edge on the machine would share.
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", edge.pid())).unwrap();
+    let open: Vec<_> = fds
+        .filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok())
+        .map(|target| target.display().to_string())
+        .collect();
+    let unix = std::fs::read_to_string(format!("/proc/{}/net/unix", edge.pid())).unwrap();
+    for line in unix.lines().filter(|line| line.contains('/')) {
+        let inode = line.split_whitespace().nth(6).unwrap();
+        assert!(!open.contains(&format!("socket:[{inode}]")), "{line}");
+    }
+    assert!(!open.iter().any(|path| path.contains("pingora")), "{open:?}");
+}
+
+#[tokio::test]
 async fn missing_file_is_named() {
     let folder = headgate_tests::Folder::default();
     let ended = headgate_tests::edge::run(&["run", "--config", "elsewhere.toml"], &folder).await;

@@ -53,7 +53,9 @@ async fn dead_upstream_is_502_after_its_connect_timeout() {
         queued.push(stream.unwrap());
     }
 
-    let edge = edge_to(&address.to_string()).await;
+    // Shorter than the default time to connect.
+    let lines = ("connect_timeout = \"200ms\"", "timeout = \"1200ms\"");
+    let edge = Site::to_endpoints(&[&address.to_string()], lines.0, lines.1).start().await;
     fails(&edge, 502, "origin_connect", "HG0012").await;
 }
 

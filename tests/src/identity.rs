@@ -152,13 +152,22 @@ pub fn sha256(key: &str) -> String {
 ///
 /// When it is not good.
 pub fn verify_passport(passport: &str, key_set: &Value, audience: &str) -> Value {
+    verify_passport_of("headgate", passport, key_set, audience)
+}
+
+/// As [`verify_passport`], from an issuer with another name.
+///
+/// # Panics
+///
+/// When it is not good.
+pub fn verify_passport_of(issuer: &str, passport: &str, key_set: &Value, audience: &str) -> Value {
     let keys: JwkSet = serde_json::from_value(key_set.clone()).unwrap();
     let header = decode_header(passport).unwrap();
     assert_eq!(header.alg, Algorithm::EdDSA);
     let jwk = keys.find(&header.kid.expect("a key id")).expect("the key in the key set");
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_audience(&[audience]);
-    validation.set_issuer(&["headgate"]);
+    validation.set_issuer(&[issuer]);
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     let key = DecodingKey::from_jwk(jwk).unwrap();
     decode::<Value>(passport, &key, &validation).expect("a good Passport").claims
