@@ -186,6 +186,7 @@ impl Site<'_> {
         let mut command = match row.through {
             Through::Direct => return Ok(None),
             Through::BareHyper => self.peer("bare-hyper"),
+            Through::BareHyperUtil => self.peer("bare-hyper-util"),
             Through::BarePingora => self.peer("bare-pingora"),
             Through::Headgate => {
                 let mut command = Command::new(&self.binaries.edge);

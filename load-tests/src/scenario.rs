@@ -72,6 +72,8 @@ pub(crate) enum Through {
     Direct,
     /// hyper, nothing else.
     BareHyper,
+    /// hyper with hyper-util's pooling client.
+    BareHyperUtil,
     /// pingora-proxy, nothing else.
     BarePingora,
     /// The edge.
@@ -86,8 +88,8 @@ pub(crate) struct Bar {
     pub(crate) row: String,
     /// The row that it is measured by.
     pub(crate) against: String,
-    /// The greatest ratio that passes.
-    pub(crate) cpu_max: f64,
+    /// The greatest ratio that passes. None only tells the ratio.
+    pub(crate) cpu_max: Option<f64>,
 }
 
 impl Scenario {

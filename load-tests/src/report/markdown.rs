@@ -106,9 +106,14 @@ fn at_a_rate(out: &mut String, name: &str, figures: &Figures) -> std::fmt::Resul
 }
 
 fn verdict(out: &mut String, bar: &BarReport) -> std::fmt::Result {
-    let holds = if bar.holds { "yes" } else { "**no**" };
+    let holds = match (bar.holds, bar.cpu_max) {
+        (false, _) => "**no**",
+        (true, Some(_)) => "yes",
+        (true, None) => "–",
+    };
+    let max = bar.cpu_max.map_or_else(|| "–".to_owned(), |max| max.to_string());
     let ratio = spread(bar.cpu, 2);
-    writeln!(out, "| {} | {} | {ratio} | {} | {holds} |", bar.row, bar.against, bar.cpu_max)
+    writeln!(out, "| {} | {} | {ratio} | {max} | {holds} |", bar.row, bar.against)
 }
 
 fn spread(spread: Spread, digits: usize) -> String {
