@@ -12,6 +12,9 @@ const BANNED: [(&str, &str); 6] = [
     ("lambda", "function"),
 ];
 
+/// Names of crates that hold a banned word: a path that speaks of them may say so.
+const CRATES: [&str; 2] = ["hyper-util", "hyper_util"];
+
 /// What may stand before the keyword of a declaration.
 const MODIFIERS: [&str; 7] = ["pub", "const", "async", "unsafe", "extern", "default", "\"C\""];
 
@@ -23,7 +26,8 @@ const KEYWORDS: [&str; 8] =
 pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources {
-        if let Some((word, advice)) = banned(&source.path) {
+        let path = CRATES.iter().fold(source.path.clone(), |path, name| path.replace(name, ""));
+        if let Some((word, advice)) = banned(&path) {
             let what = format!("the path says `{word}`");
             findings.push(Finding::new(&source.path, 1, what, advice));
         }
