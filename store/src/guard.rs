@@ -366,3 +366,6 @@ fn invalid(detail: &'static str) -> io::Error {
 fn misplaced() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "an access is outside of whole blocks")
 }
+
+#[cfg(test)]
+mod tests;

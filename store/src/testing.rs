@@ -14,4 +14,4 @@ pub use crate::testing::crash::{CrashReport, Open, crash_and_reopen, seeds};
 pub use crate::testing::memory::Memory;
 pub use crate::testing::sim_disk::{Fault, SimDisk};
 pub use crate::testing::suite::conformance;
-pub use crate::testing::world::{Picture, picture};
+pub use crate::testing::world::{Picture, filled, picture};

@@ -65,6 +65,20 @@ pub fn picture(engine: &dyn Engine) -> Result<Picture, Failure> {
     Ok(Picture { items, logs, delayed })
 }
 
+/// Commits groups by chance, the same each time, and tells what they leave.
+///
+/// # Errors
+///
+/// The engine's.
+pub fn filled(engine: &dyn Engine, groups: usize) -> Result<Picture, Failure> {
+    let mut chance = fastrand::Rng::with_seed(11);
+    for _ in 0..groups {
+        let group: Vec<_> = (0..4).map(|_| batch(&mut chance)).collect();
+        engine.commit(&group)?;
+    }
+    picture(engine)
+}
+
 /// All entries of a partition, read step by step.
 fn entries(engine: &dyn Engine, topic: &str, partition: u32) -> Result<Vec<Entry>, Failure> {
     let (mut entries, mut from) = (Vec::new(), 0);
