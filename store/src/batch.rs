@@ -160,6 +160,7 @@ pub struct Keep {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     operations: Vec<Operation>,
+    uses_reserve: bool,
 }
 
 impl Batch {
@@ -214,6 +215,19 @@ impl Batch {
     ) -> Self {
         let (topic, payload) = (topic.into(), payload.into());
         self.with(Operation::Append { topic, partition, time, payload })
+    }
+
+    /// Lets the batch use space that is kept free, as one that ends what was begun before the disk
+    /// filled up: an outcome, a release, a retry that is put off.
+    #[must_use]
+    pub fn from_reserve(mut self) -> Self {
+        self.uses_reserve = true;
+        self
+    }
+
+    /// Whether the batch may use space that is kept free.
+    pub const fn uses_reserve(&self) -> bool {
+        self.uses_reserve
     }
 
     /// The operations, in order.

@@ -23,6 +23,10 @@ use crate::{
 /// A group larger than this one makes the committer wait a little for the next to fill.
 const GATHER_ABOVE: usize = 8;
 
+/// The part of the space kept free that is left to batches which do not grow the store: one in so
+/// many.
+const RESERVE_PART: u64 = 4;
+
 /// What the handles and the committer share.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -223,17 +227,22 @@ fn commit(queue: &Queue, engine: &dyn Engine, group: Vec<Work>) -> Result<(), Cl
     Ok(())
 }
 
-/// Refuses what grows the store while the file system has too little space left for the rest.
+/// Refuses what grows the store while the file system has too little space left for the rest. What
+/// may use the reserve is refused when a part of it is left, so that deletes and upkeep still pass.
 fn refuse_growth(
     queue: &Queue,
     engine: &dyn Engine,
     group: Vec<Work>,
 ) -> Result<(Vec<Batch>, Vec<Answer>), Closed> {
-    let full = group.iter().any(|work| work.batch.grows())
-        && engine.size()?.available_bytes < queue.limits.free_space_min;
+    let mut available = u64::MAX;
+    if group.iter().any(|work| work.batch.grows()) {
+        available = engine.size()?.available_bytes;
+    }
     let (mut batches, mut answers) = (Vec::new(), Vec::new());
     for work in group {
-        if full && work.batch.grows() {
+        let floor = queue.limits.free_space_min;
+        let floor = if work.batch.uses_reserve() { floor / RESERVE_PART } else { floor };
+        if work.batch.grows() && available < floor {
             queue.counters.refused.fetch_add(1, Ordering::Relaxed);
             work.answer.give(Err(Error::Full));
             continue;

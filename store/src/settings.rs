@@ -49,7 +49,8 @@ pub struct Settings {
     pub quick_repair_below: ByteSize,
     /// Memory for pages that were read or written.
     pub cache: ByteSize,
-    /// Free space on the file system below which batches that grow the store are refused.
+    /// Free space on the file system below which batches that grow the store are refused. Those
+    /// that may use the reserve are refused below a quarter of it.
     pub free_space_min: ByteSize,
 }
 

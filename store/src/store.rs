@@ -22,6 +22,9 @@ use crate::{
 
 /// An open store. Clones are handles of the same one; the last to go closes it, after everything
 /// that was submitted is carried out.
+///
+/// Submitting never waits for the disk. Reads run on the caller's thread, and wait for the disk
+/// when what they read is not in memory.
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,

@@ -14,7 +14,8 @@ const SECTOR: usize = 512;
 pub enum Fault {
     /// From this write, length or sync on, nothing works: the machine is without power.
     PowerOff(u64),
-    /// This sync fails; the system drops what it could not write, as Linux does.
+    /// This sync fails, and what it was to write is forgotten as Linux forgets it: reads still see
+    /// it, and the next sync succeeds without it.
     SyncFails(u64),
     /// This write fails.
     WriteFails(u64),
@@ -208,6 +209,7 @@ impl Disk for SimDisk {
                 state.powered()
             }
             Some(Fault::SyncFails(at)) if state.syncs == at => {
+                state.unsynced.clear();
                 Err(io::Error::other("the sync fails"))
             }
             Some(Fault::SyncsLie) => Ok(()),
