@@ -7,29 +7,18 @@
 //!
 //! The crate reads no clock: whatever depends on the time takes it as an argument.
 
-mod settings;
-
-mod error;
-
-mod item;
-
 mod batch;
-
-mod engine;
-
-mod store;
-
 mod committer;
-
-mod pending;
-
-mod folder;
-
 mod disk;
-
-mod guard;
-
 mod embedded;
+mod engine;
+mod error;
+mod folder;
+mod guard;
+mod item;
+mod pending;
+mod settings;
+mod store;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,7 +1,8 @@
 //! A harness for any engine: a model to compare with, one suite of facts, a disk that fails, and a
 //! simulation of crashes.
 //!
-//! Nothing here knows how an engine works. An engine is tested through [`Engine`], and broken
+//! Nothing here knows how an engine works. An engine is tested through
+//! [`Engine`](crate::Engine), and broken
 //! through [`Disk`](crate::Disk).
 
 mod crash;
