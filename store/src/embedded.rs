@@ -159,6 +159,14 @@ impl Engine for Embedded {
         self.reader()?.offset(group, topic, partition)
     }
 
+    fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Failure> {
+        self.reader()?.logs()
+    }
+
+    fn offsets(&self, topic: &str, partition: u32) -> Result<Vec<(String, u64)>, Failure> {
+        self.reader()?.offsets(topic, partition)
+    }
+
     fn due(&self, queue: &str, now: UnixTime, rows: usize) -> Result<Vec<Due>, Failure> {
         self.reader()?.due(queue, now, rows)
     }

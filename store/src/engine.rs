@@ -79,6 +79,21 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// As [`get`](Self::get).
     fn offset(&self, group: &str, topic: &str, partition: u32) -> Result<Option<u64>, Failure>;
 
+    /// Every partition that has had an entry, by topic and number. At most
+    /// [`LOGS_MAX`](crate::LOGS_MAX).
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Failure>;
+
+    /// The offsets of all consumer groups of a partition, by group, at most [`READ_ROWS_MAX`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    fn offsets(&self, topic: &str, partition: u32) -> Result<Vec<(String, u64)>, Failure>;
+
     /// Entries of a delay queue that are due at `now`, the longest due first.
     ///
     /// # Errors

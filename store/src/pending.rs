@@ -112,3 +112,6 @@ impl Future for Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,25 @@ impl Store {
         self.read_with(|engine| engine.offset(group, topic, partition))
     }
 
+    /// Every partition that has had an entry, by topic and number: what retention goes through.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Error> {
+        self.read_with(|engine| engine.logs())
+    }
+
+    /// The offsets of all consumer groups of a partition, by group, at most
+    /// [`READ_ROWS_MAX`](crate::READ_ROWS_MAX): their least is what a trim must not pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn offsets(&self, topic: &str, partition: u32) -> Result<Vec<(String, u64)>, Error> {
+        self.read_with(|engine| engine.offsets(topic, partition))
+    }
+
     /// Entries of a delay queue that are due at `now`, the longest due first, at most
     /// [`READ_ROWS_MAX`](crate::READ_ROWS_MAX).
     ///

@@ -62,6 +62,14 @@ impl Engine for Stepped {
         unreachable!("not read here")
     }
 
+    fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Failure> {
+        unreachable!("not read here")
+    }
+
+    fn offsets(&self, _: &str, _: u32) -> Result<Vec<(String, u64)>, Failure> {
+        unreachable!("not read here")
+    }
+
     fn due(&self, _: &str, _: UnixTime, _: usize) -> Result<Vec<Due>, Failure> {
         unreachable!("not read here")
     }

@@ -1,6 +1,6 @@
 //! Reads of one committed state.
 
-use std::ops::Bound;
+use std::{collections::HashMap, ops::Bound};
 
 use bytes::Bytes;
 use headgate_types::UnixTime;
@@ -120,6 +120,36 @@ impl Reader {
     ) -> Result<Option<u64>, Failure> {
         let Some(topic) = self.topic(topic)? else { return Ok(None) };
         self.value(OFFSETS, &rows::offset_key(topic, partition, group), rows::number)
+    }
+
+    pub(super) fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Failure> {
+        let Heads { topics, logs, .. } = self.heads()?;
+        let names: HashMap<_, _> = topics.into_iter().map(|(name, id)| (id, name)).collect();
+        let mut found = Vec::with_capacity(logs.len());
+        for ((topic, partition), bounds) in logs {
+            let name = names.get(&topic).ok_or_else(rows::unreadable)?;
+            found.push((name.clone(), partition, bounds));
+        }
+        found.sort_unstable_by(|(a, m, _), (b, n, _)| (a, m).cmp(&(b, n)));
+        Ok(found)
+    }
+
+    pub(super) fn offsets(
+        &self,
+        topic: &str,
+        partition: u32,
+    ) -> Result<Vec<(String, u64)>, Failure> {
+        let Some(topic) = self.topic(topic)? else { return Ok(Vec::new()) };
+        let prefix = rows::log_key(topic, partition);
+        let mut found = Limited::new(READ_ROWS_MAX);
+        self.each(OFFSETS, (Bound::Included(&prefix), Bound::Unbounded), |key, row| {
+            let Some(group) = key.strip_prefix(prefix.as_slice()) else { return Ok(false) };
+            found.push(row.len(), || {
+                let group = str::from_utf8(group).map_err(|_| rows::unreadable())?;
+                Ok((group.to_owned(), rows::number(row)?))
+            })
+        })?;
+        Ok(found.rows)
     }
 
     pub(super) fn due(

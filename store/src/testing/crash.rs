@@ -35,14 +35,16 @@ pub struct CrashReport {
     pub surprises: usize,
 }
 
-/// The seeds to run: the one of `HEADGATE_SIM_SEED`, or 256.
+/// The seeds to run: the one of `HEADGATE_SIM_SEED`, or as many as `HEADGATE_SIM_SEEDS` says, or
+/// 256.
 pub fn seeds() -> Vec<u64> {
+    let many = env::var("HEADGATE_SIM_SEEDS").ok().and_then(|many| many.parse().ok());
     let one = env::var("HEADGATE_SIM_SEED").ok();
     let one = one.and_then(|text| {
         let digits = text.strip_prefix("0x");
         digits.map_or_else(|| text.parse().ok(), |hex| u64::from_str_radix(hex, 16).ok())
     });
-    one.map_or_else(|| (0..SEEDS).collect(), |seed| vec![seed])
+    one.map_or_else(|| (0..many.unwrap_or(SEEDS)).collect(), |seed| vec![seed])
 }
 
 /// Runs one seed: lives of an engine on one disk, each ended by a fault, a crash and a reopening.

@@ -189,6 +189,14 @@ fn size(entry: &Entry) -> u64 {
     entry.payload.len() as u64 + 16
 }
 
+fn bounds(log: &Log) -> LogBounds {
+    LogBounds {
+        start: log.entries.keys().next().copied().unwrap_or(log.end),
+        end: log.end,
+        bytes: log.entries.values().map(size).sum(),
+    }
+}
+
 /// Up to a number of rows, and up to the row that reaches the bound on bytes.
 fn limited<T>(rows: impl Iterator<Item = (usize, T)>, limit: usize) -> Vec<T> {
     let mut bytes = 0;
@@ -229,11 +237,7 @@ impl Engine for Memory {
 
     fn log(&self, topic: &str, partition: u32) -> Result<Option<LogBounds>, Failure> {
         let state = self.state.lock();
-        Ok(state.logs.get(&(topic.to_owned(), partition)).map(|log| LogBounds {
-            start: log.entries.keys().next().copied().unwrap_or(log.end),
-            end: log.end,
-            bytes: log.entries.values().map(size).sum(),
-        }))
+        Ok(state.logs.get(&(topic.to_owned(), partition)).map(bounds))
     }
 
     fn read(
@@ -252,6 +256,18 @@ impl Engine for Memory {
     fn offset(&self, group: &str, topic: &str, partition: u32) -> Result<Option<u64>, Failure> {
         let key = (group.to_owned(), topic.to_owned(), partition);
         Ok(self.state.lock().offsets.get(&key).copied())
+    }
+
+    fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Failure> {
+        let state = self.state.lock();
+        let logs = state.logs.iter();
+        Ok(logs.map(|((topic, partition), log)| (topic.clone(), *partition, bounds(log))).collect())
+    }
+
+    fn offsets(&self, topic: &str, partition: u32) -> Result<Vec<(String, u64)>, Failure> {
+        let state = self.state.lock();
+        let of = state.offsets.iter().filter(|((_, t, p), _)| t == topic && *p == partition);
+        Ok(of.map(|((group, _, _), offset)| (group.clone(), *offset)).take(READ_ROWS_MAX).collect())
     }
 
     fn due(&self, queue: &str, now: UnixTime, rows: usize) -> Result<Vec<Due>, Failure> {

@@ -22,7 +22,7 @@ const GROUPS: usize = 200;
 ///
 /// When a fact does not hold; the message names it.
 pub fn conformance(make: &dyn Fn() -> Box<dyn Engine>) {
-    let facts: [fn(&dyn Engine); 14] = [
+    let facts: [fn(&dyn Engine); 15] = [
         an_item_is_read_as_it_was_put,
         a_refused_batch_leaves_no_trace,
         the_refusal_names_the_operation_and_the_item,
@@ -37,6 +37,7 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn Engine>) {
         a_trim_goes_by_age_size_and_offset,
         a_sweep_removes_what_expired,
         reads_are_bounded_and_ordered,
+        logs_and_offsets_are_listed,
     ];
     for fact in facts {
         fact(&*make());
@@ -302,6 +303,26 @@ fn reads_are_bounded_and_ordered(engine: &dyn Engine) {
     let rest = engine.scan("s", last.as_deref(), usize::MAX).expect("it works");
     assert_eq!(rest.len(), 6, "a scan goes on after the last key");
     assert!(engine.scan("ss", None, 10).expect("it works").is_empty());
+}
+
+fn logs_and_offsets_are_listed(engine: &dyn Engine) {
+    let offset = |group: &str, partition, offset| Operation::CommitOffset {
+        group: group.to_owned(),
+        topic: "t".to_owned(),
+        partition,
+        offset,
+    };
+    let appends = Batch::new().append("u", 0, at(1), "x").append("t", 2, at(1), "x");
+    done(engine, appends.append("t", 1, at(1), "x"));
+    let offsets = Batch::new().with(offset("h", 1, 4)).with(offset("g", 1, 3));
+    done(engine, offsets.with(offset("g", 2, 9)));
+    let logs = engine.logs().expect("it works");
+    let names: Vec<_> = logs.iter().map(|(topic, part, _)| (topic.as_str(), *part)).collect();
+    assert_eq!(names, [("t", 1), ("t", 2), ("u", 0)]);
+    assert!(logs.iter().all(|(_, _, bounds)| bounds.end == 1));
+    let expected = [("g".to_owned(), 3), ("h".to_owned(), 4)];
+    assert_eq!(engine.offsets("t", 1).expect("it works"), expected);
+    assert!(engine.offsets("u", 0).expect("it works").is_empty());
 }
 
 fn agrees_with_the_model(engine: &dyn Engine) {
