@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt, future::Future, rc::Rc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use headgate_store::{Batch, Store};
 use tokio::{
     runtime::Builder,
@@ -48,6 +48,9 @@ pub(crate) struct Sample {
     /// Batches that one commit made durable, on average.
     group: f64,
     file_bytes: u64,
+    /// Processor time of the whole process, producers included; tells more than the rate when
+    /// others use the machine.
+    processor: Duration,
 }
 
 impl Sample {
@@ -63,7 +66,9 @@ impl Sample {
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rate, mib) = (self.rate(), self.file_bytes >> 20);
-        write!(f, "{rate:>7.0}/s {} group {:.0} file {mib} MiB", self.latencies, self.group)
+        let processor = self.processor.as_secs_f64() / self.latencies.len() as f64 * 100_000.0;
+        write!(f, "{rate:>7.0}/s {} ", self.latencies)?;
+        write!(f, "group {:.0} cpu {processor:.1} s/100k file {mib} MiB", self.group)
     }
 }
 
@@ -138,12 +143,23 @@ fn measure<F: Future<Output = Result<()>>>(
     run: impl FnOnce(Store, Rc<RefCell<Latencies>>) -> F,
 ) -> Result<Sample> {
     let latencies = Rc::new(RefCell::new(Latencies::default()));
-    let (before, start) = (store.stats(), Instant::now());
+    let (before, start, busy) = (store.stats(), Instant::now(), processor()?);
     let runtime = Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(LocalSet::new().run_until(run(store.clone(), Rc::clone(&latencies))))?;
     let (after, time) = (store.stats(), start.elapsed());
     let groups = (after.groups - before.groups).max(1) as f64;
     let group = (after.acknowledged - before.acknowledged) as f64 / groups;
     let file_bytes = store.size()?.file_bytes;
-    Ok(Sample { latencies: latencies.take(), time, group, file_bytes })
+    let processor = processor()?.saturating_sub(busy);
+    Ok(Sample { latencies: latencies.take(), time, group, file_bytes, processor })
+}
+
+/// Processor time that this process has used, in the kernel too: `proc(5)`, in hundredths of a
+/// second.
+fn processor() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').context("a process's name")?;
+    let used = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let used: u64 = used.sum::<Result<_, _>>()?;
+    Ok(Duration::from_millis(used * 10))
 }

@@ -71,7 +71,7 @@ fn main() -> Result<ExitCode> {
         }
         let row = (case.run)(&arguments).with_context(|| format!("case {}", case.name))?;
         let met = if row.met { "met" } else { "missed" };
-        say(&format!("{:<34} {:<92} bar {}: {met}", row.name, row.found, row.bar));
+        say(&format!("{:<34} {:<108} bar {}: {met}", row.name, row.found, row.bar));
         missed |= !row.met;
     }
     Ok(if missed && arguments.enforce { ExitCode::FAILURE } else { ExitCode::SUCCESS })
