@@ -66,8 +66,6 @@ pub struct EndpointStatus {
     pub in_flight: u64,
     /// The latency that balancing goes by, in milliseconds. None before the first answer.
     pub latency_ms: Option<f64>,
-    /// Whether requests are sent to it.
-    pub is_healthy: bool,
 }
 
 /// One identity source.

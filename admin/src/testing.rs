@@ -21,7 +21,6 @@ impl StatusSource for Edge {
             address: address.to_owned(),
             in_flight: 2,
             latency_ms,
-            is_healthy: true,
         };
         Status {
             version: "0.1.0".to_owned(),

@@ -1,1 +1,87 @@
-fn main() {}
+//! `headgate`: an edge that routes devices to their BFFs.
+
+mod args;
+mod exit;
+mod output;
+
+mod clock;
+mod live;
+mod serve;
+
+mod demo;
+mod run;
+
+mod check;
+mod completions;
+mod explain;
+mod routes;
+mod schema;
+mod status;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use headgate_telemetry::logs;
+
+use crate::{
+    args::{Args, Verb},
+    output::{Output, report},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What the edge's own log says. pingora tells of every connection that a client breaks off.
+const LOG_LEVEL: &str = "warn,pingora_core=off,h2=error,hyper=error";
+
+fn main() -> ExitCode {
+    headgate_gateway::tls::install_provider();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let mut output = Output { out: &mut io::stdout(), json: args.json };
+    let code = run_verb(args.verb, &mut output).or_else(|error| {
+        // A reader that has seen enough is no failure.
+        let is_closed = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        if is_closed { Ok(ExitCode::SUCCESS) } else { report(&error, &mut output) }
+    });
+    // Nobody is left who could be told.
+    code.unwrap_or(ExitCode::from(exit::INVALID))
+}
+
+fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    if matches!(verb, Verb::Demo | Verb::Run(_)) {
+        let format = if output.json { logs::Format::Json } else { logs::Format::Text };
+        logs::init(format, LOG_LEVEL)?;
+    }
+    match verb {
+        Verb::Demo => demo::demo(output),
+        Verb::Run(args) => run::run(&args.config, output),
+        Verb::Check(args) => check::check(&args.config, output),
+        Verb::Explain(args) => explain::explain(args, output),
+        Verb::Routes(args) => routes::routes(&args, output),
+        Verb::Status(args) => status::status(&args, output),
+        Verb::Schema(args) => schema::schema(&args, output),
+        Verb::Completions(args) => completions::completions(&args, output),
+    }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let written = if error.use_stderr() {
+        io::stderr().write_all(text.as_bytes())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
+    let code = if error.use_stderr() { exit::INVALID } else { exit::OK };
+    // Nobody is left who could be told.
+    drop(written);
+    ExitCode::from(code)
+}

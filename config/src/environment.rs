@@ -29,7 +29,7 @@ pub(crate) fn overlay(
         };
         let keys = keys.to_ascii_lowercase();
         let keys: Vec<_> = keys.split(SEPARATOR).collect();
-        let source = report.source(Source { name: name.clone(), text: text.clone() });
+        let source = report.source(Source::new(name, text));
         let at = Place::new(source, 0..text.len());
         let Some(leaf) = keys.iter().try_fold(schema, |schema, key| below(schema, key)) else {
             let message = format!("environment sets unknown key `{}`", keys.join("."));

@@ -149,24 +149,29 @@ impl fmt::Display for Fault {
 /// Everything that is wrong, in the order of files and lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    faults: Vec<Fault>,
+    told: Vec<Fault>,
+    /// Faults beyond [`FAULTS_MAX`].
+    omitted: usize,
     sources: Vec<Source>,
 }
 
+/// Faults that are told at once. Nobody reads more, and a file of garbage has one a line.
+pub const FAULTS_MAX: usize = 1_000;
+
 impl Faults {
-    /// The faults, in the order of files and lines.
+    /// The faults, in the order of files and lines; the first [`FAULTS_MAX`] of them.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
-        self.faults.iter()
+        self.told.iter()
     }
 
-    /// How many there are.
+    /// How many there are, those beyond [`FAULTS_MAX`] included.
     pub const fn len(&self) -> usize {
-        self.faults.len()
+        self.told.len() + self.omitted
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+        self.told.is_empty()
     }
 }
 
@@ -182,7 +187,7 @@ impl<'a> IntoIterator for &'a Faults {
 /// One line a fault.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().enumerate() {
+        for (index, fault) in self.told.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
@@ -197,7 +202,7 @@ impl std::error::Error for Faults {}
 /// As a list.
 impl Serialize for Faults {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.faults.serialize(serializer)
+        self.told.serialize(serializer)
     }
 }
 
@@ -280,11 +285,16 @@ impl Report {
 
     /// Puts what was found in order. The order in which files were read leaves no trace.
     pub(crate) fn finish(self) -> Faults {
-        let mut faults: Vec<_> =
-            self.drafts.into_iter().map(|draft| draft.finish(&self.sources)).collect();
-        faults.sort_by(|a, b| (&a.at, a.code, &a.message).cmp(&(&b.at, b.code, &b.message)));
-        faults.dedup();
-        let sources = if faults.is_empty() { Vec::new() } else { self.sources };
-        Faults { faults, sources }
+        let mut drafts = self.drafts;
+        drafts.sort_by_cached_key(|draft| {
+            let file = self.sources.get(draft.at.source).map(|source| source.name.clone());
+            (file, draft.at.start, draft.at.end, draft.code, draft.message.clone())
+        });
+        drafts.dedup_by(|b, a| (&a.at, a.code, &a.message) == (&b.at, b.code, &b.message));
+        let omitted = drafts.len().saturating_sub(FAULTS_MAX);
+        drafts.truncate(FAULTS_MAX);
+        let told: Vec<_> = drafts.into_iter().map(|draft| draft.finish(&self.sources)).collect();
+        let sources = if told.is_empty() { Vec::new() } else { self.sources };
+        Faults { told, omitted, sources }
     }
 }

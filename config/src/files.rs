@@ -109,3 +109,6 @@ fn within_limit(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let is_within = u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_BYTES_MAX);
     if is_within { Ok(bytes) } else { Err(io::ErrorKind::FileTooLarge.into()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ mod resolve;
 pub mod reference;
 
 pub use crate::{
-    fault::{Code, Fault, Faults, Location, Related, Style},
+    fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TOTAL_BYTES_MAX},
-    load::{Loaded, load, load_from},
+    load::{Loaded, Origin, RouteOrigin, load, load_from},
 };

@@ -40,8 +40,30 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What is no fault but hardly meant.
     pub warnings: Faults,
-    /// Where each of the settings' routes is written, in their order.
-    pub routes_at: Vec<Location>,
+    /// Where each of the settings' routes comes from, in their order.
+    pub origins: Vec<RouteOrigin>,
+}
+
+/// Where a route and what it grants come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteOrigin {
+    /// Where its match is written.
+    pub at: Location,
+    /// What set its priority.
+    pub priority: Origin,
+    /// What set its timeout.
+    pub timeout: Origin,
+}
+
+/// What set a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The route's own key.
+    Route,
+    /// The ceiling of its team, which is below the default.
+    Ceiling,
+    /// The default of all routes.
+    Default,
 }
 
 /// Loads `headgate.toml` and what it refers to, with overrides from the environment.
@@ -80,7 +102,12 @@ pub fn load_from(
         return Err(report.finish());
     }
     let effective = Effective::of(&input);
-    let routes_at = resolved.routes_at.iter().map(|at| report.location(at)).collect();
+    let origin = |draft: &resolve::OriginDraft| RouteOrigin {
+        at: report.location(&draft.at),
+        priority: draft.priority,
+        timeout: draft.timeout,
+    };
+    let origins = resolved.origins.iter().map(origin).collect();
     let files = [&input.platform.path].into_iter().chain(input.teams.iter().map(|team| &team.path));
     let mut files: Vec<_> = files.cloned().collect();
     files.sort();
@@ -97,7 +124,7 @@ pub fn load_from(
         effective,
         files,
         warnings: report.finish(),
-        routes_at,
+        origins,
     })
 }
 
@@ -211,9 +238,9 @@ pub(crate) fn read_text(files: &dyn Files, path: &Path, report: &mut Report) -> 
         .map_err(|error| reason(&error))
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
     match text {
-        Ok(text) => Some(report.source(Source { name, text })),
+        Ok(text) => Some(report.source(Source::new(name, text))),
         Err(why) => {
-            let source = report.source(Source { name, text: String::new() });
+            let source = report.source(Source::new(name, ""));
             let message = format!("can't be read: {why}");
             report.push(Draft::new(Code::Unreadable, Place::new(source, 0..0), message));
             None

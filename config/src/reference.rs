@@ -130,13 +130,11 @@ fn type_of(schema: &Value) -> String {
     if let Some(form) = schema.get(SYNTAX).and_then(Value::as_str) {
         let examples = schema.get("examples").and_then(Value::as_array);
         let example = examples.and_then(|all| all.first()?.as_str());
-        return match form {
-            "duration-or-zero" => "duration, may be zero".to_owned(),
-            "duration" | "size" | "share" => form.to_owned(),
-            form => match example {
-                Some(example) => format!("{}, such as `{example}`", form.replace('-', " ")),
-                None => form.replace('-', " "),
-            },
+        let noun = form.replace('-', " ");
+        return match (form, example) {
+            ("duration-or-zero", _) => "duration, may be zero".to_owned(),
+            ("duration" | "size" | "share", _) | (_, None) => noun,
+            (_, Some(example)) => format!("{noun}, such as `{example}`"),
         };
     }
     let words = schema.get("oneOf").and_then(Value::as_array);
@@ -150,7 +148,11 @@ fn type_of(schema: &Value) -> String {
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("array") => {
-            format!("list of {}", schema.get("items").map_or_else(String::new, type_of))
+            let one = schema.get("items").map_or_else(String::new, type_of);
+            let (noun, example) = one.split_once(',').unwrap_or((&one, ""));
+            let plural = if noun.ends_with('s') { "es" } else { "s" };
+            let comma = if example.is_empty() { "" } else { "," };
+            format!("list of {noun}{plural}{comma}{example}")
         }
         Some("object") => "table".to_owned(),
         Some("integer") => {

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
 
-use crate::{fault::Report, load::Input, source::Place};
+use crate::{
+    fault::Report,
+    load::{Input, Origin},
+    source::Place,
+};
 
 mod edge;
 mod identity;
@@ -16,7 +20,14 @@ mod team;
 pub(crate) struct Resolved {
     pub(crate) settings: Settings,
     pub(crate) data_dir: Option<PathBuf>,
-    pub(crate) routes_at: Vec<Place>,
+    pub(crate) origins: Vec<OriginDraft>,
+}
+
+/// Where a route and what it grants come from.
+pub(crate) struct OriginDraft {
+    pub(crate) at: Place,
+    pub(crate) priority: Origin,
+    pub(crate) timeout: Origin,
 }
 
 /// Checks everything, and stops at nothing.
@@ -26,8 +37,8 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     team::check_claims(&input.platform, report);
     team::check_files(input, report);
     let upstreams = route::upstreams(input, report);
-    let (routes, routes_at) = route::routes(input, &upstreams, report);
-    route::check_ties(&routes, &routes_at, report);
+    let (routes, origins) = route::routes(input, &upstreams, report);
+    route::check_ties(&routes, &origins, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
     let passport = edge::passport(input, data_dir.as_deref(), report);
@@ -44,7 +55,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         routes,
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
-    Resolved { settings, data_dir, routes_at }
+    Resolved { settings, data_dir, origins }
 }
 
 /// The name that says "no identity needed".

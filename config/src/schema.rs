@@ -38,7 +38,9 @@ fn without_null(schema: &mut Value) {
         Value::Object(object) => {
             drop_null_type(object);
             drop_null_branch(object);
-            if object.get("default").is_some_and(Value::is_null) {
+            // What a table's keys are by default is said at the keys.
+            let is_table = object.contains_key("properties");
+            if is_table || object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");
             }
             // Rust's widths of numbers mean nothing to a reader; the range is said beside them.

@@ -11,17 +11,25 @@ use crate::fault::{Code, Draft, Location, Report};
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
+    /// Where each line after the first begins.
+    line_starts: Vec<usize>,
 }
 
 impl Source {
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let (name, text) = (name.into(), text.into());
+        let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
+        Self { name, text, line_starts }
+    }
+
     pub(crate) fn locate(&self, at: &Place) -> Location {
         let start = floor(&self.text, at.start);
         let end = floor(&self.text, at.end).max(start);
-        let before = self.text.get(..start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        Location { file: self.name.clone(), line, column, start, end }
+        let newlines = self.line_starts.partition_point(|line_start| *line_start <= start);
+        let before = newlines.checked_sub(1).and_then(|index| self.line_starts.get(index));
+        let line_start = before.copied().unwrap_or(0);
+        let column = self.text.get(line_start..start).unwrap_or_default().chars().count() + 1;
+        Location { file: self.name.clone(), line: newlines + 1, column, start, end }
     }
 }
 

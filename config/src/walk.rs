@@ -11,6 +11,9 @@ use crate::{
 /// How alike a misspelt word must be to one that exists, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.6;
 
+/// Bytes of a word that a likeness is looked for: comparing takes time and space by its length.
+const WORD_BYTES_MAX: usize = 64;
+
 /// Keys that the design knows and this version does not, as paths with `*` for a name.
 const LATER: &[&str] = &[
     "events",
@@ -305,6 +308,9 @@ fn types(schema: &Json) -> Vec<&str> {
 
 /// The word that a misspelt one is nearest to.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
     known
         .map(|other| (strsim::normalized_damerau_levenshtein(word, other), other))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)

@@ -7,7 +7,7 @@ mod request;
 pub use crate::body::client::ClientBody;
 pub(crate) use crate::body::{
     origin::{OriginBody, Pace},
-    request::{BodyFault, RequestBody, RequestBodyLimits},
+    request::{BodyWatch, RequestBody, RequestBodyLimits},
 };
 
 use std::{

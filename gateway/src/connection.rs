@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headgate_telemetry::{BadHead, Listener};
+use headgate_telemetry::{BadHead, Listener, Refusal};
 use http::{HeaderValue, Request};
 use hyper::{
     body::Incoming,
@@ -17,7 +17,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::protocols::{ALPN, GetSocketDigest, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     body::ClientBody,
+    connections::Place,
     drain::Phase,
     edge::Edge,
     exchange::{Answering, Exchanges},
@@ -67,6 +68,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Notes that the connection has sent its first request, or has ended without one.
+    pub(crate) fn asked(&self, edge: &Edge) {
+        if self.activity.asks_first() {
+            edge.lifecycle.asked();
+        }
+    }
+
     /// Describes a connection from its client's address.
     pub(crate) fn new(edge: &Edge, peer: SocketAddr, listener: Listener) -> Arc<Self> {
         Arc::new(Self {
@@ -79,20 +87,28 @@ impl Connection {
     }
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
-    let peer = peer_of(&stream);
-    let is_tls = stream.get_ssl_digest().is_some();
-    let listener = if is_tls { Listener::Tls } else { Listener::Plain };
-    let place = match edge.connections.enter(peer.ip()) {
-        Ok(place) => place,
-        Err(refused) => {
-            edge.metrics.connection_refused(refused);
-            return refuse(stream).await;
-        }
-    };
-    let _counted = Counted::new(&edge, listener);
+/// Serves one connection without TLS to its end, if there is a place for it.
+pub(crate) async fn serve_plain(edge: Arc<Edge>, stream: Stream, peer: SocketAddr) {
+    match enter(&edge, peer) {
+        Ok(_place) => serve(edge, stream, peer, Listener::Plain).await,
+        Err(_refused) => refuse(stream).await,
+    }
+}
+
+/// Serves one connection after its TLS handshake, before which it was given a place.
+pub(crate) async fn serve_tls(edge: Arc<Edge>, stream: Stream, peer: SocketAddr) {
+    serve(edge, stream, peer, Listener::Tls).await;
+}
+
+/// Takes a place for a client's connection, or counts that there was none.
+pub(crate) fn enter(edge: &Edge, peer: SocketAddr) -> Result<Place, Refusal> {
+    let entered = edge.connections.enter(peer.ip());
+    entered.inspect_err(|refused| edge.metrics.connection_refused(*refused))
+}
+
+async fn serve(edge: Arc<Edge>, mut stream: Stream, peer: SocketAddr, listener: Listener) {
     let connection = Connection::new(&edge, peer, listener);
+    let _counted = Counted::new(&edge, &connection);
     let activity = Arc::clone(&connection.activity);
     let greeting = timeout(edge.limits.header_timeout, read_greeting(&mut stream)).await;
     let Ok(Ok(greeting)) = greeting else {
@@ -106,25 +122,26 @@ pub(crate) async fn serve(edge: Arc<Edge>, mut stream: Stream) {
     if let Some(bad) = ended.err().and_then(|error| bad_head(&error, &activity)) {
         edge.metrics.bad_head(bad);
     }
-    drop(place);
 }
 
-/// A connection as metrics see it, until it is dropped.
+/// A connection as metrics and the drain see it, until it is dropped.
 struct Counted<'a> {
     edge: &'a Edge,
-    listener: Listener,
+    connection: Arc<Connection>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(edge: &'a Edge, listener: Listener) -> Self {
-        edge.metrics.connection_opened(listener);
-        Self { edge, listener }
+    fn new(edge: &'a Edge, connection: &Arc<Connection>) -> Self {
+        edge.metrics.connection_opened(connection.listener);
+        edge.lifecycle.connected();
+        Self { edge, connection: Arc::clone(connection) }
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.edge.metrics.connection_closed(self.listener);
+        self.edge.metrics.connection_closed(self.connection.listener);
+        self.connection.asked(self.edge);
     }
 }
 
@@ -158,6 +175,17 @@ async fn read_greeting(stream: &mut Stream) -> io::Result<Greeting> {
 
 type Ended = Result<(), hyper::Error>;
 
+/// Wraps a client's stream with the deadlines that hyper does not keep.
+fn timed(
+    edge: &Edge,
+    connection: &Connection,
+    (stream, prefix): (Stream, Bytes),
+    (idle, reads_heads): (Duration, bool),
+) -> TokioIo<EdgeStream<Stream>> {
+    let patience = Patience { head: edge.limits.header_timeout, idle, reads_heads };
+    TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&connection.activity), patience))
+}
+
 async fn serve_h1(
     edge: &Arc<Edge>,
     connection: Arc<Connection>,
@@ -165,10 +193,8 @@ async fn serve_h1(
     prefix: Bytes,
 ) -> Ended {
     let limits = &edge.limits;
-    let patience =
-        Patience { head: limits.header_timeout, idle: limits.keep_alive, reads_heads: true };
+    let io = timed(edge, &connection, (stream, prefix), (limits.keep_alive, true));
     let activity = Arc::clone(&connection.activity);
-    let io = TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&activity), patience));
     let head_bytes_max = usize::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(usize::MAX);
     let mut builder = http1::Builder::new();
     builder
@@ -180,13 +206,18 @@ async fn serve_h1(
     let mut hyper =
         pin!(builder.serve_connection(io, service_fn(answer(edge, connection))).with_upgrades());
     let mut phase = edge.lifecycle.watch();
+    let mut is_told = false;
     loop {
         tokio::select! {
+            biased;
             ended = hyper.as_mut() => return ended,
             () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
             // Before that, answers close their connections: a request that is under way when the
             // edge begins to drain still gets through.
-            () = closed(&mut phase) => hyper.as_mut().graceful_shutdown(),
+            () = reached(&mut phase, Phase::Closed), if !is_told => {
+                is_told = true;
+                hyper.as_mut().graceful_shutdown();
+            }
         }
     }
 }
@@ -198,10 +229,8 @@ async fn serve_h2(
     prefix: Bytes,
 ) -> Ended {
     let limits = &edge.limits;
-    let patience =
-        Patience { head: limits.header_timeout, idle: limits.h2_idle, reads_heads: false };
+    let io = timed(edge, &connection, (stream, prefix), (limits.h2_idle, false));
     let activity = Arc::clone(&connection.activity);
-    let io = TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&activity), patience));
     let header_bytes = u32::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -219,10 +248,11 @@ async fn serve_h2(
     let mut is_told = false;
     loop {
         tokio::select! {
+            biased;
             ended = hyper.as_mut() => return ended,
             () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
             // GOAWAY names the last stream that is served, so nothing is lost by telling at once.
-            () = draining(&mut phase), if !is_told => {
+            () = reached(&mut phase, Phase::Draining), if !is_told => {
                 is_told = true;
                 hyper.as_mut().graceful_shutdown();
             }
@@ -238,19 +268,15 @@ fn answer(
     move |request| exchanges.answer(request.map(ClientBody::from))
 }
 
-async fn draining(phase: &mut watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase > Phase::Serving).await.is_err() {
+/// Returns once the edge has come to a phase; never if it ends before.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn closed(phase: &mut watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase == Phase::Closed).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-fn peer_of(stream: &Stream) -> SocketAddr {
+/// The client's address, as the socket tells it.
+pub(crate) fn peer_of(stream: &(impl GetSocketDigest + ?Sized)) -> SocketAddr {
     let digest = stream.get_socket_digest();
     let peer = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
     peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))

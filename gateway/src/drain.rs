@@ -15,6 +15,8 @@ use crate::settings;
 
 /// Time for answers that are already written to leave their sockets.
 const FLUSH_FOR: Duration = Duration::from_millis(500);
+/// Time for the first request of a connection that was accepted before the edge stopped to accept.
+const FIRST_REQUEST_FOR: Duration = Duration::from_millis(500);
 /// How often the drain looks whether everything has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -37,6 +39,8 @@ pub enum Phase {
 pub struct Lifecycle {
     phase: watch::Sender<Phase>,
     in_flight: AtomicUsize,
+    /// Connections that have asked for nothing yet.
+    fresh: AtomicUsize,
 }
 
 impl fmt::Debug for Lifecycle {
@@ -48,7 +52,11 @@ impl fmt::Debug for Lifecycle {
 
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self { phase: watch::Sender::new(Phase::Serving), in_flight: AtomicUsize::new(0) }
+        Self {
+            phase: watch::Sender::new(Phase::Serving),
+            in_flight: AtomicUsize::new(0),
+            fresh: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -66,6 +74,15 @@ impl Lifecycle {
     /// Exchanges and tunnels in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn connected(&self) {
+        self.fresh.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection has sent its first request, or has ended without one.
+    pub(crate) fn asked(&self) {
+        self.fresh.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn begin(&self) {
@@ -88,8 +105,12 @@ impl Lifecycle {
         self.phase.send_replace(Phase::Draining);
         sleep_until(deadline.min(Instant::now() + settings.accept_for)).await;
         self.phase.send_replace(Phase::Closing);
+        // A client whose connection was accepted at the last moment may have sent its request.
+        let first_requests_by = deadline.min(Instant::now() + FIRST_REQUEST_FOR);
         let quiet = async {
-            while self.in_flight() > 0 {
+            while self.in_flight() > 0
+                || self.fresh.load(Ordering::Relaxed) > 0 && Instant::now() < first_requests_by
+            {
                 sleep(LOOK_EVERY).await;
             }
         };

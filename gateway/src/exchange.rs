@@ -10,6 +10,7 @@ use std::{
 
 use headgate_telemetry::{Listener, trace};
 use http::{Request, Response, Version, request::Parts};
+use http_body::Body as _;
 
 use crate::{
     body::{ClientBody, ResponseBody},
@@ -80,11 +81,17 @@ async fn run(
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let version = parts.version;
+    let has_body = !body.is_end_stream();
     let mut record = step::trace::begin(&edge, &connection, &parts);
     let trace_id = trace::format_trace_id(record.trace_id());
     let mut response = match serve(&edge, &connection, &mut record, (parts, body)).await {
         Ok(answer) => step::respond::pass_on(record, answer),
-        Err(error) => step::respond::refuse(record, error),
+        Err(error) => {
+            if has_body {
+                connection.activity.linger();
+            }
+            step::respond::refuse(record, error)
+        }
     };
     response.headers_mut().insert(headers::TRACE_ID, trace_id);
     if version < Version::HTTP_2 && edge.lifecycle.phase() > Phase::Serving {

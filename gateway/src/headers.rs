@@ -3,8 +3,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-        UPGRADE,
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -54,6 +54,10 @@ pub(crate) struct Hop {
 /// A sentence when `connection` nominates a header that frames or targets the message.
 pub(crate) fn strip_hop(headers: &mut HeaderMap) -> Result<Hop, &'static str> {
     let mut hop = Hop::default();
+    // Most messages have none, and one look at each name costs less than a dozen removals.
+    if !headers.keys().any(ends_here) {
+        return Ok(hop);
+    }
     if headers.contains_key(CONNECTION) {
         let nominated = nominated(headers)?;
         let upgrade = headers.get(UPGRADE).map(HeaderValue::as_bytes);
@@ -66,7 +70,11 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap) -> Result<Hop, &'static str> {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE] {
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        // It overrides a length, which would cut the body off on the next hop (RFC 9112, 6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHORIZATION, UPGRADE] {
         headers.remove(name);
     }
     let mut trailers = false;
@@ -79,6 +87,11 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap) -> Result<Hop, &'static str> {
         headers.remove(TE);
     }
     Ok(hop)
+}
+
+fn ends_here(name: &HeaderName) -> bool {
+    [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHORIZATION]
+        .contains(name)
 }
 
 fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, &'static str> {
@@ -104,9 +117,20 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, &'static str> {
 
 /// Removes every header that only the edge may set.
 pub(crate) fn strip_ours(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with(OURS)).cloned() {
+    while let Some(name) = headers.keys().find(|name| is_ours(name.as_str())).cloned() {
         headers.remove(name);
     }
+}
+
+/// Some frameworks read `_` in a header's name as `-`.
+fn is_ours(name: &str) -> bool {
+    name.starts_with(OURS) || name.starts_with("headgate_")
+}
+
+/// Whether a message is gRPC's.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// Joins the cookie crumbs that HTTP/2 allows into the one header that HTTP/1.1 demands

@@ -8,14 +8,16 @@ use headgate_telemetry::{
 };
 use headgate_types::{Clock, Device, Moment, Outcome, Priority, TraceId, UnixTime};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header::HOST, request::Parts};
+use smallvec::SmallVec;
 use tokio::sync::watch;
 
 use crate::{
-    body::BodyFault,
+    body::BodyWatch,
     connection::Connection,
     drain::Phase,
     edge::{Edge, Route, Snapshot},
     error::Error,
+    headers,
     identity::Verified,
     stream::Busy,
 };
@@ -33,13 +35,14 @@ pub(crate) struct Record {
     uri: http::Uri,
     host: Option<HeaderValue>,
     version: Version,
+    is_grpc: bool,
     route: Option<Arc<Route>>,
     device: Option<Device>,
     priority: Option<Priority>,
     caller: Option<Arc<Verified>>,
-    attempts: Vec<Attempt>,
+    attempts: SmallVec<[Attempt; 1]>,
     journal: Journal,
-    request_body: Option<Arc<BodyFault>>,
+    request_body: Option<Arc<BodyWatch>>,
     /// None until the exchange has failed or its answer has begun.
     outcome: Option<Outcome>,
     code: Option<&'static str>,
@@ -48,7 +51,8 @@ pub(crate) struct Record {
     pub(crate) bytes_out: u64,
     /// Bytes from the client that no request body counted: a tunnel's.
     pub(crate) bytes_in: u64,
-    _busy: Busy,
+    ended_at: Option<Moment>,
+    busy: Busy,
 }
 
 impl Record {
@@ -60,6 +64,7 @@ impl Record {
         trace: trace::Incoming,
     ) -> Box<Self> {
         edge.lifecycle.begin();
+        connection.asked(edge);
         Box::new(Self {
             snapshot: edge.snapshot(),
             trace,
@@ -68,11 +73,12 @@ impl Record {
             uri: parts.uri.clone(),
             host: parts.headers.get(HOST).cloned(),
             version: parts.version,
+            is_grpc: headers::is_grpc(&parts.headers),
             route: None,
             device: None,
             priority: None,
             caller: None,
-            attempts: Vec::new(),
+            attempts: SmallVec::new(),
             journal: Journal::start(edge.clock.now()),
             request_body: None,
             outcome: None,
@@ -80,7 +86,8 @@ impl Record {
             status: None,
             bytes_out: 0,
             bytes_in: 0,
-            _busy: connection.activity.begin(),
+            ended_at: None,
+            busy: connection.activity.begin(),
             connection: Arc::clone(connection),
             edge: Arc::clone(edge),
         })
@@ -116,6 +123,11 @@ impl Record {
         self.version
     }
 
+    /// Whether the client speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.is_grpc
+    }
+
     /// Writes the trace into the request that an endpoint gets.
     pub(crate) fn write_trace(&self, headers: &mut HeaderMap) {
         headers.insert(trace::TRACEPARENT, self.trace.context.to_traceparent());
@@ -148,10 +160,12 @@ impl Record {
         self.mark(Mark::Routed);
     }
 
-    /// Notes the caller.
+    /// Notes the caller; where anybody may call, that took no time.
     pub(crate) fn authenticated(&mut self, caller: Option<&Arc<Verified>>) {
-        self.caller = caller.cloned();
-        self.mark(Mark::Authenticated);
+        if caller.is_some() {
+            self.caller = caller.cloned();
+            self.mark(Mark::Authenticated);
+        }
     }
 
     /// Notes what the request is worth.
@@ -160,8 +174,19 @@ impl Record {
     }
 
     /// Takes the request body's bytes from here.
-    pub(crate) fn watch_body(&mut self, body: &Arc<BodyFault>) {
+    pub(crate) fn watch_body(&mut self, body: &Arc<BodyWatch>) {
         self.request_body = Some(Arc::clone(body));
+    }
+
+    /// Ends what the client still sends of its body: the answer is complete. Tells whether there
+    /// was something to end; the connection then lingers until the client has read the answer.
+    pub(crate) fn end_request_body(&self) -> bool {
+        let Some(body) = self.request_body.as_ref().filter(|body| body.is_open()) else {
+            return false;
+        };
+        body.cancel();
+        self.connection.activity.linger();
+        true
     }
 
     /// Notes an attempt that has ended.
@@ -180,10 +205,21 @@ impl Record {
     /// Notes the status that the client is sent; the outcome follows from it, unless the exchange
     /// has failed.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        let now = self.edge.clock.now();
+        self.answered_at(status, now);
+    }
+
+    /// Does what [`Record::answered`] does, at a moment that the caller has read.
+    pub(crate) fn answered_at(&mut self, status: StatusCode, now: Moment) {
         self.status = Some(status);
         let outcome = if status.is_server_error() { Outcome::Origin5xx } else { Outcome::Ok };
         self.outcome.get_or_insert(outcome);
-        self.mark(Mark::ResponseHead);
+        self.mark_at(Mark::ResponseHead, now);
+    }
+
+    /// Notes when the answer's last byte went, for whoever has read the clock already.
+    pub(crate) fn ended(&mut self, now: Moment) {
+        self.ended_at = Some(now);
     }
 
     /// Notes why the exchange failed; the last reason counts.
@@ -192,7 +228,7 @@ impl Record {
         self.code = Some(error.code());
     }
 
-    fn line(&self, outcome: Outcome) -> access::Line<'_> {
+    fn line(&self, outcome: Outcome, now: Moment) -> access::Line<'_> {
         let route = self.route.as_deref().map(|route| access::Route {
             team: &route.settings.team,
             name: &route.settings.name,
@@ -225,7 +261,7 @@ impl Record {
             attempts: &self.attempts,
             request_bytes: self.request_bytes(),
             response_bytes: self.bytes_out,
-            duration: self.edge.clock.now().since(self.started()),
+            duration: now.since(self.started()),
             journal: &self.journal,
             config: &self.snapshot.digest,
         }
@@ -238,12 +274,14 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        let now = self.ended_at.unwrap_or_else(|| self.edge.clock.now());
+        self.busy.ended(now);
         if self.status.is_some() {
-            self.mark(Mark::ResponseBodyEnd);
+            self.mark_at(Mark::ResponseBodyEnd, now);
         }
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
-        let line = self.line(outcome);
+        let line = self.line(outcome, now);
         self.edge.access.record(&line);
         let metrics = if let Some(route) = &self.route {
             &route.metrics

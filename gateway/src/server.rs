@@ -1,5 +1,8 @@
 //! The server: pingora's runtimes, listeners and TLS around our connections.
 
+mod backlog;
+mod signals;
+
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
@@ -11,26 +14,28 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora_core::{
+    ErrorType::ConnectRefused,
     apps::ServerApp,
     listeners::{ALPN, PreTlsProcess, TlsAccept, tls::TlsSettings},
     protocols::{Stream, l4::stream::Stream as L4Stream},
     server::{
-        ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
+        ListenFds, RunArgs, Server, ShutdownWatch,
         configuration::{Opt, ServerConf},
     },
     services::{
         Service as PingoraService, ServiceReadyNotifier, ServiceWithDependents, listening::Service,
     },
+    upstreams::peer::{Tracer, Tracing},
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
+pub use crate::server::signals::Signals;
 use crate::{
     connection,
-    drain::{Drained, Phase},
+    connections::Place,
+    drain::Drained,
     edge::Edge,
+    server::{backlog::Backlog, signals::Drain},
     settings,
     tls::{CertificateError, Certificates},
 };
@@ -69,6 +74,8 @@ pub enum BindError {
     Address {
         /// The address as configured.
         address: SocketAddr,
+        /// Whether it was to speak TLS.
+        is_tls: bool,
         /// What the system said.
         #[source]
         source: io::Error,
@@ -104,9 +111,11 @@ impl Bound {
             Some(tls) => Some(Arc::new(check_certificates(&tls.certificates)?)),
             None => None,
         };
-        let tls = settings.tls.iter().flat_map(|tls| &tls.listen).map(bind);
+        let plain = settings.listen.iter().map(|address| bind(address, false));
+        let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
+        let tls = tls.map(|address| bind(address, true));
         Ok(Self {
-            plain: settings.listen.iter().map(bind).collect::<Result<_, _>>()?,
+            plain: plain.collect::<Result<_, _>>()?,
             tls: tls.collect::<Result<_, _>>()?,
             certificates,
         })
@@ -127,13 +136,13 @@ fn check_certificates(settings: &[settings::Certificate]) -> Result<Certificates
     })
 }
 
-fn bind(address: &SocketAddr) -> Result<Socket, BindError> {
+fn bind(address: &SocketAddr, is_tls: bool) -> Result<Socket, BindError> {
     let bound = TcpListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(Socket { address, listener })
     });
-    bound.map_err(|source| BindError::Address { address: *address, source })
+    bound.map_err(|source| BindError::Address { address: *address, is_tls, source })
 }
 
 /// Work beside the data path, run until the watch says true.
@@ -145,7 +154,12 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// Runs its own runtimes: never to be called inside one. SIGTERM and SIGINT drain; a second
 /// signal ends at once.
-pub fn run(edge: &Arc<Edge>, bound: Bound, tasks: Vec<(&'static str, Task)>) -> Drained {
+pub fn run(
+    edge: &Arc<Edge>,
+    bound: Bound,
+    signals: Signals,
+    tasks: Vec<(&'static str, Task)>,
+) -> Drained {
     let configuration = ServerConf {
         threads: edge.threads.get(),
         work_stealing: false,
@@ -164,8 +178,8 @@ pub fn run(edge: &Arc<Edge>, bound: Bound, tasks: Vec<(&'static str, Task)>) -> 
         server.add_service(Background { name, task: Mutex::new(Some(task)) });
     }
     let drained = Arc::new(Mutex::new(Drained::CutOff { exchanges: 0 }));
-    let signals = Signals { edge: Arc::clone(edge), stop_accepting, drained: Arc::clone(&drained) };
-    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    let drain = Drain::new(edge, signals, stop_accepting, &drained);
+    server.run(RunArgs { shutdown_signal: Box::new(drain) });
     *drained.lock()
 }
 
@@ -173,11 +187,13 @@ pub fn run(edge: &Arc<Edge>, bound: Bound, tasks: Vec<(&'static str, Task)>) -> 
 struct Listening {
     service: Service<App>,
     sockets: Vec<Socket>,
+    backlog: Backlog,
     stop_accepting: watch::Receiver<bool>,
 }
 
 impl Listening {
     fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
+        let backlog = Backlog::new(edge, &bound);
         let mut service = Service::new("edge".to_owned(), App { edge: Arc::clone(edge) });
         for socket in &bound.plain {
             service.add_tcp(&socket.address.to_string());
@@ -192,7 +208,7 @@ impl Listening {
             service.endpoints().set_pre_tls_callback(Arc::new(Handshakes(Arc::clone(edge))));
         }
         let sockets = bound.plain.into_iter().chain(bound.tls).collect();
-        Self { service, sockets, stop_accepting }
+        Self { service, sockets, backlog, stop_accepting }
     }
 }
 
@@ -205,14 +221,32 @@ fn tls_settings(certificates: &Arc<Certificates>) -> Option<TlsSettings> {
     Some(tls)
 }
 
-/// Counts handshakes as they begin: pingora reports a failed one to its log only.
+/// Gives connections their place before the handshake costs anything, and counts handshakes as
+/// they begin: pingora reports a failed one to its log only.
 struct Handshakes(Arc<Edge>);
 
 #[async_trait]
 impl PreTlsProcess for Handshakes {
-    async fn process(&self, _stream: &mut L4Stream) -> pingora_core::Result<()> {
+    async fn process(&self, stream: &mut L4Stream) -> pingora_core::Result<()> {
+        let place = connection::enter(&self.0, connection::peer_of(stream));
+        let place = place.map_err(|_refused| pingora_core::Error::new(ConnectRefused))?;
+        stream.tracer = Some(Tracer(Box::new(Held(Arc::new(place)))));
         self.0.metrics.tls_began();
         Ok(())
+    }
+}
+
+/// A place that lasts as long as the stream which carries it.
+#[derive(Clone, Debug)]
+struct Held(#[expect(dead_code, reason = "its end is what counts")] Arc<Place>);
+
+impl Tracing for Held {
+    fn on_connected(&self) {}
+
+    fn on_disconnected(&self) {}
+
+    fn boxed_clone(&self) -> Box<dyn Tracing> {
+        Box::new(self.clone())
     }
 }
 
@@ -239,6 +273,7 @@ impl ServiceWithDependents for Listening {
         ready.notify_ready();
         let stop = self.stop_accepting.clone();
         PingoraService::start_service(&mut self.service, fds, stop, listeners_per_fd).await;
+        self.backlog.serve();
     }
 
     fn name(&self) -> &'static str {
@@ -258,7 +293,12 @@ impl ServerApp for App {
         stream: Stream,
         _shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        connection::serve(Arc::clone(&self.edge), stream).await;
+        let (edge, peer) = (Arc::clone(&self.edge), connection::peer_of(&*stream));
+        if stream.get_ssl_digest().is_some() {
+            connection::serve_tls(edge, stream, peer).await;
+        } else {
+            connection::serve_plain(edge, stream, peer).await;
+        }
         None
     }
 }
@@ -291,47 +331,5 @@ impl ServiceWithDependents for Background {
 
     fn threads(&self) -> Option<usize> {
         Some(1)
-    }
-}
-
-/// Replaces pingora's own wait, which sleeps its whole grace period whatever is in flight.
-struct Signals {
-    edge: Arc<Edge>,
-    stop_accepting: watch::Sender<bool>,
-    drained: Arc<Mutex<Drained>>,
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for Signals {
-    async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            tracing::error!("signals can't be caught");
-            return ShutdownSignal::FastShutdown;
-        };
-        tokio::select! {
-            _signal = terminate.recv() => {}
-            _signal = interrupt.recv() => {}
-        }
-        tracing::info!("draining");
-        self.edge.metrics.drains();
-        let mut phase = self.edge.lifecycle.watch();
-        let stop = async {
-            if phase.wait_for(|phase| *phase >= Phase::Closing).await.is_ok() {
-                self.stop_accepting.send_replace(true);
-            }
-            std::future::pending::<()>().await;
-        };
-        let open = || self.edge.connections.open();
-        tokio::select! {
-            drained = self.edge.lifecycle.drain(&self.edge.drain, open) => {
-                *self.drained.lock() = drained;
-                ShutdownSignal::GracefulTerminate
-            }
-            () = stop => ShutdownSignal::FastShutdown,
-            _second = terminate.recv() => ShutdownSignal::FastShutdown,
-            _second = interrupt.recv() => ShutdownSignal::FastShutdown,
-        }
     }
 }

@@ -17,8 +17,13 @@ use headgate_types::{Clock, Moment};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::Notify,
-    time::{Instant, Sleep},
+    time::{Instant, Sleep, sleep},
 };
+
+/// Time that a client gets to read an answer that came before its request had ended.
+const LINGER_FOR: Duration = Duration::from_secs(2);
+/// Reads before other connections get their turn.
+const LINGER_READS: usize = 16;
 
 /// What hangs a connection's clock: exchanges in progress, and since when nothing or half a head
 /// has arrived. Shared by the stream and the exchanges on it.
@@ -31,6 +36,8 @@ pub(crate) struct Activity {
     /// Nanoseconds.
     idle_since: AtomicU64,
     head_timed_out: AtomicBool,
+    lingers: AtomicBool,
+    has_asked: AtomicBool,
     /// Fires when the connection has idled for its time and should be closed politely.
     pub(crate) idle: Notify,
 }
@@ -45,6 +52,8 @@ impl Activity {
             head_since: AtomicU64::new(now.max(1)),
             idle_since: AtomicU64::new(now),
             head_timed_out: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
+            has_asked: AtomicBool::new(false),
             idle: Notify::new(),
         })
     }
@@ -53,12 +62,23 @@ impl Activity {
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        Busy { activity: Arc::clone(self), ended_at: None }
+    }
+
+    /// Notes that the connection has sent a request, or never will. True the first time.
+    pub(crate) fn asks_first(&self) -> bool {
+        !self.has_asked.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a head took longer than it may.
     pub(crate) fn head_timed_out(&self) -> bool {
         self.head_timed_out.load(Ordering::Relaxed)
+    }
+
+    /// Lets the connection read on when it closes, so that bytes which nobody wants do not make
+    /// the system drop the answer before the client has read it (RFC 9112, 9.6).
+    pub(crate) fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
     }
 
     fn is_busy(&self) -> bool {
@@ -74,12 +94,23 @@ impl Activity {
 
 /// One exchange in progress on a connection.
 #[derive(Debug)]
-pub(crate) struct Busy(Arc<Activity>);
+pub(crate) struct Busy {
+    activity: Arc<Activity>,
+    ended_at: Option<Moment>,
+}
+
+impl Busy {
+    /// Notes when the exchange ended, for whoever has read the clock already.
+    pub(crate) fn ended(&mut self, now: Moment) {
+        self.ended_at = Some(now);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.clock.now().as_nanos(), Ordering::Relaxed);
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        let now = self.ended_at.unwrap_or_else(|| self.activity.clock.now());
+        self.activity.idle_since.store(now.as_nanos(), Ordering::Relaxed);
+        self.activity.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -104,6 +135,8 @@ pub(crate) struct EdgeStream<S> {
     timer: Pin<Box<Sleep>>,
     armed_for: Moment,
     idle_told: Option<Moment>,
+    is_shut: bool,
+    linger_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> fmt::Debug for EdgeStream<S> {
@@ -116,8 +149,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
     /// Wraps a stream of which `prefix` was read already.
     pub(crate) fn new(io: S, prefix: Bytes, activity: Arc<Activity>, patience: Patience) -> Self {
         let armed_for = activity.clock.now() + patience.idle;
-        let timer = Box::pin(tokio::time::sleep(patience.idle));
-        Self { io, prefix, activity, patience, timer, armed_for, idle_told: None }
+        let timer = Box::pin(sleep(patience.idle));
+        Self {
+            io,
+            prefix,
+            activity,
+            patience,
+            timer,
+            armed_for,
+            idle_told: None,
+            is_shut: false,
+            linger_timer: None,
+        }
     }
 
     /// The moment at which patience ends, as things stand.
@@ -162,6 +205,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
         }
     }
 
+    /// Keeps the timer running through an exchange: hyper may not read again when one ends, and
+    /// then the timer is what finds the connection idle.
+    fn poll_timer_in_use(&mut self, cx: &mut Context<'_>) {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.arm(self.activity.clock.now() + self.patience.idle);
+        }
+    }
+
+    /// Reads and drops what the client still sends, until it closes or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.linger_timer.get_or_insert_with(|| Box::pin(sleep(LINGER_FOR)));
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut dropped = [0; 4_096];
+        for _ in 0..LINGER_READS {
+            let mut buf = ReadBuf::new(&mut dropped);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn arm(&mut self, due: Moment) {
         let left = due.since(self.activity.clock.now());
         self.timer.as_mut().reset(Instant::now() + left);
@@ -200,7 +269,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for EdgeStream<S> {
                 }
                 Poll::Ready(read)
             }
-            Poll::Pending if this.activity.is_busy() => Poll::Pending,
+            Poll::Pending if this.activity.is_busy() => {
+                this.poll_timer_in_use(cx);
+                Poll::Pending
+            }
             Poll::Pending => this.poll_patience(cx).map(Err),
         }
     }
@@ -232,7 +304,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EdgeStream<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        if !this.is_shut {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            this.is_shut = true;
+        }
+        if this.activity.lingers.load(Ordering::Relaxed) {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A proxy as a process: started on its core, waited for, and asked what it has used.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -83,6 +84,25 @@ impl Proxy {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
         Ok(kib.trim().parse::<u64>()? << 10)
+    }
+
+    /// Lines that the proxy has printed since its file was emptied.
+    ///
+    /// # Errors
+    ///
+    /// The file has gone.
+    pub(crate) fn printed_lines(&self) -> Result<u64> {
+        let mut lines = 0;
+        let mut file = BufReader::with_capacity(1 << 20, File::open(&self.output)?);
+        loop {
+            let chunk = file.fill_buf()?;
+            if chunk.is_empty() {
+                return Ok(lines);
+            }
+            lines += chunk.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+            let length = chunk.len();
+            file.consume(length);
+        }
     }
 
     /// Empties the file that the proxy prints to, so that its size stays that of one run.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -13,6 +15,10 @@ use crate::scenario::{Row, Scenario, Through};
 use crate::statistics::percentile;
 use crate::token::Token;
 use crate::{edge, origin, wire};
+
+/// How often the access log is looked at until all its lines are there.
+const LINES_TRIES: u32 = 20;
+const LINES_PAUSE: Duration = Duration::from_millis(20);
 
 /// The binaries that are measured.
 #[derive(Clone, Debug)]
@@ -32,11 +38,15 @@ pub(crate) struct Round {
     pub(crate) open: Vec<Sample>,
     /// Resident memory of the proxy behind the load; zero for the direct row.
     pub(crate) resident_bytes: u64,
+    /// Access lines for each answer: 1 where none was dropped. None for a row without the edge.
+    pub(crate) lines_per_answer: Option<f64>,
 }
 
 /// What one loop of one round came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
+    /// Answers.
+    pub(crate) answers: u64,
     /// Answers a second.
     pub(crate) requests_per_second: f64,
     /// Median latency in nanoseconds.
@@ -101,7 +111,10 @@ impl Subject<'_> {
     fn measure(&self, scenario: &Scenario, round: usize) -> Result<Round> {
         let mut generator =
             Generator::new(self.address, self.request.clone(), scenario.connections)?;
-        let _warm_up = generator.closed(scenario.warm_up)?;
+        if let Some(proxy) = &self.proxy {
+            proxy.empty_output()?;
+        }
+        let warm_up = generator.closed(scenario.warm_up)?;
         let closed = self.sample(|| generator.closed(scenario.closed))?;
         let mut open = Vec::with_capacity(scenario.open.len());
         for rates in &scenario.open {
@@ -109,12 +122,27 @@ impl Subject<'_> {
             let seed = round as u64;
             open.push(self.sample(|| generator.open(rates.rate, rates.time, seed))?);
         }
-        let mut resident_bytes = 0;
-        if let Some(proxy) = &self.proxy {
-            resident_bytes = proxy.resident_bytes()?;
-            proxy.empty_output()?;
+        let answers = open.iter().chain([&closed]).map(|sample| sample.answers).sum::<u64>();
+        let answers = answers + warm_up.latencies.len() as u64;
+        let resident_bytes = self.proxy.as_ref().map_or(Ok(0), Proxy::resident_bytes)?;
+        Ok(Round { closed, open, resident_bytes, lines_per_answer: self.lines_per(answers)? })
+    }
+
+    /// Access lines for each answer, once the edge has had its time to write them.
+    fn lines_per(&self, answers: u64) -> Result<Option<f64>> {
+        let Some(proxy) = self.proxy.as_ref().filter(|_| self.row.through == Through::Headgate)
+        else {
+            return Ok(None);
+        };
+        let mut lines = 0;
+        for _ in 0..LINES_TRIES {
+            lines = proxy.printed_lines()?;
+            if lines >= answers {
+                break;
+            }
+            thread::sleep(LINES_PAUSE);
         }
-        Ok(Round { closed, open, resident_bytes })
+        Ok(Some(lines as f64 / answers as f64))
     }
 
     fn sample(&self, load: impl FnOnce() -> Result<Tally>) -> Result<Sample> {
@@ -133,6 +161,7 @@ fn summarize(mut tally: Tally, used: Option<Cpu>) -> Sample {
     let latencies = tally.latencies.as_slice();
     let per_100k = |seconds: f64| seconds / count * 100_000.0;
     Sample {
+        answers: tally.latencies.len() as u64,
         requests_per_second: count / seconds,
         p50: percentile(latencies, 0.5),
         p99: percentile(latencies, 0.99),

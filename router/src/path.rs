@@ -9,7 +9,7 @@
 //!
 //! * Escapes of letters, digits, `-._~` and of `!$&'()*+:@` are decoded. `,`, `;` and `=` can
 //!   separate values inside a segment, so they and their escapes stay apart; a pattern's literals
-//!   can't hold them.
+//!   can't hold them, and are compared with a segment up to its first semicolon.
 //! * Whatever RFC 3986 does not allow in a path (quotes, braces, spaces, non-ASCII) is escaped, and
 //!   all escapes are in upper case.
 //! * `.` and `..` segments are resolved, also when they were escaped.
@@ -25,10 +25,26 @@ pub const RESERVED_PREFIX: &str = "/_headgate/";
 
 /// Whether a normalized path belongs to the edge itself.
 pub fn is_reserved(path: &str) -> bool {
-    path.strip_prefix(RESERVED_SEGMENT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let first = path.strip_prefix('/').and_then(|path| path.split('/').next());
+    first.is_some_and(|segment| name_of(segment) == RESERVED_SEGMENT)
 }
 
-const RESERVED_SEGMENT: &str = "/_headgate";
+const RESERVED_SEGMENT: &str = "_headgate";
+
+/// A segment of a normalized path without its parameters (`;x=1`).
+///
+/// What literals are compared with: a servlet container serves `/tv/admin;x` as `/tv/admin`, so
+/// the route for that must take it, and not one that is open to everybody.
+pub(crate) fn name_of(segment: &str) -> &str {
+    // Most segments have neither, and one look tells.
+    let Some(at) = segment.find([';', '%']) else { return segment };
+    let (before, after) = segment.split_at_checked(at).unwrap_or((segment, ""));
+    if after.starts_with(';') {
+        return before;
+    }
+    let parameters = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+    parameters.and_then(|at| segment.get(..at)).unwrap_or(segment)
+}
 
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +63,9 @@ pub enum PathFault {
     NotUtf8,
     /// A `..` that leaves the root.
     AboveRoot,
-    /// A `.` or `..` with parameters (`..;x`), which some readers resolve and some do not.
-    DotWithParameters,
+    /// An empty segment, `.` or `..` with parameters (`..;x`), which some readers resolve and some
+    /// do not.
+    BareParameters,
 }
 
 impl PathFault {
@@ -62,7 +79,7 @@ impl PathFault {
             Self::ForbiddenCharacter => "path has a character that no path can have",
             Self::NotUtf8 => "path has escapes that are not utf-8",
             Self::AboveRoot => "path leaves the root",
-            Self::DotWithParameters => "path has a dot segment with parameters",
+            Self::BareParameters => "path has a segment of parameters alone",
         }
     }
 }
@@ -95,7 +112,7 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathFault> {
         normal.push('/');
         push_segment(&mut normal, segment)?;
         let pushed = normal.get(at + 1..).unwrap_or_default();
-        refuse_dot_with_parameters(pushed)?;
+        refuse_bare_parameters(pushed)?;
         ends_with_slash = matches!(pushed, "" | "." | "..");
         let leaves = pushed == "..";
         if ends_with_slash {
@@ -112,19 +129,34 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathFault> {
     Ok(if normal == path { Cow::Borrowed(path) } else { Cow::Owned(normal) })
 }
 
-/// Whether no byte needs a second look. A dot after a slash does.
+/// Whether no byte needs a second look. A dot or a semicolon after a slash does.
 fn is_plainly_normal(path: &str) -> bool {
     let mut previous = 0;
     let is_plain = path.bytes().all(|byte| {
-        let is_fine = match byte {
-            b'/' | b'.' => previous != b'/',
-            other => is_path_character(other),
-        };
+        let follows_slash = previous == b'/';
         previous = byte;
-        is_fine
+        match byte {
+            b'/' | b'.' | b';' if follows_slash => false,
+            b'/' => true,
+            other => IS_PATH_CHARACTER.get(usize::from(other)).is_some_and(|is| *is),
+        }
     });
     is_plain && path.starts_with('/')
 }
+
+/// [`is_path_character`] as a table: every request's path goes through it byte by byte.
+const IS_PATH_CHARACTER: [bool; 256] = {
+    let mut table = [false; 256];
+    let (mut byte, mut index) = (0_u8, 0_usize);
+    while index < table.len() {
+        #[expect(clippy::indexing_slicing, reason = "checked by the compiler: this is a constant")]
+        let entry = &mut table[index];
+        *entry = is_path_character(byte);
+        byte = byte.wrapping_add(1);
+        index += 1;
+    }
+    table
+};
 
 /// RFC 3986's `pchar` without escapes.
 const fn is_path_character(byte: u8) -> bool {
@@ -174,15 +206,11 @@ fn push_escape(normal: &mut String, byte: u8) {
     normal.push(digit(byte & 0xF).to_ascii_uppercase());
 }
 
-/// Servlet containers cut a segment at its semicolon before they resolve dots.
-fn refuse_dot_with_parameters(segment: &str) -> Result<(), PathFault> {
-    let rest = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
-    match rest {
-        Some(rest) if rest.starts_with(';') || rest.starts_with("%3B") => {
-            Err(PathFault::DotWithParameters)
-        }
-        _ => Ok(()),
-    }
+/// Servlet containers cut a segment at its semicolon before they merge slashes and resolve dots.
+fn refuse_bare_parameters(segment: &str) -> Result<(), PathFault> {
+    let name = name_of(segment);
+    let is_bare = matches!(name, "" | "." | "..") && name != segment;
+    if is_bare { Err(PathFault::BareParameters) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@
 //! **Host**: exact; or `*.example.com`, any number of labels in front but not none; or absent,
 //! which takes every host. Ports are not looked at.
 //!
-//! **Path**: segments between slashes. A literal matches itself after [`crate::path::normalize`].
+//! **Path**: segments between slashes. A literal matches itself after [`crate::path::normalize`],
+//! with or without parameters (`/tv;x=1`).
 //! `{name}` matches one segment that is not empty. `{*name}`, only at the end, matches whatever
 //! follows its slash, also nothing: `/tv/{*rest}` takes `/tv/`, `/tv/a` and `/tv/a/b/`, not `/tv`.
 //! A trailing slash counts: `/tv` and `/tv/` are two paths.
@@ -66,7 +67,7 @@ pub struct Pattern {
 
 impl Pattern {
     /// The path up to its first parameter, the slash before that included; the whole path when it
-    /// has none. Every path that matches starts with it.
+    /// has none. Every path that matches starts with it, parameters of segments (`;x`) aside.
     pub fn prefix_literal(&self) -> &str {
         &self.prefix_literal
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process::{self, PEERS, cargo};
 use crate::reference;
 use crate::steps::Steps;
 
@@ -28,7 +28,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let what = ["clippy", "--fix", "--workspace", "--all-targets"];
         process::run(cargo(what).args(["--allow-dirty", "--allow-staged"]))
     });
-    steps.run("format", || process::run(&mut cargo(["fmt", "--all"])));
+    steps.run("format", || {
+        process::run(&mut cargo(["fmt", "--all"]))?;
+        process::run(&mut cargo(["fmt", "--all", "--manifest-path", PEERS]))
+    });
     steps.run("reference", reference::write);
     steps.finish()
 }

@@ -2,13 +2,10 @@
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process::{self, PEERS, cargo};
 use crate::steps::Steps;
 use crate::tidy;
 use crate::tools;
-
-/// The bare peers of the load tests are a workspace of their own.
-const PEERS: &str = "load-tests/peers/Cargo.toml";
 
 /// Runs every check, the quick ones first.
 ///
@@ -32,14 +29,11 @@ pub(crate) fn run() -> Result<()> {
     } else {
         println!("skipped licenses: cargo-deny is not installed");
     }
-    steps.run("tidy", tidy::run);
+    steps.run("tidy", || tidy::run(&tidy::Arguments::default()));
     steps.finish()
 }
 
 fn format() -> Result<()> {
     process::run(&mut cargo(["fmt", "--all", "--check"]))?;
-    if process::root().join(PEERS).exists() {
-        process::run(&mut cargo(["fmt", "--manifest-path", PEERS, "--check"]))?;
-    }
-    Ok(())
+    process::run(&mut cargo(["fmt", "--all", "--manifest-path", PEERS, "--check"]))
 }

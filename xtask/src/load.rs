@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process::{self, PEERS, cargo};
 use crate::tools;
 
 /// What to measure.
@@ -14,9 +14,6 @@ pub(crate) struct Arguments {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
-
-/// The bare proxies that the edge is measured beside.
-const PEERS: &str = "load-tests/peers/Cargo.toml";
 
 /// Builds the `dist` profile and runs one scenario.
 ///

@@ -31,7 +31,7 @@ enum Verb {
     /// Builds and runs every test.
     Test(test::Arguments),
     /// Checks the project's own rules alone.
-    Tidy,
+    Tidy(tidy::Arguments),
     /// Formats, applies what clippy can mend, and writes the generated pages.
     Fix(fix::Arguments),
     /// Measures on loopback: a scenario's name, `peers`, or `micro`.
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Lint => lint::run(),
         Verb::Test(arguments) => test::run(&arguments),
-        Verb::Tidy => tidy::run(),
+        Verb::Tidy(arguments) => tidy::run(&arguments),
         Verb::Fix(arguments) => fix::run(&arguments),
         Verb::Load(arguments) => load::run(&arguments),
     };

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// The bare proxies that the edge is measured beside: a workspace of their own.
+pub(crate) const PEERS: &str = "load-tests/peers/Cargo.toml";
+
 /// The workspace's root folder.
 pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

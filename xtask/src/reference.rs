@@ -9,7 +9,14 @@ use crate::test;
 use crate::tidy::{self, Finding, Source};
 
 /// Pages that the edge itself writes, each with the arguments that make it print them.
-const PRINTED: [(&str, &[&str]); 0] = [];
+const PRINTED: [(&str, &[&str]); 6] = [
+    ("docs/reference/config.md", &["schema", "--markdown"]),
+    ("docs/reference/cli.md", &["completions", "--markdown"]),
+    ("docs/reference/metrics.md", &["schema", "--markdown", "metrics"]),
+    ("docs/reference/headgate.schema.json", &["schema"]),
+    ("docs/reference/team.schema.json", &["schema", "--team"]),
+    ("docs/reference/api-keys.schema.json", &["schema", "--api-keys"]),
+];
 
 /// Folders whose pages are listed, each with the text above its list.
 const LISTED: [(&str, &str); 2] = [
@@ -59,9 +66,7 @@ fn pages(sources: &[Source]) -> Result<Vec<(String, String)>> {
     for (folder, head) in LISTED {
         pages.push((format!("{folder}/README.md"), list(folder, head, sources)));
     }
-    if !PRINTED.is_empty() {
-        process::run(&mut test::build())?;
-    }
+    process::run(&mut test::build())?;
     for (path, arguments) in PRINTED {
         let text = process::output(program(process::edge("debug")).args(arguments))?;
         pages.push((path.to_owned(), text));

@@ -1,9 +1,9 @@
 //! `headgate.toml`, the platform's file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use headgate_gateway::settings as gateway;
-use headgate_types::Class;
+use headgate_types::{Class, format_duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +207,17 @@ impl Default for Routes {
     }
 }
 
+/// The clocks of an issuer and an edge that both follow NTP differ by far less.
+pub(crate) const LEEWAY: Duration = Duration::from_secs(30);
+/// Issuers publish a new key hours before they sign with it.
+pub(crate) const REFRESH: Duration = Duration::from_mins(10);
+/// An unknown key ID costs the issuer one fetch in this time, however many tokens carry one.
+pub(crate) const REFETCH: Duration = Duration::from_secs(10);
+/// An issuer's outage of a night must not log every device out.
+pub(crate) const KEEP_ON_OUTAGE: Duration = Duration::from_hours(24);
+/// The header that API gateways commonly read a key from.
+pub(crate) const API_KEY_HEADER: &str = "x-api-key";
+
 /// An identity source: JWTs by `jwks_file` or `jwks`, or API keys by `api_keys_file` or `api_keys`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -222,12 +233,16 @@ pub(crate) struct Identity {
     /// The claim that names the one device. Without this key: the subject.
     pub(crate) device_id: Option<String>,
     /// Clock difference that is forgiven in `exp` and `nbf`.
+    #[schemars(extend("default" = format_duration(LEEWAY)))]
     pub(crate) leeway: Option<LengthOrZero>,
     /// Age after which keys from a URL are fetched again.
+    #[schemars(extend("default" = format_duration(REFRESH)))]
     pub(crate) refresh: Option<Length>,
     /// The least time between two fetches that an unknown key ID causes.
+    #[schemars(extend("default" = format_duration(REFETCH)))]
     pub(crate) refetch: Option<Length>,
     /// How long keys from a URL stay good when they can't be fetched again.
+    #[schemars(extend("default" = format_duration(KEEP_ON_OUTAGE)))]
     pub(crate) keep_on_outage: Option<Length>,
     /// TOML file with a list `api_keys`, each of the form below.
     pub(crate) api_keys_file: Option<String>,
@@ -235,6 +250,7 @@ pub(crate) struct Identity {
     #[schemars(length(max = 10000))]
     pub(crate) api_keys: Option<Vec<ApiKey>>,
     /// The request header that carries an API key.
+    #[schemars(extend("default" = API_KEY_HEADER))]
     pub(crate) header: Option<HeaderName>,
 }
 
@@ -270,8 +286,9 @@ pub(crate) struct Device {
     /// The class: what routes name in `device=`.
     #[schemars(extend("x-syntax" = "name"))]
     pub(crate) name: String,
-    /// Tests, one of which is enough: `header NAME ~ 'regex'`, `ua ~ 'regex'`, `claim NAME = 'x'`,
-    /// `*` for any request.
+    /// Tests, one of which is enough: `header NAME`, `hint NAME` (of client hints: `platform`,
+    /// `mobile`, `model`, `brand`), `ua`, `claim NAME`, each alone or with `== 'text'`,
+    /// `contains 'text'` or `~ 'regex'`; or `*` for any request.
     #[schemars(length(min = 1, max = 64))]
     pub(crate) when: Vec<Test>,
 }

@@ -85,7 +85,9 @@ pub(crate) enum Protocol {
 #[schemars(extend("required" = ["match", "to"]))]
 pub(crate) struct Route {
     /// `METHOD [host]/path [predicates]`. METHOD is one, several (`GET|POST`) or `*`; `{x}` in the
-    /// path is one segment, `{*x}` the rest; predicates are such as `device=tv`.
+    /// path is one segment, `{*x}` the rest; predicates are `device=tv|ios`;
+    /// `header.NAME` and `cookie.NAME`, alone, with `=value` or with `~'regex'`; `query.NAME`, alone
+    /// or with `=value`. GET takes HEAD as well.
     #[serde(rename = "match")]
     pub(crate) matches: Option<Match>,
     /// The upstream, one of the same team.
@@ -108,7 +110,8 @@ pub(crate) struct Route {
     /// Time of one attempt up to the head of its answer. Without this key: what is left of
     /// `timeout`.
     pub(crate) try_timeout: Option<Length>,
-    /// What is tried again.
+    /// What is tried again, on another endpoint where there is one. Only requests without a body
+    /// are, and only until a part of the answer has been passed on.
     pub(crate) retry: Retry,
     /// Bytes of one request body. Without this key: `edge.max_body`.
     pub(crate) max_body: Option<Size>,

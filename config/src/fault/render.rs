@@ -1,6 +1,6 @@
 //! Faults as people read them: the line, a caret under what is wrong, and what is allowed.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
@@ -8,10 +8,7 @@ use miette::{
     ThemeStyles,
 };
 
-use crate::{
-    fault::{Fault, Faults, Location},
-    source::Source,
-};
+use crate::fault::{Fault, Faults, Location};
 
 /// Columns after which messages are wrapped.
 const WIDTH: usize = 100;
@@ -42,17 +39,25 @@ impl Faults {
             .with_context_lines(CONTEXT)
             .with_show_related_as_nested(true)
             .without_syntax_highlighting();
+        let shown: BTreeMap<_, _> = self
+            .sources
+            .iter()
+            .map(|source| (source.name.as_str(), printable(&source.text)))
+            .collect();
         let mut text = String::new();
         for (index, fault) in self.iter().enumerate() {
             if index > 0 {
                 text.push('\n');
             }
-            let drawn = handler.render_report(&mut text, &Snippet::of(fault, &self.sources));
+            let drawn = handler.render_report(&mut text, &Snippet::of(fault, &shown));
             if drawn.is_err() {
                 // The place can't be drawn; the line that names it always can.
                 text.push_str(&fault.to_string());
                 text.push('\n');
             }
+        }
+        if self.omitted > 0 {
+            text.extend(["\nand ", &self.omitted.to_string(), " more\n"]);
         }
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         let mut text = lines.join("\n");
@@ -65,18 +70,18 @@ impl Faults {
 
 /// One file's part of a fault.
 #[derive(Debug)]
-struct Snippet {
+struct Snippet<'a> {
     code: Option<&'static str>,
     message: String,
     help: Option<String>,
     severity: Severity,
-    source: Option<Lines>,
+    source: Option<Lines<'a>>,
     labels: Vec<LabeledSpan>,
     elsewhere: Vec<Self>,
 }
 
-impl Snippet {
-    fn of(fault: &Fault, sources: &[Source]) -> Self {
+impl<'a> Snippet<'a> {
+    fn of(fault: &Fault, shown: &'a BTreeMap<&str, String>) -> Self {
         let mut labels = vec![label(&fault.at, None)];
         let mut elsewhere = Vec::new();
         for related in &fault.related {
@@ -88,13 +93,13 @@ impl Snippet {
                     message: related.message.clone(),
                     help: None,
                     severity: Severity::Advice,
-                    source: named(&related.at, sources),
+                    source: named(&related.at, shown),
                     labels: vec![label(&related.at, None)],
                     elsewhere: Vec::new(),
                 });
             }
         }
-        let source = named(&fault.at, sources);
+        let source = named(&fault.at, shown);
         let message = if source.is_some() {
             fault.message.clone()
         } else {
@@ -114,20 +119,19 @@ impl Snippet {
 }
 
 /// The text of a place; none when there is nothing to show, as for a file that can't be read.
-fn named(at: &Location, sources: &[Source]) -> Option<Lines> {
-    let source = sources.iter().find(|source| source.name == at.file)?;
-    let text = printable(&source.text);
-    (!source.text.is_empty()).then(|| Lines { name: at.file.clone(), text })
+fn named<'a>(at: &Location, shown: &'a BTreeMap<&str, String>) -> Option<Lines<'a>> {
+    let text = shown.get(at.file.as_str()).filter(|text| !text.is_empty())?;
+    Some(Lines { name: at.file.clone(), text })
 }
 
 /// A file that shows the whole lines of a place, and no others.
 #[derive(Debug)]
-struct Lines {
+struct Lines<'a> {
     name: String,
-    text: String,
+    text: &'a str,
 }
 
-impl SourceCode for Lines {
+impl SourceCode for Lines<'_> {
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
@@ -164,15 +168,15 @@ fn label(at: &Location, text: Option<String>) -> LabeledSpan {
     LabeledSpan::new(text, at.start, at.end - at.start)
 }
 
-impl fmt::Display for Snippet {
+impl fmt::Display for Snippet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Snippet {}
+impl std::error::Error for Snippet<'_> {}
 
-impl Diagnostic for Snippet {
+impl Diagnostic for Snippet<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.code?))
     }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use proptest::prelude::*;
 
-use crate::{Faults, Loaded, Memory, Style, load_from};
+use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
 const PLATFORM: &str = r#"
 [identity.accounts]
@@ -73,7 +73,7 @@ fn good_files_become_settings() {
     );
     assert_eq!(loaded.settings.edge.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(loaded.admin_listen, "127.0.0.1:9900".parse().unwrap());
-    assert_eq!(loaded.routes_at[0].to_string(), "routes.d/tv/home.toml:6:9");
+    assert_eq!(loaded.origins[0].at.to_string(), "routes.d/tv/home.toml:6:9");
     assert_eq!(loaded.files, [Path::new("headgate.toml"), Path::new("routes.d/tv/home.toml")]);
     assert!(loaded.warnings.is_empty());
 }
@@ -82,6 +82,7 @@ fn good_files_become_settings() {
 fn a_route_without_a_timeout_gets_the_teams_ceiling() {
     let loaded = load(&[("headgate.toml", PLATFORM), ("routes.d/tv/home.toml", HOME)]).unwrap();
     assert_eq!(loaded.settings.routes[0].timeout, Some(std::time::Duration::from_secs(3)));
+    assert_eq!(loaded.origins[0].timeout, Origin::Ceiling);
 }
 
 #[test]
@@ -89,6 +90,7 @@ fn a_route_without_a_priority_never_exceeds_the_teams_ceiling() {
     let platform = PLATFORM.replace("priority = \"standard\"", "priority = \"bulk\"");
     let loaded = load(&[("headgate.toml", &platform), ("routes.d/tv/home.toml", HOME)]).unwrap();
     assert_eq!(loaded.settings.routes[0].priority, headgate_types::Class::Bulk);
+    assert_eq!(loaded.origins[0].priority, Origin::Ceiling);
 }
 
 #[test]
@@ -373,6 +375,67 @@ fn a_certificate_that_is_no_pem_is_told_at_its_key() {
     );
 }
 
+/// A certificate for a name and its key, both PEM.
+fn certificate(name: &str) -> (String, String) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (cert.pem(), signing_key.serialize_pem())
+}
+
+const TLS: &str = r#"
+[edge.tls]
+listen = ["127.0.0.1:0"]
+cert = "a.pem"
+key = "a.key"
+certificates = [{ cert = "b.pem", key = "b.key" }]
+"#;
+
+#[test]
+fn certificates_become_settings_in_their_order() {
+    let (a, b) = (certificate("a.example"), certificate("b.example"));
+    let files = [
+        ("headgate.toml", TLS),
+        ("a.pem", a.0.as_str()),
+        ("a.key", &a.1),
+        ("b.pem", &b.0),
+        ("b.key", &b.1),
+    ];
+    let tls = load(&files).unwrap().settings.edge.tls.unwrap();
+    let chains: Vec<_> = tls.certificates.iter().map(|one| one.cert_pem.as_slice()).collect();
+    assert_eq!(chains, [a.0.as_bytes(), b.0.as_bytes()]);
+}
+
+#[test]
+fn a_listener_with_tls_needs_no_other() {
+    let (a, b) = (certificate("a.example"), certificate("b.example"));
+    let files = [
+        ("headgate.toml", TLS),
+        ("a.pem", a.0.as_str()),
+        ("a.key", &a.1),
+        ("b.pem", &b.0),
+        ("b.key", &b.1),
+    ];
+    assert!(load(&files).unwrap().settings.edge.listen.is_empty());
+}
+
+#[test]
+fn a_key_of_another_certificate_is_told_at_its_key() {
+    let (a, b) = (certificate("a.example"), certificate("b.example"));
+    let files = [
+        ("headgate.toml", TLS),
+        ("a.pem", a.0.as_str()),
+        ("a.key", &a.1),
+        ("b.pem", &b.0),
+        ("b.key", &a.1),
+    ];
+    let found = faults(&files);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let expected = "headgate.toml:6:41: HG1015: file b.key can't be used: \
+                    the key does not fit the certificate";
+    assert!(found[0].starts_with(expected), "{found:?}");
+    assert!(found[0].ends_with("(edge.tls.certificates[0].key)"), "{found:?}");
+}
+
 #[test]
 fn faults_of_a_file_of_api_keys_point_into_it() {
     let digest = "ab".repeat(32);
@@ -455,6 +518,20 @@ fn a_file_larger_than_the_limit_is_refused() {
         found,
         ["headgate.toml:1:1: HG1001: can't be read: it is larger than 1048576 bytes"]
     );
+}
+
+#[test]
+fn a_file_of_garbage_is_refused_in_bounded_words() {
+    let text = "x\n".repeat(100_000);
+    let faults = load(&[("headgate.toml", &text)]).unwrap_err();
+    assert_eq!((faults.iter().count(), faults.len()), (crate::FAULTS_MAX, 100_000));
+    assert!(faults.render(Style::Plain).ends_with("\nand 99000 more\n"));
+}
+
+#[test]
+fn a_name_of_any_length_is_refused() {
+    let text = format!("{} = 1\n", "x".repeat(500_000));
+    assert_eq!(load(&[("headgate.toml", &text)]).unwrap_err().len(), 1);
 }
 
 #[test]

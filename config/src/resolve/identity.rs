@@ -10,7 +10,7 @@ use headgate_gateway::{
 use crate::{
     document::{
         keys::{ApiKey, ApiKeys},
-        platform::Identity,
+        platform::{API_KEY_HEADER, Identity, KEEP_ON_OUTAGE, LEEWAY, REFETCH, REFRESH},
     },
     fault::{Code, Draft, Report},
     load::{Input, read_text, reason},
@@ -19,17 +19,6 @@ use crate::{
     source::{Node, Place, Source, Step, key_path, parse},
     walk,
 };
-
-/// The clocks of an issuer and an edge that both follow NTP differ by far less.
-const LEEWAY: Duration = Duration::from_secs(30);
-/// Issuers publish a new key hours before they sign with it.
-const REFRESH: Duration = Duration::from_mins(10);
-/// An unknown key ID costs the issuer one fetch in this time, however many tokens carry one.
-const REFETCH: Duration = Duration::from_secs(10);
-/// An issuer's outage of a night must not log every device out.
-const KEEP_ON_OUTAGE: Duration = Duration::from_hours(24);
-/// The header that API gateways commonly read a key from.
-const API_KEY_HEADER: &str = "x-api-key";
 
 /// Keys that say what a source verifies: one of them must be there.
 const KINDS: [&str; 4] = ["jwks_file", "jwks", "api_keys_file", "api_keys"];

@@ -12,8 +12,8 @@ use crate::{
         team::{Protocol, Route, TeamFile},
     },
     fault::{Code, Draft, Report},
-    load::{Document, Input},
-    resolve::{NOBODY, edge::at_least_one, team},
+    load::{Document, Input, Origin},
+    resolve::{NOBODY, OriginDraft, edge::at_least_one, team},
     source::{Node, Place, key_path},
     walk::nearest,
 };
@@ -80,29 +80,29 @@ pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
     upstreams
 }
 
-/// All routes in the order of team and name, with the places of their matches.
+/// All routes in the order of team and name, with where they come from.
 pub(super) fn routes(
     input: &Input<'_>,
     upstreams: &Upstreams,
     report: &mut Report,
-) -> (Vec<settings::Route>, Vec<Place>) {
+) -> (Vec<settings::Route>, Vec<OriginDraft>) {
     let merged = merged(input, "route", |doc| &doc.route, report);
     let mut routes = Vec::with_capacity(merged.len());
-    let mut places = Vec::with_capacity(merged.len());
+    let mut origins = Vec::with_capacity(merged.len());
     for ((team, name), (file, route)) in merged {
         let mut one = Resolver { input, file, name, route, report };
         let upstream = one.upstream(team, upstreams);
         let auth = one.auth();
         let ceiling = input.platform.doc.team.get(team).map(|team| &team.ceiling);
-        let priority = one.priority(ceiling);
-        let timeout = one.timeout(ceiling);
+        let (priority, priority_from) = one.priority(ceiling);
+        let (timeout, timeout_from) = one.timeout(ceiling);
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
         let key = key_path(&["route".into(), name.into(), "match".into()]);
         one.devices(pattern.0.devices());
         team::check_claim(input, file, (&pattern.0, at.clone(), key), one.report);
-        places.push(at);
+        origins.push(OriginDraft { at, priority: priority_from, timeout: timeout_from });
         routes.push(settings::Route {
             team: team.into(),
             name: name.into(),
@@ -120,18 +120,18 @@ pub(super) fn routes(
             body_bytes_max: route.max_body.as_ref().map(|size| size.0),
         });
     }
-    (routes, places)
+    (routes, origins)
 }
 
 /// Refuses routes that one request can match with nothing to choose between them.
-pub(super) fn check_ties(routes: &[settings::Route], places: &[Place], report: &mut Report) {
+pub(super) fn check_ties(routes: &[settings::Route], origins: &[OriginDraft], report: &mut Report) {
     let patterns = routes.iter().map(|route| route.pattern.clone()).enumerate();
     let Err(ties) = Table::build(patterns) else { return };
     for tie in ties {
         let (Some(first), Some(second)) = (routes.get(tie.first), routes.get(tie.second)) else {
             continue;
         };
-        let (Some(first_at), Some(second_at)) = (places.get(tie.first), places.get(tie.second))
+        let (Some(first_at), Some(second_at)) = (origins.get(tie.first), origins.get(tie.second))
         else {
             continue;
         };
@@ -139,11 +139,11 @@ pub(super) fn check_ties(routes: &[settings::Route], places: &[Place], report: &
         let message =
             format!("routes {} and {} tie: both match {}", id(first), id(second), tie.witness);
         let help = "let one of them match less: a longer path, a method, or a predicate";
-        let draft = Draft::new(Code::RouteTie, second_at.clone(), message);
+        let draft = Draft::new(Code::RouteTie, second_at.at.clone(), message);
         report.push(
             draft
                 .key(key_path(&["route".into(), second.name.as_ref().into(), "match".into()]))
-                .related(first_at.clone(), format!("route {}", id(first)))
+                .related(first_at.at.clone(), format!("route {}", id(first)))
                 .help(help),
         );
     }
@@ -248,17 +248,20 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn priority(&mut self, ceiling: Option<&Ceiling>) -> Class {
+    fn priority(&mut self, ceiling: Option<&Ceiling>) -> (Class, Origin) {
         let highest = ceiling.and_then(|ceiling| ceiling.priority).unwrap_or(Class::Critical);
-        let Some(wanted) = self.route.priority else { return Class::default().max(highest) };
+        let Some(wanted) = self.route.priority else {
+            let origin = if highest > Class::default() { Origin::Ceiling } else { Origin::Default };
+            return (Class::default().max(highest), origin);
+        };
         if wanted < highest {
             let message = format!("priority {wanted} is above the team's ceiling");
             self.fault(Code::AboveCeiling, "priority", message, Some(format!("at most {highest}")));
         }
-        wanted
+        (wanted, Origin::Route)
     }
 
-    fn timeout(&mut self, ceiling: Option<&Ceiling>) -> Option<Duration> {
+    fn timeout(&mut self, ceiling: Option<&Ceiling>) -> (Option<Duration>, Origin) {
         let longest = ceiling.and_then(|ceiling| Some(ceiling.timeout.as_ref()?.0));
         let edge = self.input.platform.doc.edge.timeout.0;
         let wanted = self.route.timeout.as_ref().map(|length| length.0);
@@ -283,6 +286,11 @@ impl Resolver<'_, '_> {
             );
             self.fault(Code::Contradiction, "try_timeout", message, None);
         }
-        timeout
+        let origin = match (wanted, timeout) {
+            (Some(_), _) => Origin::Route,
+            (None, Some(_)) => Origin::Ceiling,
+            (None, None) => Origin::Default,
+        };
+        (timeout, origin)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use headgate_router::pattern::Pattern;
+use headgate_router::{path, pattern::Pattern};
 
 use crate::{
     document::{
@@ -15,30 +15,24 @@ use crate::{
     walk::nearest,
 };
 
-/// The paths that the edge answers itself, whoever claims the rest.
-const RESERVED: &str = "/_headgate";
-
-fn is_reserved(path: &str) -> bool {
-    path.strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Refuses claims on the edge's own paths.
 pub(super) fn check_claims(platform: &Document<Platform>, report: &mut Report) {
     for (name, team) in &platform.doc.team {
         for (index, claim) in team.claims.iter().enumerate() {
-            if !is_reserved(&claim.prefix.0) {
+            if !path::is_reserved(&claim.prefix.0) {
                 continue;
             }
-            let path = [
+            let key = [
                 "team".into(),
                 name.as_str().into(),
                 "claims".into(),
                 index.into(),
                 "prefix".into(),
             ];
-            let message = format!("{RESERVED}/ belongs to the edge and can't be claimed");
-            let draft = Draft::new(Code::ReservedPath, platform.at(&path), message);
-            report.push(draft.key(key_path(&path)));
+            let message =
+                format!("{} belongs to the edge and can't be claimed", path::RESERVED_PREFIX);
+            let draft = Draft::new(Code::ReservedPath, platform.at(&key), message);
+            report.push(draft.key(key_path(&key)));
         }
     }
 }

@@ -61,7 +61,7 @@ fn check_all_keys<T: serde::de::DeserializeOwned>(schema: &Value) {
         table.iter().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect();
     let text = lines.concat();
     let mut report = Report::default();
-    let source = report.source(Source { name: "all".to_owned(), text: text.clone() });
+    let source = report.source(Source::new("all", text.clone()));
     let root = parse(&mut report, source).root;
     let checked = walk::check(&mut report, &root, schema);
     assert_eq!(report.finish().to_string(), "", "{text}");
@@ -73,6 +73,44 @@ fn every_key_of_every_document_takes_its_example() {
     check_all_keys::<Platform>(&platform());
     check_all_keys::<TeamFile>(&team_file());
     check_all_keys::<ApiKeys>(&api_keys());
+}
+
+/// The path of every value in a document that holds no other.
+fn ends(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(table) => {
+            table.iter().for_each(|(key, value)| ends(value, &format!("{path}/{key}"), found));
+        }
+        Value::Array(list) => ends(&list[0], &format!("{path}/0"), found),
+        _ => found.push(path.to_owned()),
+    }
+}
+
+fn check_all_types(schema: &Value) {
+    let whole = example(schema);
+    let mut paths = Vec::new();
+    ends(&whole, "", &mut paths);
+    for path in paths {
+        let mut wrong = whole.clone();
+        *wrong.pointer_mut(&path).unwrap() = json!([[]]);
+        let Value::Object(table) = wrong else { panic!("a document is a table") };
+        let lines: Vec<_> =
+            table.iter().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect();
+        let mut report = Report::default();
+        let source = report.source(Source::new("wrong", lines.concat()));
+        let root = parse(&mut report, source).root;
+        walk::check(&mut report, &root, schema);
+        let faults = report.finish();
+        let codes: Vec<_> = faults.iter().map(|fault| fault.code.as_str()).collect();
+        assert_eq!(codes, ["HG1004"], "{path}");
+    }
+}
+
+#[test]
+fn no_key_of_any_document_takes_another_type() {
+    check_all_types(&platform());
+    check_all_types(&team_file());
+    check_all_types(&api_keys());
 }
 
 #[test]

@@ -3,7 +3,7 @@ use super::*;
 /// Marks the part of a document's first value that stands for `part` of its text.
 fn marked(document: &str, part: &str) -> String {
     let mut report = Report::default();
-    let source = report.source(Source { name: "x".to_owned(), text: document.to_owned() });
+    let source = report.source(Source::new("x", document));
     let parsed = parse(&mut report, source);
     assert!(parsed.is_whole, "{document}");
     let node = parsed.root.get("a").unwrap();
@@ -33,14 +33,14 @@ fn lines_of_a_multi_line_text_are_stepped_over() {
 
 #[test]
 fn places_are_counted_in_characters() {
-    let source = Source { name: "x".to_owned(), text: "a\nüü b".to_owned() };
+    let source = Source::new("x", "a\nüü b");
     let location = source.locate(&Place::new(0, 7..8));
     assert_eq!((location.line, location.column), (2, 4));
 }
 
 #[test]
 fn places_beyond_the_text_are_its_end() {
-    let source = Source { name: "x".to_owned(), text: "ü".to_owned() };
+    let source = Source::new("x", "ü");
     assert_eq!(source.locate(&Place::new(0, 1..9)), source.locate(&Place::new(0, 0..2)));
 }
 

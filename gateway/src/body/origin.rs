@@ -15,13 +15,13 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::{body::BodyError, error::Error, record::Record, upstream::Lease};
+use crate::{body::BodyError, error::Error, headers, record::Record, upstream::Lease};
 
 /// How long an answer's body may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// To its end by the exchange's deadline.
-    By(Deadline),
+    /// To its end by the exchange's deadline; the error says whose it is.
+    By(Deadline, Error),
     /// Forever, as long as the silence between two pieces stays below this: an event stream or
     /// gRPC, which end when one of their sides wants.
     Streaming(Duration),
@@ -77,7 +77,10 @@ impl OriginBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_ours(trailers);
+                }
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if matches!(self.pace, Pace::Streaming(_)) {
                     self.timer = None;
@@ -98,7 +101,7 @@ impl OriginBody {
             Poll::Pending => {
                 ready!(self.timer().as_mut().poll(cx));
                 let (error, broken_off) = match self.pace {
-                    Pace::By(_) => (Error::DeadlineExceeded, BodyError::Deadline),
+                    Pace::By(_, late) => (late, BodyError::Deadline),
                     Pace::Streaming(_) => (Error::AttemptTimeout, BodyError::Idle),
                 };
                 self.fail(error);
@@ -112,7 +115,7 @@ impl OriginBody {
         let (clock, pace) = (&self.clock, self.pace);
         self.timer.get_or_insert_with(|| {
             let left = match pace {
-                Pace::By(deadline) => deadline.remaining(clock.now()).unwrap_or_default(),
+                Pace::By(deadline, _) => deadline.remaining(clock.now()).unwrap_or_default(),
                 Pace::Streaming(idle) => idle,
             };
             Box::pin(tokio::time::sleep_until(Instant::now() + left))
@@ -120,14 +123,17 @@ impl OriginBody {
     }
 
     fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        let is_early = self.record.as_ref().is_some_and(|record| record.end_request_body());
+        if let Some(lease) = self.lease.take().filter(|_| !is_early) {
             lease.give_back();
         }
+        let now = self.clock.now();
         if let Some(call) = self.call.take() {
-            call.finish(self.clock.now(), End::Success);
+            call.finish(now, End::Success);
         }
         if let Some(mut record) = self.record.take() {
             record.bytes_out = self.bytes;
+            record.ended(now);
         }
     }
 

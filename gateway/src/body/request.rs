@@ -6,17 +6,18 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
+use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use crate::{Error, body::ClientBody};
+use crate::{Error, body::ClientBody, headers};
 
 /// A request's body: none, or the client's as it arrives.
 #[derive(Debug)]
@@ -43,15 +44,19 @@ pub(crate) struct Streaming {
     first: Option<Frame<Bytes>>,
     limits: RequestBodyLimits,
     bytes: u64,
-    fault: Arc<BodyFault>,
+    watch: Arc<BodyWatch>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// What went wrong with a request's body, told to the exchange that waits for the answer.
+/// A request's body as its exchange sees it: how far it has come, what went wrong, and the right to
+/// end it.
 #[derive(Debug, Default)]
-pub(crate) struct BodyFault {
+pub(crate) struct BodyWatch {
     what: AtomicU8,
     bytes: AtomicU64,
+    is_open: AtomicBool,
+    /// Whoever waits for the next piece.
+    reader: AtomicWaker,
 }
 
 const NO_FAULT: u8 = 0;
@@ -59,12 +64,13 @@ const TOO_LARGE: u8 = 1;
 const IDLE: u8 = 2;
 const MALFORMED: u8 = 3;
 const CLIENT_LEFT: u8 = 4;
+const UNWANTED: u8 = 5;
 
-impl BodyFault {
+impl BodyWatch {
     /// The fault, if there is one.
-    pub(crate) fn get(&self, limits: RequestBodyLimits) -> Option<Error> {
+    pub(crate) fn fault(&self, limits: RequestBodyLimits) -> Option<Error> {
         match self.what.load(Ordering::Relaxed) {
-            NO_FAULT => None,
+            NO_FAULT | UNWANTED => None,
             TOO_LARGE => Some(Error::BodyTooLarge { body_bytes_max: limits.bytes_max }),
             IDLE => Some(Error::BodyTimeout),
             MALFORMED => Some(Error::BadRequest("malformed body framing")),
@@ -77,12 +83,23 @@ impl BodyFault {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether somebody still reads, or will read, the client's body.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Ends the body: its answer is complete, and nobody wants the rest.
+    pub(crate) fn cancel(&self) {
+        self.set(UNWANTED);
+        self.reader.wake();
+    }
+
     fn set(&self, what: u8) {
         self.what.store(what, Ordering::Relaxed);
     }
 }
 
-/// The body can't be passed on to its end; [`BodyFault`] knows why.
+/// The body can't be passed on to its end; [`BodyWatch`] knows why.
 #[derive(Debug, thiserror::Error)]
 #[error("request body broken off")]
 pub(crate) struct BrokenOff;
@@ -92,14 +109,15 @@ impl RequestBody {
     pub(crate) fn streaming(
         incoming: ClientBody,
         limits: RequestBodyLimits,
-        fault: Arc<BodyFault>,
+        watch: Arc<BodyWatch>,
     ) -> Self {
+        watch.is_open.store(true, Ordering::Relaxed);
         Self::Streaming(Box::new(Streaming {
             incoming,
             first: None,
             limits,
             bytes: 0,
-            fault,
+            watch,
             timer: None,
         }))
     }
@@ -109,7 +127,7 @@ impl RequestBody {
     ///
     /// # Errors
     ///
-    /// [`BrokenOff`], with the reason in the fault.
+    /// [`BrokenOff`], with the reason in the watch.
     pub(crate) async fn look_ahead(&mut self) -> Result<(), BrokenOff> {
         let Self::Streaming(streaming) = self else { return Ok(()) };
         // The first poll asks the connection to read on, which it does when this task yields.
@@ -135,22 +153,29 @@ impl Streaming {
             return Poll::Ready(Some(Ok(first)));
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.timer = None;
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_ours(trailers);
+                }
                 Poll::Ready(Some(self.count(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.fault.set(if is_malformed(&error) { MALFORMED } else { CLIENT_LEFT });
+                self.watch.set(if is_malformed(&error) { MALFORMED } else { CLIENT_LEFT });
                 Poll::Ready(Some(Err(BrokenOff)))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
+                self.watch.reader.register(cx.waker());
+                if self.watch.what.load(Ordering::Relaxed) == UNWANTED {
+                    return Poll::Ready(Some(Err(BrokenOff)));
+                }
                 let idle = self.limits.idle;
                 let timer = self.timer.get_or_insert_with(|| {
                     Box::pin(tokio::time::sleep_until(Instant::now() + idle))
                 });
                 std::task::ready!(timer.as_mut().poll(cx));
-                self.fault.set(IDLE);
+                self.watch.set(IDLE);
                 Poll::Ready(Some(Err(BrokenOff)))
             }
         }
@@ -159,13 +184,19 @@ impl Streaming {
     fn count(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BrokenOff> {
         if let Some(data) = frame.data_ref() {
             self.bytes += data.len() as u64;
-            self.fault.bytes.store(self.bytes, Ordering::Relaxed);
+            self.watch.bytes.store(self.bytes, Ordering::Relaxed);
         }
         if self.bytes > self.limits.bytes_max {
-            self.fault.set(TOO_LARGE);
+            self.watch.set(TOO_LARGE);
             return Err(BrokenOff);
         }
         Ok(frame)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.watch.is_open.store(false, Ordering::Relaxed);
     }
 }
 

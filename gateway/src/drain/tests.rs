@@ -28,6 +28,17 @@ async fn work_in_flight_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_yet_gets_the_time_for_one() {
+    let lifecycle = Lifecycle::default();
+    lifecycle.connected();
+    let started = Instant::now();
+    assert_eq!(lifecycle.drain(&SETTINGS, || 0).await, Drained::Whole);
+    let least = SETTINGS.accept_for + FIRST_REQUEST_FOR;
+    let waited = started.elapsed();
+    assert!((least..least + LOOK_EVERY * 2).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_that_does_not_end_is_cut_off_at_the_deadline() {
     let lifecycle = Lifecycle::default();
     lifecycle.begin();

@@ -31,6 +31,12 @@ fn hop_headers_and_nominated_ones_are_dropped() {
 }
 
 #[test]
+fn coding_overrides_the_length() {
+    check(&[("transfer-encoding", "chunked"), ("content-length", "3")], &[]);
+    check(&[("content-length", "3")], &[("content-length", "3")]);
+}
+
+#[test]
 fn only_trailers_stay_of_te() {
     check(&[("te", "gzip")], &[]);
     check(&[("te", "Trailers"), ("connection", "TE")], &[("te", "trailers")]);
@@ -61,6 +67,7 @@ fn our_headers_never_come_from_outside() {
         ("headgate-passport", "forged"),
         ("headgate-passport", "twice"),
         ("Headgate-Anything", "x"),
+        ("headgate_passport", "forged"),
         ("x-headgate", "kept"),
     ]);
     strip_ours(&mut headers);

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use headgate_router::deadline;
+use headgate_router::{deadline, retry};
 use headgate_telemetry::Listener;
 use headgate_types::{Class, Deadline, Device, Priority};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    HeaderMap, HeaderValue, Method, Request, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use hyper::upgrade::OnUpgrade;
 
 use crate::{
-    body::{BodyFault, ClientBody, RequestBody, RequestBodyLimits},
+    body::{BodyWatch, ClientBody, RequestBody, RequestBodyLimits},
     connection::Connection,
     edge::{Edge, Route, Snapshot},
     error::Error,
@@ -24,6 +24,9 @@ use crate::{
     settings::Protocol,
     step::target::Target,
 };
+
+/// Headers that the edge adds, so that their map grows once.
+const EDGE_HEADERS: usize = 10;
 
 /// What is known of an exchange when its call is made up.
 #[derive(Clone, Copy)]
@@ -50,8 +53,8 @@ pub(crate) struct Outgoing {
     /// What it means that an endpoint has not answered by then: the endpoint is slow, or the
     /// client asked for less time than the route gives.
     pub(crate) late: Error,
-    /// What goes wrong with the body.
-    pub(crate) fault: Arc<BodyFault>,
+    /// How far the body has come, and what went wrong.
+    pub(crate) watch: Arc<BodyWatch>,
     /// What the body may use up.
     pub(crate) limits: RequestBodyLimits,
     /// The client's half of a WebSocket.
@@ -118,31 +121,31 @@ pub(crate) async fn dispatch(
     let late = if is_hurried { Error::DeadlineExceeded } else { Error::AttemptTimeout };
     record.prioritized(priority);
     let limits = body_limits(context);
-    let fault = Arc::<BodyFault>::default();
+    let watch = Arc::<BodyWatch>::default();
     let is_bodyless = http_body::Body::is_end_stream(&incoming);
     let mut body = if is_bodyless {
         RequestBody::Empty
     } else {
         refuse_declared_length(&parts.headers, limits)?;
-        RequestBody::streaming(incoming, limits, Arc::clone(&fault))
+        RequestBody::streaming(incoming, limits, Arc::clone(&watch))
     };
-    record.watch_body(&fault);
+    record.watch_body(&watch);
     // A length is trusted to hyper; chunks can be malformed from the first byte on.
     if parts.version < Version::HTTP_2 && !parts.headers.contains_key(CONTENT_LENGTH) {
         let looked = body.look_ahead().await;
-        looked.map_err(|_| fault.get(limits).unwrap_or(Error::Internal("unknown body fault")))?;
+        looked.map_err(|_| watch.fault(limits).unwrap_or(Error::Internal("unknown body fault")))?;
     }
     set_headers(context, record, &mut parts.headers, priority)?;
     let head = head(context, parts, upgrade.is_some());
     Ok(Outgoing {
         is_replayable: is_bodyless && upgrade.is_none(),
-        is_idempotent: head.method.is_idempotent(),
-        is_grpc: is_grpc(&head.headers),
+        is_idempotent: retry::is_idempotent(&head.method),
+        is_grpc: record.is_grpc(),
         head,
         body: (!is_bodyless || upgrade.is_some()).then_some(body),
         deadline,
         late,
-        fault,
+        watch,
         limits,
         upgrade,
     })
@@ -186,6 +189,7 @@ fn set_headers(
 ) -> Result<(), Error> {
     let Context { connection, route, caller, device, snapshot, .. } = context;
     headers::strip_ours(headers);
+    headers.reserve(EDGE_HEADERS);
     // The edge has answered it, or will, when the endpoint reads the body.
     headers.remove(EXPECT);
     record.write_trace(headers);
@@ -251,10 +255,4 @@ fn head(context: &Context<'_>, parts: Parts, is_upgrade: bool) -> Head {
             Head { method, uri, version: Version::HTTP_2, headers }
         }
     }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    const CONTENT_TYPE: HeaderName = http::header::CONTENT_TYPE;
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }

@@ -31,8 +31,6 @@ use crate::{
 
 /// Endpoints that one exchange tries apart; later attempts may repeat one.
 const TRIED_MAX: usize = 8;
-/// The longest wait for a retry that an endpoint may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// The origin's answer and what hangs on it.
 pub(crate) struct Answer {
@@ -68,13 +66,13 @@ pub(crate) async fn forward(
     record: &mut Record,
     mut outgoing: Outgoing,
 ) -> Result<Answer, Error> {
-    record.mark(Mark::Dispatched);
-    route.budget.deposit(edge.clock.now());
+    let mut now = edge.clock.now();
+    record.mark_at(Mark::Dispatched, now);
+    route.budget.deposit(now);
     let mut tried = [usize::MAX; TRIED_MAX];
     let mut number = 0;
     loop {
         number += 1;
-        let now = edge.clock.now();
         let remaining = outgoing.deadline.remaining(now).ok_or(Error::DeadlineExceeded)?;
         let mut call = pick(route, now, &tried).ok_or(Error::NoEndpoint)?;
         if let Some(place) = tried.get_mut(number as usize - 1) {
@@ -86,15 +84,17 @@ pub(crate) async fn forward(
         let failed = match asked {
             Ok(Ok((response, lease))) => {
                 let status = response.status();
-                call.answered(edge.clock.now(), end_of(status));
+                let head_at = attempt.began + attempt.head.unwrap_or_default();
+                call.answered(head_at, end_of(status));
                 let decision = retry_on_status(edge, route, &outgoing, number, &response);
                 attempt.end(record, answered(status));
                 let Some(wait) = decision else {
-                    record.mark(Mark::UpstreamHead);
+                    record.mark_at(Mark::UpstreamHead, head_at);
+                    record.answered_at(status, head_at);
                     return Ok(answer(edge, outgoing, response, lease, call));
                 };
                 drop((response, lease, call));
-                wait_for_retry(wait).await;
+                now = wait_for_retry(edge, wait).await;
                 continue;
             }
             Ok(Err(failed)) => failed,
@@ -102,12 +102,12 @@ pub(crate) async fn forward(
         };
         attempt.end(record, failed.result);
         call.finish(edge.clock.now(), End::Failure);
-        let broken = outgoing.fault.get(outgoing.limits);
+        let broken = outgoing.watch.fault(outgoing.limits);
         if let Some(error) = broken {
             return Err(error);
         }
         match decide(edge, route, &outgoing, number, &failed) {
-            Some(wait) => wait_for_retry(wait).await,
+            Some(wait) => now = wait_for_retry(edge, wait).await,
             None => return Err(failed.error),
         }
     }
@@ -122,10 +122,12 @@ fn pick(route: &Route, now: Moment, tried: &[usize]) -> Option<Call> {
         .or_else(|| balancer.pick(now, random(), |_| false))
 }
 
-async fn wait_for_retry(wait: Duration) {
+/// Returns the moment at which the next attempt begins.
+async fn wait_for_retry(edge: &Edge, wait: Duration) -> Moment {
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
+    edge.clock.now()
 }
 
 /// One attempt at one endpoint.
@@ -150,7 +152,7 @@ impl<'a> Attempt<'a> {
         began: Moment,
     ) -> Self {
         if number == 1 {
-            record.mark(Mark::AttemptStarted);
+            record.mark_at(Mark::AttemptStarted, began);
         }
         let started = began.since(record.started());
         Self { route, number, endpoint, started, began, connect: None, head: None, is_sent: false }
@@ -308,8 +310,7 @@ fn retry_on_status(
     }
     let mut facts = facts(edge, outgoing, number, Condition::Status(status), true);
     let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-    facts.retry_after = after.map(|wait| wait.min(RETRY_AFTER_MAX));
+    facts.retry_after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
     retry_of(edge, route, &facts)
 }
 
@@ -352,7 +353,7 @@ fn answer(
     let pace = if streams {
         Pace::Streaming(edge.limits.stream_idle)
     } else {
-        Pace::By(outgoing.deadline)
+        Pace::By(outgoing.deadline, outgoing.late)
     };
     Answer { response, lease, call, pace, upgrade: outgoing.upgrade }
 }

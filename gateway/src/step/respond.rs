@@ -20,6 +20,8 @@ use crate::{
 };
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The least time after which a refused client should come back.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
@@ -27,14 +29,14 @@ const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(2);
 
 /// Passes the origin's answer on.
-pub(crate) fn pass_on(mut record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
+pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
     let Answer { mut response, lease, call, pace, upgrade } = answer;
-    let hop = headers::strip_hop(response.headers_mut());
+    let Ok(hop) = headers::strip_hop(response.headers_mut()) else {
+        return refuse(record, Error::Garbled);
+    };
     headers::strip_ours(response.headers_mut());
-    record.answered(response.status());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let Some(downstream) = upgrade.filter(|_| hop.is_ok_and(|hop| hop.upgrades_to_websocket))
-        else {
+        let Some(downstream) = upgrade.filter(|_| hop.upgrades_to_websocket) else {
             return refuse(record, Error::Garbled);
         };
         let upstream = hyper::upgrade::on(&mut response);
@@ -53,6 +55,7 @@ pub(crate) fn pass_on(mut record: Box<Record>, answer: Answer) -> Response<Respo
 pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<ResponseBody> {
     record.fail(error);
     let version = record.version();
+    let is_grpc = record.is_grpc();
     let status = status(error);
     record.answered(status);
     let outcome = error.outcome();
@@ -73,6 +76,10 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if is_grpc {
+        headers.insert(GRPC_STATUS, HeaderValue::from(grpc_status(error)));
+        headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.code()));
     }
     if closes(error) && version < Version::HTTP_2 {
         close_connection(&mut response);
@@ -164,6 +171,21 @@ fn title(error: Error) -> &'static str {
 fn retry_after(outcome: Outcome) -> Option<Duration> {
     (outcome.retry() == RetryAdvice::After)
         .then(|| RETRY_AFTER_MIN + RETRY_AFTER_SPREAD.mul_f64(fastrand::f64()))
+}
+
+/// The gRPC status that comes closest: without it, gRPC clients take the body for a message.
+fn grpc_status(error: Error) -> u16 {
+    match error {
+        Error::CredentialMissing | Error::CredentialInvalid => 16, // UNAUTHENTICATED
+        Error::Forbidden => 7,                                     // PERMISSION_DENIED
+        Error::NoRoute => 12,                                      // UNIMPLEMENTED
+        Error::BadRequest(_) => 3,                                 // INVALID_ARGUMENT
+        Error::BodyTooLarge { .. } => 8,                           // RESOURCE_EXHAUSTED
+        Error::ClientLeft => 1,                                    // CANCELLED
+        Error::AttemptTimeout | Error::DeadlineExceeded | Error::BodyTimeout => 4,
+        Error::Internal(_) => 13, // INTERNAL
+        _ => 14,                  // UNAVAILABLE
+    }
 }
 
 /// The body. Every word in it is ours, so nothing needs escaping.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use headgate_router::path;
 use http::{
     HeaderValue, Method, Version,
@@ -20,9 +21,8 @@ pub(crate) struct Target {
     pub(crate) authority: Option<HeaderValue>,
     /// The host, lowercase and without its port; empty when there is none.
     pub(crate) host: String,
-    /// The path, normalized. None when it is normal as it stands.
-    normal_path: Option<String>,
-    /// Path and query as the client wrote them; what the endpoint gets.
+    /// The path, normalized, and the query: what routes match and what the endpoint gets, so that
+    /// no endpoint reads a path which no route has seen.
     pub(crate) path_and_query: PathAndQuery,
     /// Whether the client wants to speak WebSocket.
     pub(crate) is_websocket: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Target {
 impl Target {
     /// The path that routes match.
     pub(crate) fn path(&self) -> &str {
-        self.normal_path.as_deref().unwrap_or_else(|| self.path_and_query.path())
+        self.path_and_query.path()
     }
 
     /// The query without its question mark.
@@ -53,10 +53,27 @@ pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
     if parts.method == Method::CONNECT {
         return Err(Error::BadRequest("CONNECT is not served"));
     }
+    let (authority, host) = authority(parts)?;
+    let path_and_query = parts.uri.path_and_query().cloned();
+    let path_and_query = path_and_query.ok_or(Error::BadRequest("target without a path"))?;
+    if !path_and_query.path().starts_with('/') {
+        return Err(Error::BadRequest("target is no path"));
+    }
+    let path_and_query = normalized(path_and_query)?;
+    let is_websocket = hop.upgrades_to_websocket && parts.method == Method::GET;
+    Ok(Target { authority, host, path_and_query, is_websocket })
+}
+
+/// The authority that the endpoint gets, and the host in it that routes match.
+fn authority(parts: &mut Parts) -> Result<(Option<HeaderValue>, String), Error> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let header = hosts.next();
     if hosts.next().is_some() {
         return Err(Error::BadRequest("several host headers"));
+    }
+    if let (None, Some(host)) = (parts.uri.authority(), header.and_then(plain_host)) {
+        let host = host.to_owned();
+        return Ok((parts.headers.remove(HOST), host));
     }
     let header = header.map(authority_of).transpose()?;
     let authority = match (parts.uri.authority().cloned(), header) {
@@ -71,21 +88,32 @@ pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
     if authority.as_ref().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(Error::BadRequest("user information in the host"));
     }
-    let path_and_query = parts.uri.path_and_query().cloned();
-    let path_and_query = path_and_query.ok_or(Error::BadRequest("target without a path"))?;
-    if !path_and_query.path().starts_with('/') {
-        return Err(Error::BadRequest("target is no path"));
-    }
-    let normal = path::normalize(path_and_query.path())
-        .map_err(|fault| Error::BadRequest(fault.as_str()))?;
-    let normal_path = match normal {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(path) => Some(path),
-    };
     let host = authority.as_ref().map(|one| one.host().to_ascii_lowercase()).unwrap_or_default();
-    let authority = parts.headers.remove(HOST).or_else(|| value_of(authority.as_ref()?));
-    let is_websocket = hop.upgrades_to_websocket && parts.method == Method::GET;
-    Ok(Target { authority, host, normal_path, path_and_query, is_websocket })
+    let written = parts.headers.remove(HOST).or_else(|| value_of(authority.as_ref()?));
+    Ok((written, host))
+}
+
+/// The host in a header that is a lowercase name or IPv4 address, perhaps with a port: what nearly
+/// every client sends, and what no parser reads otherwise.
+fn plain_host(header: &HeaderValue) -> Option<&str> {
+    let text = header.to_str().ok()?;
+    let (host, port) = text.split_once(':').unwrap_or((text, ""));
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    (!host.is_empty() && host.bytes().all(is_plain) && is_port).then_some(host)
+}
+
+/// The same target with the one spelling that all readers agree on.
+fn normalized(target: PathAndQuery) -> Result<PathAndQuery, Error> {
+    let path = path::normalize(target.path()).map_err(|fault| Error::BadRequest(fault.as_str()))?;
+    let Cow::Owned(mut normal) = path else { return Ok(target) };
+    if let Some(query) = target.query() {
+        normal.push('?');
+        normal.push_str(query);
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(normal))
+        .map_err(|_| Error::BadRequest("malformed path"))
 }
 
 fn authority_of(host: &HeaderValue) -> Result<Authority, Error> {

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,6 +28,8 @@ use crate::{
 
 /// How often a thread looks for connections that idled too long or were closed by their endpoint.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Idle connections that are looked at for one that is ready.
+const READY_LOOKS: usize = 8;
 /// Streams on one HTTP/2 connection before the next is opened; most servers allow 100.
 const STREAMS_MAX: usize = 100;
 /// The longest idle time of a connection that takes a request which can't be sent twice: an
@@ -39,8 +42,42 @@ thread_local! {
 
 #[derive(Default)]
 struct Pool {
-    slots: HashMap<(u64, usize), Slot>,
+    slots: HashMap<SlotKey, Slot, BuildHasherDefault<KeyHasher>>,
     has_sweeper: bool,
+}
+
+/// An upstream and one of its endpoints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct SlotKey(u64, usize);
+
+impl Hash for SlotKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0 << ENDPOINT_BITS ^ self.1 as u64);
+    }
+}
+
+/// Bits of a key that tell endpoints apart; a collision beyond them costs time, nothing else.
+const ENDPOINT_BITS: u32 = 16;
+
+/// Fibonacci hashing (Knuth, *The Art of Computer Programming*, 6.4): nobody outside chooses these
+/// keys, so they need no defense.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// One endpoint's connections on this thread.
@@ -236,7 +273,7 @@ impl Pool {
             tokio::spawn(sweep_forever());
         }
         let idle_timeout = upstream.settings.idle_timeout;
-        let slot = self.slots.entry((upstream.id, endpoint)).or_default();
+        let slot = self.slots.entry(SlotKey(upstream.id, endpoint)).or_default();
         slot.idle_timeout = idle_timeout;
         slot
     }
@@ -259,7 +296,15 @@ impl Pool {
             let counted = None;
             return Some(Lease { sender, endpoint, is_reused: true, counted, _stream: stream });
         }
-        // The latest first: the rest may idle out.
+        // The latest first: the rest may idle out. One that has just been given back may still be
+        // busy with its last answer, so a ready one among the latest goes before.
+        let is_ready = |idle: &Idle| idle.sender.is_ready();
+        if let Some(behind) = slot.idle.iter().rev().take(READY_LOOKS).position(is_ready)
+            && behind > 0
+        {
+            let last = slot.idle.len() - 1;
+            slot.idle.swap(last, last - behind);
+        }
         while let Some(idle) = slot.idle.pop() {
             if idle.sender.is_closed() {
                 continue;

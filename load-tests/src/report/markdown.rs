@@ -22,7 +22,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         out,
         "| row | requests/s | CPU s per 100k | user part | core used | p50 / p99 / p99.9 µs \
-         | RSS MiB | bad |\n|---|---|---|---|---|---|---|---|"
+         | RSS MiB | bad | access lines |\n|---|---|---|---|---|---|---|---|---|"
     )?;
     for row in &report.rows {
         closed(out, row)?;
@@ -78,7 +78,7 @@ fn closed(out: &mut String, row: &RowReport) -> std::fmt::Result {
     let figures = &row.closed;
     writeln!(
         out,
-        "| {} | {} | {} | {} | {:.2} | {:.0} / {:.0} / {:.0} | {:.0} | {} |",
+        "| {} | {} | {} | {} | {:.2} | {:.0} / {:.0} / {:.0} | {:.0} | {} | {} |",
         row.name,
         spread(figures.requests_per_second, 0),
         cpu(figures.cpu_per_100k),
@@ -89,6 +89,8 @@ fn closed(out: &mut String, row: &RowReport) -> std::fmt::Result {
         figures.p999_us.median,
         row.resident_mib,
         row.bad,
+        row.lines_per_answer
+            .map_or_else(|| "–".to_owned(), |lines| format!("{:.1} %", lines * 100.0)),
     )
 }
 

@@ -7,7 +7,7 @@ const SCENARIO: &str = "smoke";
 fn round(cpu: f64, bad: u64) -> Round {
     let cpu = Cpu { user: cpu / 4.0, system: cpu * 0.75 };
     let closed = Sample { cpu_per_100k: Some(cpu), bad, ..Sample::default() };
-    Round { closed, open: Vec::new(), resident_bytes: 0 }
+    Round { closed, open: Vec::new(), resident_bytes: 0, lines_per_answer: None }
 }
 
 /// Rounds of `bare hyper` and of `headgate plain`, in that order.
@@ -38,8 +38,19 @@ fn bar_is_missed_when_a_request_failed() {
 }
 
 #[test]
+fn dropped_access_lines_are_no_saving() {
+    let mut scenario = Scenario::named(SCENARIO).unwrap();
+    scenario.keep(&["bare hyper".to_owned(), "headgate plain".to_owned()]);
+    let mut plain = round(1.0, 0);
+    plain.lines_per_answer = Some(0.9);
+    let rounds = [vec![round(1.0, 0)], vec![plain]];
+    assert!(!BarReport::new(&scenario.bars[0], &scenario, &rounds).holds);
+}
+
+#[test]
 fn direct_row_has_no_processor_time() {
-    let direct = Round { closed: Sample::default(), open: Vec::new(), resident_bytes: 0 };
+    let mut direct = round(1.0, 0);
+    direct.closed.cpu_per_100k = None;
     let open = [OpenLoop { rate: 2_000, time: Duration::from_secs(1) }];
     let row = RowReport::new("direct", &[direct], &open);
     assert!(row.closed.cpu_per_100k.is_none());

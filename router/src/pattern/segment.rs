@@ -125,7 +125,7 @@ pub(crate) fn take(segments: &[Segment], path: &str) -> bool {
     for segment in segments {
         let part = parts.next();
         let is_taken = match segment {
-            Segment::Literal(literal) => part == Some(literal.as_ref()),
+            Segment::Literal(literal) => part.map(path::name_of) == Some(literal.as_ref()),
             Segment::Parameter(_) => part.is_some_and(|part| !part.is_empty()),
             Segment::Rest(_) => return part.is_some(),
         };

@@ -125,6 +125,11 @@ fn a_parameter_is_one_segment_and_the_rest_is_all_that_follows_its_slash() {
         ("GET /tv/", "/tv/", true),
         ("GET /", "/", true),
         ("GET /{*x}", "/", true),
+        ("GET /tv/a", "/tv;x=1/a", true),
+        ("GET /tv/a", "/tv/a;x", true),
+        ("GET /tv/a", "/tv/a%3Bx", true),
+        ("GET /tv/a", "/tv/a%20;x", false),
+        ("GET /caf%C3%A9", "/caf%C3%A9;x%3By", true),
     ] {
         assert_eq!(takes(text, "", path), expected, "{text} {path}");
     }

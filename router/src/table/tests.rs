@@ -112,6 +112,14 @@ fn the_closer_path_goes_before_methods_and_predicates() {
 }
 
 #[test]
+fn parameters_of_a_segment_do_not_lead_past_its_route() {
+    let patterns = ["GET /tv/admin", "GET /tv/{page}"];
+    check(&patterns, "GET /tv/admin;x=1", "GET /tv/admin");
+    check(&patterns, "GET /tv;y/admin%3Bx", "GET /tv/admin");
+    check(&patterns, "GET /tv/home;x", "GET /tv/{page}");
+}
+
+#[test]
 fn fewer_methods_go_first() {
     goes_before("GET /x", "GET|POST /x", "GET /x");
     goes_before("GET|POST /x", "* /x device=tv", "GET /x@tv");
@@ -325,8 +333,8 @@ fn some_patterns() -> impl Strategy<Value = Vec<String>> {
 fn some_request() -> impl Strategy<Value = Request> {
     let method = prop::sample::select(vec!["GET", "POST", "HEAD", "PUT", "DELETE"]);
     let host = prop::sample::select(vec!["", "a.b.c", "b.c", "z.b.c", "a.b.c.", ".b.c", "other"]);
-    let path =
-        "(/(x|y|z)){0,3}/?".prop_map(|path| if path.is_empty() { "/".to_owned() } else { path });
+    let path = "(/(x|y|z|x;p|y%3B)){0,3}/?"
+        .prop_map(|path| if path.is_empty() { "/".to_owned() } else { path });
     let query = prop::sample::select(vec!["", "?q=1", "?q=2", "?r=1&q=%31"]);
     let headers = subsequence(vec!["a:1", "b:1", "c:12", "c:2", "cookie:k=1"], 0..4);
     let device = prop::sample::select(vec!["tv", "ios", "web", "toaster"]);

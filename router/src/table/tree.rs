@@ -1,7 +1,7 @@
 //! The paths of one host as a tree of segments.
 
 use super::{Recorder, Search};
-use crate::pattern::Segment;
+use crate::{path, pattern::Segment};
 
 /// A point in a path that segments lead to. Its depth is bounded by that of the patterns.
 #[derive(Debug, Default)]
@@ -68,7 +68,8 @@ impl Tree {
             Some((segment, after)) => (segment, Some(after)),
             None => (path, None),
         };
-        let literal = self.literals.binary_search_by(|(name, _)| name.as_ref().cmp(segment));
+        let name = path::name_of(segment);
+        let literal = self.literals.binary_search_by(|(literal, _)| literal.as_ref().cmp(name));
         if let Some((_, tree)) = literal.ok().and_then(|at| self.literals.get(at)) {
             tree.walk(after, search);
         }

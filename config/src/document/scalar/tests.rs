@@ -18,6 +18,38 @@ fn addresses_of_upstreams() {
 }
 
 #[test]
+fn every_kind_of_match_that_the_reference_names() {
+    let good = [
+        "GET /tv/home/{profile} device=tv",
+        "GET|POST api.example/tv/{*rest} device=tv|ios",
+        "* *.example/tv/ header.x cookie.x query.x",
+        "GET /tv header.x=a cookie.x=a query.x=a",
+        "GET /tv header.x~'^a' cookie.x~'^a'",
+    ];
+    takes("match", &good, &["", "/tv", "get /tv", "GET tv", "GET /tv query.x~'a'", "GET /tv x=y"]);
+}
+
+#[test]
+fn every_kind_of_test_that_the_reference_names() {
+    let good = ["*", "header x", "hint mobile", "ua", "claim x"];
+    takes("test", &good, &["", "header", "ua = 'x'", "ua ~ x", "esn ~ 'x'"]);
+    for kind in ["header x", "hint platform", "ua", "claim x"] {
+        for how in ["== 'a'", "contains 'a'", "~ '^a'"] {
+            takes("test", &[&format!("{kind} {how}")], &[]);
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_failure_that_the_reference_names() {
+    takes(
+        "condition",
+        &["connect", "reset", "timeout", "503", "429"],
+        &["", "200", "never", "600"],
+    );
+}
+
+#[test]
 fn hosts_of_claims() {
     takes("host-pattern", &["*", "a", "*.a.b", "A.b"], &["", "*a", "a:1", "a/b", "a..b", "*.*.a"]);
 }

@@ -45,8 +45,11 @@ fn connect_and_asterisk_are_not_served() {
 }
 
 #[test]
-fn the_upstream_gets_host_and_path_as_they_were_written() {
-    let target = read_from(Version::HTTP_2, "http://Api.Example/a%20b", &[]).unwrap();
+fn the_upstream_gets_the_host_as_written_and_the_path_as_matched() {
+    let target = read_from(Version::HTTP_2, "http://Api.Example/a%20b?c=%2e", &[]).unwrap();
     assert_eq!(target.authority.unwrap(), "Api.Example");
-    assert_eq!(target.path_and_query.as_str(), "/a%20b");
+    assert_eq!(target.path_and_query.as_str(), "/a%20b?c=%2e");
+    let target = read_from(Version::HTTP_11, "/open/%2e%2e//admin?d", &["a"]).unwrap();
+    assert_eq!(target.path(), "/admin");
+    assert_eq!(target.path_and_query.as_str(), "/admin?d");
 }

@@ -1,0 +1,68 @@
+//! `headgate check`: every fault of a configuration at once.
+
+use std::{collections::BTreeSet, path::Path, process::ExitCode};
+
+use headgate_config::Loaded;
+use headgate_gateway::settings::Auth;
+use serde_json::json;
+
+use crate::output::Output;
+
+/// Loads a configuration as `run` would, opens no socket, and tells what it comes to.
+///
+/// # Errors
+///
+/// The configuration's faults.
+pub(crate) fn check(config: &Path, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let loaded = headgate_config::load(config)?;
+    if output.json {
+        output.json(&summary(&loaded))?;
+    } else {
+        for warning in &loaded.warnings {
+            writeln!(output.out, "warning: {warning}")?;
+        }
+        let settings = &loaded.settings;
+        writeln!(
+            output.out,
+            "ok: {} routes ({} without authentication) of {} teams, {} upstreams, {} identity \
+             sources, {} files\ndigest {}",
+            settings.routes.len(),
+            open_routes(&loaded).count(),
+            teams(&loaded).len(),
+            settings.upstreams.len(),
+            settings.identity.len(),
+            loaded.files.len(),
+            loaded.digest
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(loaded: &Loaded) -> serde_json::Value {
+    json!({
+        "valid": true,
+        "faults": [],
+        "warnings": loaded.warnings,
+        "digest": loaded.digest,
+        "files": loaded.files,
+        "teams": teams(loaded),
+        "routes": loaded.settings.routes.len(),
+        "routes_without_authentication": open_routes(loaded).collect::<Vec<_>>(),
+        "upstreams": loaded.settings.upstreams.len(),
+        "identity_sources": loaded.settings.identity.len(),
+    })
+}
+
+fn teams(loaded: &Loaded) -> BTreeSet<&str> {
+    loaded.settings.routes.iter().map(|route| route.team.as_ref()).collect()
+}
+
+fn open_routes(loaded: &Loaded) -> impl Iterator<Item = String> {
+    let routes = loaded.settings.routes.iter();
+    routes
+        .filter(|route| matches!(route.auth, Auth::None))
+        .map(|route| format!("{}/{}", route.team, route.name))
+}
+
+#[cfg(test)]
+mod tests;

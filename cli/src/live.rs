@@ -1,0 +1,149 @@
+//! The running edge as the admin API shows it.
+
+use std::sync::Arc;
+
+use headgate_admin::{
+    EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, StatusSource,
+    UpstreamStatus,
+};
+use headgate_config::Loaded;
+use headgate_gateway::{
+    Edge, Phase, UpstreamState, identity::SourceStatus, settings::IdentityKind,
+};
+use headgate_router::table::Table;
+use headgate_telemetry::access;
+use headgate_types::{Clock, UnixTime, format_duration};
+
+use crate::serve::Addresses;
+
+/// Tells the state of the running edge.
+#[derive(Debug)]
+pub(crate) struct Live {
+    edge: Arc<Edge>,
+    clock: Arc<dyn Clock>,
+    started_at: UnixTime,
+    log: access::Log,
+    digest: String,
+    listeners: Vec<ListenerStatus>,
+    teams: Vec<String>,
+    /// What each identity source verifies, in their order.
+    identity_kinds: Vec<&'static str>,
+    routes: Vec<RouteStatus>,
+}
+
+impl Live {
+    pub(crate) fn new(
+        edge: &Arc<Edge>,
+        loaded: &Loaded,
+        addresses: &Addresses,
+        clock: Arc<dyn Clock>,
+        log: access::Log,
+    ) -> Self {
+        let settings = &loaded.settings;
+        let kind = |tls| if tls { "tls" } else { "plain" }.to_owned();
+        let listeners = addresses.edge.iter();
+        let mut teams: Vec<String> =
+            settings.routes.iter().map(|one| one.team.to_string()).collect();
+        teams.sort();
+        teams.dedup();
+        Self {
+            edge: Arc::clone(edge),
+            started_at: clock.unix_time(),
+            clock,
+            log,
+            digest: loaded.digest.clone(),
+            listeners: listeners
+                .map(|one| ListenerStatus { kind: kind(one.is_tls), address: one.address })
+                .chain([ListenerStatus { kind: "admin".to_owned(), address: addresses.admin }])
+                .collect(),
+            teams,
+            identity_kinds: settings.identity.iter().map(|one| word(&one.kind)).collect(),
+            routes: routes(loaded),
+        }
+    }
+}
+
+/// The routes in the order in which they are preferred.
+fn routes(loaded: &Loaded) -> Vec<RouteStatus> {
+    let settings = &loaded.settings;
+    let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
+    // The edge was built from the same routes, so they do not tie.
+    let order = Table::build(patterns).map(|table| table.ids().collect()).unwrap_or_default();
+    let status = |id: usize| {
+        let route = settings.routes.get(id)?;
+        Some(RouteStatus {
+            team: route.team.to_string(),
+            name: route.name.to_string(),
+            pattern: route.pattern.to_string(),
+            to: settings.upstreams.get(route.upstream)?.name.to_string(),
+            auth: crate::routes::auth_name(loaded, route),
+            priority: route.priority.as_str().to_owned(),
+            timeout: format_duration(route.timeout.unwrap_or(settings.edge.limits.request_timeout)),
+        })
+    };
+    <Vec<usize>>::into_iter(order).filter_map(status).collect()
+}
+
+const fn word(kind: &IdentityKind) -> &'static str {
+    match kind {
+        IdentityKind::Jwt(_) => "jwt",
+        IdentityKind::ApiKeys(_) => "api_keys",
+    }
+}
+
+impl StatusSource for Live {
+    fn status(&self) -> Status {
+        let now = self.clock.unix_time();
+        let sources = self.edge.authenticator().status();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at.to_string(),
+            uptime_seconds: now.since(self.started_at).as_secs(),
+            readiness: readiness(self.edge.lifecycle().phase()).to_owned(),
+            config_digest: self.digest.clone(),
+            listeners: self.listeners.clone(),
+            teams: self.teams.clone(),
+            routes_count: self.routes.len(),
+            upstreams: self.edge.upstreams().iter().map(upstream).collect(),
+            identity: sources.iter().zip(&self.identity_kinds).map(identity).collect(),
+            in_flight: self.edge.lifecycle().in_flight() as u64,
+            connections: self.edge.connections_open() as u64,
+            access_lines_dropped: self.log.dropped(),
+        }
+    }
+
+    fn routes(&self) -> Vec<RouteStatus> {
+        self.routes.clone()
+    }
+}
+
+const fn readiness(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Serving => "ready",
+        _ => "draining",
+    }
+}
+
+fn upstream(state: &UpstreamState) -> UpstreamStatus {
+    let endpoints = state.endpoints.iter().map(|endpoint| EndpointStatus {
+        address: endpoint.address.to_string(),
+        in_flight: endpoint.load.in_flight,
+        latency_ms: endpoint.load.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
+    });
+    UpstreamStatus {
+        team: state.team.to_string(),
+        name: state.name.to_string(),
+        endpoints: endpoints.collect(),
+    }
+}
+
+fn identity((source, kind): (&SourceStatus, &&'static str)) -> IdentityStatus {
+    IdentityStatus {
+        name: source.name.to_string(),
+        kind: (*kind).to_owned(),
+        keys_count: source.keys_count,
+        keys_age_seconds: source.age.map(|age| age.as_secs()),
+        is_healthy: source.is_usable,
+        fault: source.last_error.clone(),
+    }
+}

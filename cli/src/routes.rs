@@ -1,0 +1,99 @@
+//! `headgate routes`: the routes in the order in which they are preferred.
+
+use std::process::ExitCode;
+
+use headgate_config::Loaded;
+use headgate_gateway::settings::{Auth, Route};
+use headgate_router::table::Table;
+use headgate_types::format_duration;
+use serde::Serialize;
+
+use crate::{
+    args,
+    exit::Invalid,
+    output::{Output, columns},
+};
+
+/// One route, as it is in force.
+#[derive(Debug, Serialize)]
+struct Row {
+    team: String,
+    route: String,
+    #[serde(rename = "match")]
+    pattern: String,
+    upstream: String,
+    auth: String,
+    priority: String,
+    timeout: String,
+    file: String,
+    line: usize,
+}
+
+/// Lists the routes of a configuration.
+///
+/// # Errors
+///
+/// The configuration's faults.
+pub(crate) fn routes(args: &args::Routes, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let loaded = headgate_config::load(&args.config.config)?;
+    let routes = &loaded.settings.routes;
+    let patterns = routes.iter().map(|route| route.pattern.clone()).enumerate();
+    let table = Table::build(patterns)
+        .map_err(|ties| Invalid::message(format!("{} routes tie", ties.len())))?;
+    let is_wanted =
+        |route: &&Route| args.team.as_deref().is_none_or(|team| route.team.as_ref() == team);
+    let ids = table.ids().filter(|id| routes.get(*id).as_ref().is_some_and(is_wanted));
+    let rows: Vec<_> = ids.filter_map(|id| row(&loaded, id)).collect();
+    if output.json {
+        output.json(&rows)?;
+    } else {
+        let head = ["TEAM", "ROUTE", "MATCH", "UPSTREAM", "AUTH", "PRIORITY", "TIMEOUT", "AT"];
+        let head = vec![head.map(str::to_owned).to_vec()];
+        let cells = rows.into_iter().map(|row| {
+            let at = format!("{}:{}", row.file, row.line);
+            vec![
+                row.team,
+                row.route,
+                row.pattern,
+                row.upstream,
+                row.auth,
+                row.priority,
+                row.timeout,
+                at,
+            ]
+        });
+        let rows: Vec<_> = head.into_iter().chain(cells).collect();
+        output.out.write_all(columns(&rows).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(loaded: &Loaded, id: usize) -> Option<Row> {
+    let settings = &loaded.settings;
+    let route = settings.routes.get(id)?;
+    let origin = loaded.origins.get(id)?;
+    let timeout = route.timeout.unwrap_or(settings.edge.limits.request_timeout);
+    Some(Row {
+        team: route.team.as_ref().to_owned(),
+        route: route.name.as_ref().to_owned(),
+        pattern: route.pattern.to_string(),
+        upstream: settings.upstreams.get(route.upstream)?.name.as_ref().to_owned(),
+        auth: auth_name(loaded, route),
+        priority: route.priority.as_str().to_owned(),
+        timeout: format_duration(timeout),
+        file: origin.at.file.clone(),
+        line: origin.at.line,
+    })
+}
+
+/// The identity source that a route asks for, or `none`.
+pub(crate) fn auth_name(loaded: &Loaded, route: &Route) -> String {
+    let source = match &route.auth {
+        Auth::None => None,
+        Auth::Source { source, .. } => loaded.settings.identity.get(*source),
+    };
+    source.map_or_else(|| "none".to_owned(), |source| source.name.as_ref().to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+use super::*;
+
+fn printed(args: &args::Schema) -> serde_json::Value {
+    let mut out = Vec::new();
+    schema(args, &mut Output { out: &mut out, json: true }).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+const PLATFORM: args::Schema = args::Schema { team: false, api_keys: false, markdown: None };
+
+#[test]
+fn each_document_has_its_schema() {
+    assert_eq!(printed(&PLATFORM)["title"], "headgate.toml");
+    let team = args::Schema { team: true, ..PLATFORM };
+    assert_eq!(printed(&team)["title"], "routes.d/<team>/*.toml");
+    let api_keys = args::Schema { api_keys: true, ..PLATFORM };
+    assert_eq!(printed(&api_keys)["title"], "API keys");
+}
+
+#[test]
+fn each_page_has_its_title() {
+    for (page, title) in [(Page::Keys, "# Configuration\n"), (Page::Metrics, "# Metrics\n")] {
+        let json = printed(&args::Schema { markdown: Some(page), ..PLATFORM });
+        assert!(json["markdown"].as_str().unwrap().starts_with(title), "{page:?}");
+    }
+}

@@ -1,0 +1,42 @@
+//! The real binary on loopback, feature by feature.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends at the first surprise, with its place"
+)]
+
+mod aborts;
+mod access_lines;
+mod ambiguous_http;
+mod answers;
+mod api_keys;
+mod back_pressure;
+mod configuration;
+mod connections;
+mod deadlines;
+mod devices;
+mod drain;
+mod event_streams;
+mod grpc;
+mod key_rotation;
+mod limits;
+mod listeners;
+mod messages;
+mod metrics;
+mod passports;
+mod pool;
+mod readme;
+mod retries;
+mod routing;
+mod smuggling;
+mod start;
+mod tokens;
+mod trace;
+mod trailers;
+mod unix_sockets;
+mod upstream_failures;
+mod verbs;
+mod websockets;

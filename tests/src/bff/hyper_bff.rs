@@ -1,0 +1,48 @@
+//! Upstreams that speak HTTP as it should be spoken, HTTP/2 among it.
+
+use std::{convert::Infallible, future::Future};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+
+use super::Bff;
+use crate::client::{Body, BoxError};
+
+/// What a handler answers.
+pub type Handled = Response<Body>;
+
+/// An answer with a body of known length.
+pub fn respond(status: u16, body: impl Into<Bytes>) -> Handled {
+    let body = Full::new(body.into()).map_err(Into::<BoxError>::into).boxed_unsync();
+    Response::builder().status(status).body(body).unwrap()
+}
+
+impl Bff {
+    /// Serves HTTP/1.1 and HTTP/2 with prior knowledge by a handler. Requests are not recorded.
+    pub async fn http<F, Fut>(handler: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Handled> + Send + 'static,
+    {
+        Self::raw(move |connection| {
+            let handler = handler.clone();
+            async move {
+                let answer = service_fn(move |request| {
+                    let answered = handler(request);
+                    async move { Ok::<_, Infallible>(answered.await) }
+                });
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let io = TokioIo::new(connection.into_stream());
+                // How a connection ends is for the edge's side of it to tell.
+                drop(builder.serve_connection_with_upgrades(io, answer).await);
+            }
+        })
+        .await
+    }
+}
