@@ -182,7 +182,9 @@ fn timed(
     (stream, prefix): (Stream, Bytes),
     (idle, reads_heads): (Duration, bool),
 ) -> TokioIo<EdgeStream<Stream>> {
-    let patience = Patience { head: edge.limits.header_timeout, idle, reads_heads };
+    let limits = &edge.limits;
+    let (head, unread) = (limits.header_timeout, limits.stream_idle);
+    let patience = Patience { head, idle, unread, reads_heads };
     TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&connection.activity), patience))
 }
 

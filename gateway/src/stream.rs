@@ -121,12 +121,14 @@ pub(crate) struct Patience {
     pub(crate) head: Duration,
     /// From the end of an exchange to the next head's first byte.
     pub(crate) idle: Duration,
+    /// Between two pieces of what the client is sent.
+    pub(crate) unread: Duration,
     /// Whether an idle HTTP/2 frame counts as a head begun. False for HTTP/2, whose frames are
     /// not heads: there the idle limit bounds both.
     pub(crate) reads_heads: bool,
 }
 
-/// A stream that ends when its client is too slow between exchanges.
+/// A stream that ends when its client is too slow between exchanges, or takes no answer.
 pub(crate) struct EdgeStream<S> {
     io: S,
     prefix: Bytes,
@@ -137,6 +139,8 @@ pub(crate) struct EdgeStream<S> {
     idle_told: Option<Moment>,
     is_shut: bool,
     linger_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while the client takes nothing.
+    unread_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> fmt::Debug for EdgeStream<S> {
@@ -160,7 +164,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
             idle_told: None,
             is_shut: false,
             linger_timer: None,
+            unread_timer: None,
         }
+    }
+
+    /// Ends a write that makes no progress: hyper asks a body for nothing while its client takes
+    /// nothing, so no other timer runs.
+    fn write_in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread_timer = None;
+            return written;
+        }
+        let limit = self.patience.unread;
+        let timer = self.unread_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The moment at which patience ends, as things stand.
@@ -284,7 +306,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EdgeStream<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.write_in_time(cx, written)
     }
 
     fn poll_write_vectored(
@@ -292,7 +316,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EdgeStream<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, slices)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        this.write_in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -300,7 +326,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EdgeStream<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.io).poll_flush(cx);
+        this.write_in_time(cx, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -75,6 +75,38 @@ async fn client_that_leaves_in_its_body_never_completes_it() {
 }
 
 #[tokio::test]
+async fn refused_upload_ends_both_connections() {
+    for framing in ["content-length: 104857600", "transfer-encoding: chunked"] {
+        // Reads the head, and then nothing until it is told to.
+        let go = std::sync::Arc::new(tokio::sync::Notify::new());
+        let told = std::sync::Arc::clone(&go);
+        let bff = Bff::raw(move |mut connection| {
+            let told = std::sync::Arc::clone(&told);
+            async move {
+                connection.head().await;
+                told.notified().await;
+                connection.until_closed().await;
+            }
+        })
+        .await;
+        let edge =
+            Site::with_route(&bff, "", "timeout = \"500ms\"\nmax_body = \"1GiB\"").start().await;
+        let mut raw = edge.raw().await;
+        raw.send(format!("POST /tv/x HTTP/1.1\r\nhost: e\r\n{framing}\r\n\r\n")).await;
+        let piece = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
+        let pieces = piece.repeat(32);
+        // As much as fits, and then the answer.
+        raw.push(pieces.as_bytes(), std::time::Duration::from_millis(200)).await;
+        let answer = raw.answer().await;
+        assert_eq!(answer.status, 504, "{framing}");
+
+        raw.rest().await;
+        go.notify_one();
+        bff.sees_closed(1).await;
+    }
+}
+
+#[tokio::test]
 async fn reset_h2_stream_cancels_its_call_alone() {
     let bff = Bff::raw(|mut connection| async move {
         while let Some(seen) = connection.request().await {

@@ -83,6 +83,31 @@ async fn slow_reader_does_not_fill_the_edge() {
     assert!(growth < GROWTH_MAX, "the edge grew by {growth} bytes");
 }
 
+#[tokio::test]
+async fn reader_that_stops_is_cut_off() {
+    let (left, mut has_left) = tokio::sync::mpsc::channel::<()>(1);
+    let bff = Bff::raw(move |mut connection| {
+        let left = left.clone();
+        async move {
+            connection.request().await;
+            connection.write("HTTP/1.1 200 OK\r\ncontent-length: 209715200\r\n\r\n").await;
+            let piece = vec![b'x'; 64 << 10];
+            while connection.write(&piece).await {}
+            assert!(left.send(()).await.is_ok(), "the test has ended");
+        }
+    })
+    .await;
+    let edge = Site::to(&bff).edge("stream_idle = \"500ms\"").start().await;
+    let mut raw = edge.raw().await;
+    raw.send("GET /tv/x HTTP/1.1\r\nhost: e\r\n\r\n").await;
+
+    // Nothing is read from here on.
+    within("the upstream is let go", has_left.recv()).await.unwrap();
+
+    let line = edge.access_line_of("/tv/x").await;
+    assert_eq!(line["outcome"], "client_cancelled", "{line}");
+}
+
 async fn read_all(mut raw: Raw) -> usize {
     raw.head().await;
     let mut read = 0;

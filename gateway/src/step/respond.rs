@@ -39,6 +39,7 @@ pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseB
         let Some(downstream) = upgrade.filter(|_| hop.upgrades_to_websocket) else {
             return refuse(record, Error::Garbled);
         };
+        lease.hand_over();
         let upstream = hyper::upgrade::on(&mut response);
         tunnel::spawn(downstream, upstream, call, record);
         let headers = response.headers_mut();

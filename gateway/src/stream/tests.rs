@@ -19,6 +19,7 @@ impl Clock for PausedClock {
 
 const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_mins(1);
+const UNREAD: Duration = Duration::from_secs(20);
 
 struct Pair {
     client: DuplexStream,
@@ -29,7 +30,7 @@ struct Pair {
 fn pair(reads_heads: bool) -> Pair {
     let (client, io) = duplex(1_024);
     let activity = Activity::new(Arc::new(PausedClock(Instant::now())));
-    let patience = Patience { head: HEAD, idle: IDLE, reads_heads };
+    let patience = Patience { head: HEAD, idle: IDLE, unread: UNREAD, reads_heads };
     let edge = EdgeStream::new(io, Bytes::new(), Arc::clone(&activity), patience);
     Pair { client, edge, activity }
 }
@@ -110,11 +111,24 @@ async fn the_idle_limit_counts_from_the_last_exchange() {
     assert_eq!(told, IDLE * 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let Pair { client, mut edge, activity: _activity } = pair(true);
+    let started = Instant::now();
+
+    // More than the pipe holds.
+    let error = edge.write_all(&[0; 4_096]).await.unwrap_err();
+
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(started.elapsed(), UNREAD);
+    drop(client);
+}
+
 #[tokio::test]
 async fn bytes_read_ahead_come_first() {
     let (mut client, io) = duplex(64);
     let activity = Activity::new(Arc::new(PausedClock(Instant::now())));
-    let patience = Patience { head: HEAD, idle: IDLE, reads_heads: true };
+    let patience = Patience { head: HEAD, idle: IDLE, unread: UNREAD, reads_heads: true };
     let mut edge = EdgeStream::new(io, Bytes::from_static(b"GE"), activity, patience);
     client.write_all(b"T /").await.unwrap();
     drop(client);

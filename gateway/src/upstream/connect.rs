@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    task::AbortHandle,
     time::timeout,
 };
 
@@ -74,7 +75,8 @@ impl Drop for Open {
     }
 }
 
-/// Opens a connection within the upstream's connect timeout.
+/// Opens a connection within the upstream's connect timeout. An HTTP/1.1 connection comes with
+/// what ends it whatever is under way on it.
 ///
 /// # Errors
 ///
@@ -87,7 +89,7 @@ pub(crate) async fn connect(
     upstream: &Arc<Upstream>,
     endpoint: &Endpoint,
     open: Open,
-) -> Result<Sender, ConnectError> {
+) -> Result<(Sender, Option<AbortHandle>), ConnectError> {
     let opening = async {
         match endpoint {
             Endpoint::Tcp(address) => {
@@ -105,7 +107,11 @@ pub(crate) async fn connect(
     timeout(limit, opening).await.unwrap_or(Err(ConnectError::TimedOut))
 }
 
-async fn greet<S>(upstream: &Arc<Upstream>, stream: S, open: Open) -> Result<Sender, ConnectError>
+async fn greet<S>(
+    upstream: &Arc<Upstream>,
+    stream: S,
+    open: Open,
+) -> Result<(Sender, Option<AbortHandle>), ConnectError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -121,11 +127,11 @@ where
                 .map_err(ConnectError::Handshake)?;
             // The task ends when the sender is dropped or the endpoint closes; whatever went wrong
             // has been told to the exchange that waited.
-            tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 let _ended = connection.with_upgrades().await;
                 drop(open);
             });
-            Ok(Sender::H1(sender))
+            Ok((Sender::H1(sender), Some(task.abort_handle())))
         }
         Protocol::H2c => {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -142,7 +148,7 @@ where
                 let _ended = connection.await;
                 drop(open);
             });
-            Ok(Sender::H2(sender))
+            Ok((Sender::H2(sender), None))
         }
     }
 }

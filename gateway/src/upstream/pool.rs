@@ -16,7 +16,7 @@ use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
 };
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
     body::RequestBody,
@@ -106,6 +106,9 @@ struct Shared {
 struct Counted {
     upstream: Arc<Upstream>,
     is_idle: bool,
+    /// Ends an HTTP/1.1 connection that is dropped: by itself it would go on writing a request
+    /// whose endpoint does not read, and hold the client's body.
+    task: Option<AbortHandle>,
 }
 
 impl Counted {
@@ -124,6 +127,9 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
         if self.is_idle {
             self.upstream.metrics.connection_closed_idle();
         } else {
@@ -208,9 +214,9 @@ impl Lease {
         let place = Open::reserve(&count, max).ok_or(ConnectError::Exhausted)?;
         let address = upstream.settings.endpoints.get(endpoint).ok_or(ConnectError::Exhausted)?;
         let started = Instant::now();
-        let sender = connect(upstream, address, place).await?;
+        let (sender, task) = connect(upstream, address, place).await?;
         upstream.metrics.connection_opened(started.elapsed());
-        let counted = Counted { upstream: Arc::clone(upstream), is_idle: false };
+        let counted = Counted { upstream: Arc::clone(upstream), is_idle: false, task };
         let (counted, stream) = match &sender {
             Sender::H1(_) => (Some(counted), None),
             Sender::H2(sender) => {
@@ -253,6 +259,13 @@ impl Lease {
             Some(request) => SendError::Unsent(Box::new(request)),
             None => SendError::Sent(failed.into_error()),
         })
+    }
+
+    /// Lets the connection become what it is upgraded to.
+    pub(crate) fn hand_over(mut self) {
+        if let Some(counted) = &mut self.counted {
+            counted.task = None;
+        }
     }
 
     /// Keeps the connection for the next request. To be called once the answer has been read.
