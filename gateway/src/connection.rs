@@ -49,6 +49,8 @@ const PENDING_RESETS_MAX: usize = 20;
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// Time that the sign of life may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Headers that hyper takes unless it is told another number.
+const HYPER_HEADERS_MAX: usize = 100;
 /// Time that a refusal may take to leave.
 const REFUSE_FOR: Duration = Duration::from_secs(1);
 
@@ -202,9 +204,12 @@ async fn serve_h1(
     builder
         .half_close(false)
         .header_read_timeout(None)
-        .max_headers(limits.headers_max.get())
         .max_header_size(head_bytes_max)
         .max_buf_size(BUFFER_BYTES_MAX.max(head_bytes_max));
+    // Saying it, hyper reads into the heap; unsaid, its default of 100 is on the stack.
+    if limits.headers_max.get() != HYPER_HEADERS_MAX {
+        builder.max_headers(limits.headers_max.get());
+    }
     let mut hyper =
         pin!(builder.serve_connection(io, service_fn(answer(edge, connection))).with_upgrades());
     let mut phase = edge.lifecycle.watch();

@@ -24,10 +24,8 @@ use crate::{
     upstream::{Upstream, pool::Sender},
 };
 
-/// Bytes of an answer's head; more is no answer.
+/// Bytes of an answer's head; more is no answer. Headers are limited to hyper's 100.
 const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
-/// Headers of an answer.
-const ANSWER_HEADERS_MAX: usize = 200;
 /// Bytes that may wait unread or unsent in one HTTP/1.1 connection.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// Silence after which an HTTP/2 connection in use is asked for a sign of life.
@@ -120,7 +118,6 @@ where
         Protocol::H1 => {
             let (sender, connection) = http1::Builder::new()
                 .max_header_size(ANSWER_HEAD_BYTES_MAX)
-                .max_headers(ANSWER_HEADERS_MAX)
                 .max_buf_size(BUFFER_BYTES_MAX)
                 .handshake::<_, RequestBody>(io)
                 .await
