@@ -7,7 +7,8 @@
 //! A request is reduced to [`facts::Facts`], classified by a [`device::Classifier`], matched
 //! against the [`pattern::Pattern`]s of a [`table::Table`], sent to an endpoint that a
 //! [`balance::Balancer`] picks, and tried again as far as a [`retry::Policy`] and its
-//! [`retry::Budget`] allow, all within the time that [`deadline`] grants.
+//! [`retry::Budget`] allow, all within the time that [`deadline`] grants. What keeps too many
+//! requests from harming anyone is under [`overload`].
 
 pub mod error;
 
@@ -22,6 +23,8 @@ pub mod table;
 pub mod balance;
 pub mod deadline;
 pub mod retry;
+
+pub mod overload;
 
 mod stamped;
 mod text;

@@ -71,6 +71,8 @@ fn is_unsent(error: &hyper::Error) -> bool {
 /// A load of clients that keep their connections and connect again when the edge closes one.
 struct Load {
     stop: Arc<AtomicBool>,
+    /// What a load balancer would do that looks at the readiness.
+    connects: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     clients: JoinSet<Result<usize, String>>,
 }
@@ -78,12 +80,14 @@ struct Load {
 impl Load {
     fn start(edge: std::net::SocketAddr, is_h2: bool) -> Self {
         let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let connects = Arc::new(AtomicBool::new(true));
         let mut clients = JoinSet::new();
         for _ in 0..8 {
             let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
+            let connects = Arc::clone(&connects);
             clients.spawn(async move {
                 let mut answered = 0;
-                while !stop.load(Ordering::SeqCst) {
+                while !stop.load(Ordering::SeqCst) && connects.load(Ordering::SeqCst) {
                     // A refused connection is what a load balancer sees, not a failed request.
                     let Ok(tcp) = tokio::net::TcpStream::connect(edge).await else { break };
                     let mut client =
@@ -107,11 +111,15 @@ impl Load {
                             break;
                         }
                     }
+                    // A load balancer opens no HTTP/2 connection to an edge that says goodbye.
+                    if is_h2 {
+                        break;
+                    }
                 }
                 Ok(answered)
             });
         }
-        Self { stop, asked, clients }
+        Self { stop, connects, asked, clients }
     }
 
     async fn runs(&self) {
@@ -125,7 +133,10 @@ async fn no_request_fails(is_h2: bool) {
     let mut load = Load::start(edge.plain(), is_h2);
     load.runs().await;
 
+    let mut admin = Client::h1(edge.admin()).await;
     edge.terminate();
+    while admin.send(get("/readyz")).await.status != 503 {}
+    load.connects.store(false, Ordering::SeqCst);
 
     let ended = edge.ended().await;
     load.stop.store(true, Ordering::SeqCst);

@@ -1,0 +1,382 @@
+//! The default concurrency limit: as many calls as the upstream works on, and few that wait there.
+//!
+//! The limit follows calls' times against their no-load RTT, as Vegas (Brakmo, Peterson, 1995) and
+//! Netflix's Gradient2 do, with four differences, each against a documented fault of theirs:
+//!
+//! 1. Times are averaged as logarithms and compared with their own scatter, so that heavy tails
+//!    neither pin the limit nor shake it (Netflix concurrency-limits 34).
+//! 2. A cut goes toward the bandwidth-delay product `throughput * no_load_rtt` at once, as BBR's
+//!    drain does (Cardwell et al., 2016), instead of 10 % a window.
+//! 3. A cut is an experiment. Little's law says `limit = throughput * rtt` while the limit binds: if
+//!    calls queue, a lower limit keeps the throughput and shortens the RTT; if the calls themselves
+//!    have become slower, it costs throughput and wins no time. The second outcome takes the cut
+//!    back and learns the new no-load RTT. (Uber's Cinnamon and failsafe-go look at the same two
+//!    quantities by correlation over many windows.)
+//! 4. The no-load RTT is learnt only below the limit or by such an experiment, so it cannot drift
+//!    under load (failsafe-go 127, Envoy 11579), and never by pinning the limit (Envoy 46532).
+
+use std::time::Duration;
+
+use headgate_types::Moment;
+
+use self::{
+    experiment::{Doubt, Experiment, PROBE_EVERY, TELLING_CUT, UNSTEADY_WINDOWS_MAX},
+    window::{Kind, Trend, Window},
+};
+use super::{
+    limit::{Cause, End, Limit, Sample},
+    num,
+};
+
+mod experiment;
+mod window;
+
+/// What can be tuned; the defaults serve unknown upstreams.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The limit before anything is known.
+    pub initial: u32,
+    /// Never fewer, so that enough calls pass to learn from.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// A typical call above this is overload whatever was learnt, and the no-load RTT is never
+    /// learnt above it. None: the upstream's own times decide.
+    pub healthy_rtt_max: Option<Duration>,
+    /// Kinds of calls with a no-load RTT of their own, 1 or more.
+    pub kinds: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { initial: 20, min: 4, max: 1000, healthy_rtt_max: None, kinds: 1 }
+    }
+}
+
+/// Logarithm of RTT over no-load RTT up to which the limit may grow: 13 % above.
+const GROW_BELOW: f64 = 0.12;
+/// From here on it shrinks: 27 % above. Between the two it rests.
+const SHRINK_ABOVE: f64 = 0.24;
+/// From here on one window suffices for a cut: twice the no-load RTT.
+const OVERLOAD_ABOVE: f64 = std::f64::consts::LN_2;
+/// Share of calls refused or timed out from which the limit is cut.
+const LOSS_MAX: f64 = 0.02;
+/// Share of the limit in use from which the limit counts as binding.
+const BINDING: f64 = 0.9;
+/// Share of the limit in use below which the upstream's times are its own.
+const RELAXED: f64 = 0.6;
+/// Windows like that after which a fresh no-load RTT is trusted.
+const RELAXED_WINDOWS: u32 = 10;
+/// Largest growth in one window, as a share; `sqrt(limit)` above a limit of 100.
+const GROW_SHARE: f64 = 0.15;
+/// The same while the limit returns to what it was before, and how much of that.
+const RETURN_SHARE: f64 = 0.5;
+const KNOWN_GOOD: f64 = 0.6;
+/// Deepest cut in one step.
+const CUT_MIN: f64 = 0.5;
+/// A no-load RTT raised by more than this is an incident, in which the limit may not pass its
+/// earlier value; up to it, it is a slower release and the limit may grow in proportion.
+const RELEASE_RATIO_MAX: f64 = 3.0;
+/// The limit's rule. See the module's text.
+#[derive(Debug)]
+pub struct Adaptive {
+    settings: Settings,
+    limit: f64,
+    cause: Cause,
+    kinds: Vec<Kind>,
+    window: Window,
+    trend: Trend,
+    /// Calls that end earlier tell of an earlier limit.
+    valid_from: Moment,
+    experiment: Option<Experiment>,
+    /// The limit before the first cut of a lasting overload.
+    limit_before: Option<f64>,
+    /// Up to here the limit may return fast: most of what it was before it was cut.
+    known_good: f64,
+    /// The limit before cuts of which it is not known whether they were right.
+    untested_from: Option<f64>,
+    /// Windows that were passed over because calls from before a cut were still ending.
+    unsteady_windows: u32,
+    incident: Option<Incident>,
+    /// Whether the no-load RTT may be too high.
+    doubt: Doubt,
+    /// Windows in which calls cannot have queued.
+    relaxed_windows: u32,
+    probe_at: Moment,
+    probe_every: Duration,
+}
+
+/// A time during which the no-load RTT stands above what it was.
+#[derive(Clone, Copy, Debug)]
+struct Incident {
+    limit_before: f64,
+    /// Logarithm of the no-load RTT over its value before.
+    raised: f64,
+}
+
+impl Adaptive {
+    /// Starts at the initial limit with nothing learnt.
+    pub fn new(settings: Settings) -> Self {
+        let limit = f64::from(settings.initial.clamp(settings.min, settings.max));
+        Self {
+            settings,
+            limit,
+            cause: Cause::Set,
+            kinds: vec![Kind::default(); settings.kinds.max(1)],
+            window: Window::default(),
+            trend: Trend::default(),
+            valid_from: Moment::ZERO,
+            experiment: None,
+            limit_before: None,
+            known_good: 0.0,
+            untested_from: None,
+            unsteady_windows: 0,
+            incident: None,
+            doubt: Doubt::New,
+            relaxed_windows: 0,
+            probe_at: Moment::ZERO,
+            probe_every: PROBE_EVERY,
+        }
+    }
+
+    fn close_window(&mut self, now: Moment) {
+        let window = std::mem::take(&mut self.window);
+        let Some(seen) = window.summary(now) else { return };
+        self.trend.add(&seen);
+        let in_use = f64::from(seen.in_flight_max) / self.limit;
+        let binds = seen.limited || in_use >= BINDING;
+        if let Some(experiment) = self.experiment.take()
+            && self.goes_on(experiment, &seen, now, binds)
+        {
+            return;
+        }
+        let is_lossy = seen.loss > LOSS_MAX && seen.lost >= 2;
+        let is_slow = seen.samples > 0 && self.is_far_above(&seen);
+        if is_lossy && (binds || in_use >= 0.5) {
+            return self.cut(self.deep_cut(&seen), &seen, now, Cause::Loss);
+        }
+        if is_slow && binds {
+            return self.overloaded(&seen, now);
+        }
+        if is_lossy || seen.samples == 0 {
+            return;
+        }
+        if binds {
+            self.steer(&seen, now);
+        } else if !seen.limited && in_use < RELAXED && self.is_learnt() {
+            self.learn(&seen, 1.0 / LEARN_SAMPLES);
+            (self.limit_before, self.untested_from) = (None, None);
+            self.relaxed_windows += 1;
+            if self.doubt == Doubt::New && self.relaxed_windows > RELAXED_WINDOWS {
+                self.doubt = Doubt::None;
+            }
+        }
+        if self.trend.is_below() {
+            // Calls got faster than the no-load RTT: whatever the load, that was too high.
+            self.learn_faster(&seen);
+        }
+    }
+
+    /// Where one window's overload takes the limit: toward what was in flight and not queued, which
+    /// by Little's law is the limit over the times' excess.
+    fn deep_cut(&self, seen: &window::Summary) -> f64 {
+        let served = 1.25 * self.limit * (1.0 - seen.loss) * (-seen.excess).exp().min(1.0);
+        (served + self.limit.sqrt()).min(0.9 * self.limit).max(CUT_MIN * self.limit)
+    }
+
+    fn overloaded(&mut self, seen: &window::Summary, now: Moment) {
+        if self.is_unsteady(seen) {
+            return;
+        }
+        if !self.is_unhealthy(seen) && self.is_test_due(now) {
+            return self.test_cuts(seen, now);
+        }
+        let is_far = self.untested_from.is_some_and(|from| self.limit <= TELLING_CUT * from);
+        if is_far && !self.is_unhealthy(seen) {
+            // Not further before the test.
+            return;
+        }
+        self.cut(self.deep_cut(seen), seen, now, Cause::Overload);
+    }
+
+    /// Whether calls from before a cut are still ending: more were in flight, by Little's law, than
+    /// the limit allows.
+    fn is_unsteady(&mut self, seen: &window::Summary) -> bool {
+        let in_flight = seen.throughput * seen.rtt_mean;
+        let is_unsteady = self.untested_from.is_some()
+            && in_flight > 1.2 * self.limit + 1.0
+            && self.unsteady_windows < UNSTEADY_WINDOWS_MAX;
+        self.unsteady_windows = if is_unsteady { self.unsteady_windows + 1 } else { 0 };
+        is_unsteady
+    }
+
+    fn is_learnt(&self) -> bool {
+        self.kinds.iter().all(|kind| kind.samples == 0 || kind.is_learnt)
+    }
+
+    /// Whether one window alone shows overload: beyond scatter, or beyond what is ever healthy.
+    fn is_far_above(&self, seen: &window::Summary) -> bool {
+        self.is_unhealthy(seen)
+            || (seen.excess > OVERLOAD_ABOVE && seen.excess > 4.0 * self.trend.error(seen.samples))
+    }
+
+    fn is_unhealthy(&self, seen: &window::Summary) -> bool {
+        self.settings.healthy_rtt_max.is_some_and(|max| seen.rtt > max.as_secs_f64())
+    }
+
+    /// Small moves while the limit binds: up while calls are as fast as unloaded, down when they
+    /// queue, `sqrt(limit)` at a time at most (Envoy's headroom).
+    fn steer(&mut self, seen: &window::Summary, now: Moment) {
+        let excess = self.trend.excess;
+        if excess < GROW_BELOW && self.trend.is_settled() {
+            (self.limit_before, self.untested_from) = (None, None);
+        }
+        let is_worth_probing = excess <= SHRINK_ABOVE || self.doubt == Doubt::New;
+        if is_worth_probing && now >= self.probe_at && self.trend.is_settled() {
+            return self.probe(seen, now);
+        }
+        if excess < GROW_BELOW {
+            let doubt = excess + 0.5 * self.trend.error_of_trend();
+            let eagerness = (1.0 - doubt / GROW_BELOW).clamp(0.0, 1.0);
+            let is_known_good = self.limit < self.known_good;
+            let share = if is_known_good { RETURN_SHARE } else { GROW_SHARE };
+            let most = if is_known_good { f64::INFINITY } else { self.limit.sqrt() };
+            let step = (share * self.limit).clamp(1.0, most);
+            self.set(self.limit + eagerness * step, Cause::Headroom);
+            if self.limit >= self.known_good {
+                self.known_good = 0.0;
+            }
+        } else if excess > SHRINK_ABOVE
+            && self.trend.is_settled()
+            && excess > 2.0 * self.trend.error_of_trend()
+        {
+            if self.is_unsteady(seen) {
+                return;
+            }
+            if self.is_test_due(now) {
+                return self.test_cuts(seen, now);
+            }
+            let to = self.limit * (SHRINK_ABOVE - excess).exp().max(0.9);
+            self.cut(to, seen, now, Cause::Queueing);
+        }
+    }
+
+    fn cut(&mut self, to: f64, seen: &window::Summary, now: Moment, cause: Cause) {
+        let from = self.limit;
+        self.set(to, cause);
+        if self.limit < from {
+            self.known_good = self.known_good.max(KNOWN_GOOD * from);
+            self.limit_before.get_or_insert(from);
+            self.untested_from.get_or_insert(from);
+            self.valid_from = now + settling(seen);
+            self.trend.forget();
+        } else if from <= f64::from(self.settings.min) {
+            self.untested_from.get_or_insert(from);
+        }
+    }
+
+    fn shift_no_load_rtt(&mut self, by: f64) {
+        let most =
+            self.settings.healthy_rtt_max.map_or(f64::INFINITY, |max| max.as_secs_f64().ln());
+        for kind in &mut self.kinds {
+            kind.ln = (kind.ln + by).min(most);
+        }
+        self.lower_incident(by);
+    }
+
+    /// Lets each kind's no-load RTT follow what was seen, by a share `rate` for each sample.
+    fn learn(&mut self, seen: &window::Summary, rate: f64) {
+        let most =
+            self.settings.healthy_rtt_max.map_or(f64::INFINITY, |max| max.as_secs_f64().ln());
+        for kind in self.kinds.iter_mut().filter(|kind| kind.recent > 0.0) {
+            let share = (kind.recent * rate).min(0.5);
+            kind.ln = (kind.ln + share * kind.recent_sum / kind.recent).min(most);
+        }
+        self.lower_incident(seen.excess * (f64::from(seen.samples) * rate).min(0.5));
+    }
+
+    fn learn_faster(&mut self, seen: &window::Summary) {
+        if seen.excess < 0.0 {
+            let is_far = seen.excess < -OVERLOAD_ABOVE;
+            self.learn(seen, if is_far { 1.0 } else { FALL_SAMPLES.recip() });
+            self.trend.forget_some();
+        }
+    }
+
+    fn lower_incident(&mut self, by: f64) {
+        if let Some(incident) = self.incident.as_mut().filter(|_| by < 0.0) {
+            incident.raised += by;
+            if incident.raised < 1.5_f64.ln() {
+                self.incident = None;
+                self.cause = Cause::Recovered;
+            }
+        }
+    }
+
+    fn set(&mut self, limit: f64, cause: Cause) {
+        let ceiling = self.incident.map_or(f64::INFINITY, |incident| {
+            let ratio = incident.raised.exp();
+            let allowed = if ratio <= RELEASE_RATIO_MAX { ratio } else { 1.0 };
+            incident.limit_before * allowed
+        });
+        let (min, max) = (f64::from(self.settings.min), f64::from(self.settings.max));
+        let limit = limit.min(ceiling).clamp(min, max);
+        if (limit - self.limit).abs() > f64::EPSILON {
+            self.limit = limit;
+            self.cause = cause;
+        }
+    }
+}
+
+/// How long a cut takes to show: what queued has to drain first. Until then calls end that began
+/// before; to leave out just those would leave the short ones and so look fast.
+fn settling(seen: &window::Summary) -> Duration {
+    num::seconds(SETTLING_RTTS * seen.rtt).min(SETTLING_MAX)
+}
+
+const SETTLING_RTTS: f64 = 1.5;
+const SETTLING_MAX: Duration = Duration::from_secs(1);
+
+/// Samples over which the no-load RTT follows the upstream while it is not busy.
+const LEARN_SAMPLES: f64 = 2000.0;
+/// Samples over which it follows downward.
+const FALL_SAMPLES: f64 = 300.0;
+
+impl Limit for Adaptive {
+    fn limit(&self) -> u32 {
+        num::count(self.limit)
+    }
+
+    fn on_sample(&mut self, sample: &Sample) {
+        if sample.end == End::Ignore {
+            return;
+        }
+        if self.probe_at == Moment::ZERO {
+            self.probe_at = sample.ended + PROBE_EVERY / 4;
+        }
+        let kind = sample.kind.min(self.kinds.len() - 1);
+        if let Some(kind) = self.kinds.get_mut(kind)
+            && sample.ended >= self.valid_from
+        {
+            self.window.add(sample, kind);
+        }
+        if self.window.is_complete(sample.ended, self.trend.scatter()) {
+            self.close_window(sample.ended);
+            for kind in &mut self.kinds {
+                (kind.recent, kind.recent_sum) = (0.0, 0.0);
+            }
+        }
+    }
+
+    fn no_load_rtt(&self) -> Option<Duration> {
+        let kind = self.kinds.first().filter(|kind| kind.samples > 0)?;
+        Some(num::seconds(kind.ln.exp()))
+    }
+
+    fn cause(&self) -> Cause {
+        self.cause
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Small moves of the limit for the sake of what they show.
+//!
+//! While the limit binds, Little's law holds: calls in flight = throughput * RTT. So two limits and
+//! what was seen at each tell whether calls queue. If they do, the throughput is the same at both
+//! and the RTT is in proportion to the limit; if they do not, it is the other way round.
+
+use std::time::Duration;
+
+use headgate_types::Moment;
+
+use super::{Adaptive, Incident, LOSS_MAX, OVERLOAD_ABOVE, settling, window};
+use crate::overload::limit::Cause;
+
+/// A cut this deep tells queueing from slowness.
+pub(super) const TELLING_CUT: f64 = 0.7;
+/// Calls after which it is known what there was before an experiment; fewer suffice above this
+/// excess, where a wrong cut costs most.
+const TELLING_SAMPLES: f64 = 100.0;
+const URGENT_ABOVE: f64 = 1.0;
+/// How deep a probe cuts, and how often probes are made at first and at last.
+const PROBE_CUT: f64 = 0.75;
+const FIRST_PROBE_CUT: f64 = 0.5;
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBE_EVERY_MAX: Duration = Duration::from_secs(32);
+/// Windows after which an experiment that has shown nothing ends.
+const WINDOWS_MAX: u32 = 12;
+/// Windows in a row that may be passed over as unsteady.
+pub(super) const UNSTEADY_WINDOWS_MAX: u32 = 8;
+
+/// What held before a cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Experiment {
+    limit: f64,
+    throughput: f64,
+    excess: f64,
+    samples: f64,
+    probe: Probe,
+    /// What was seen since the cut.
+    after: Sums,
+}
+
+/// Why the no-load RTT may be too high.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It may not.
+    None,
+    /// It was learnt from calls that may have queued already.
+    New,
+    /// It was raised.
+    Raised,
+}
+
+/// A small move of the limit for the sake of what it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// Down, to see whether calls queue unnoticed.
+    Down,
+    /// Up, to see whether the limit holds calls back for nothing.
+    Up,
+    /// Back up after cuts that did not help, to see whether they cost throughput.
+    Back,
+}
+
+/// What an experiment has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// Calls queue at the higher of the two limits.
+    Queueing,
+    /// They do not, so the higher limit is the better one.
+    NoQueue,
+    /// Neither for sure.
+    Nothing,
+}
+
+/// Several windows of an experiment taken together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    windows: u32,
+    samples: u32,
+    excess: f64,
+    completed: u32,
+    seconds: f64,
+}
+
+impl Sums {
+    fn add(&mut self, seen: &window::Summary) {
+        self.windows += 1;
+        self.samples += seen.samples;
+        self.excess += seen.excess * f64::from(seen.samples);
+        self.completed += seen.completed;
+        self.seconds += seen.seconds;
+    }
+
+    fn excess(&self) -> f64 {
+        self.excess / f64::from(self.samples.max(1))
+    }
+}
+
+impl Adaptive {
+    /// Whether cuts have gone so far without help that they may have been wrong.
+    pub(super) fn is_test_due(&self, now: Moment) -> bool {
+        let is_at_min = self.limit < f64::from(self.settings.min) + 0.5 && now >= self.probe_at;
+        let is_known = self.trend.samples() >= TELLING_SAMPLES || self.trend.excess > URGENT_ABOVE;
+        is_known
+            && self.untested_from.is_some_and(|from| is_at_min || self.limit <= TELLING_CUT * from)
+    }
+
+    pub(super) fn test_cuts(&mut self, seen: &window::Summary, now: Moment) {
+        let from = self.limit;
+        let to = self.untested_from.take().unwrap_or(from).max(from / TELLING_CUT);
+        self.set(to, Cause::Probe);
+        self.start(Probe::Back, from, seen, now);
+    }
+
+    /// Now and then moves the limit a little to see what that changes: down while the no-load RTT
+    /// may be too high, as then calls queue unnoticed, and up otherwise, as a no-load RTT that is
+    /// too low holds the limit where calls do not queue at all.
+    pub(super) fn probe(&mut self, seen: &window::Summary, now: Moment) {
+        let (kind, to) = match self.doubt {
+            Doubt::New => (Probe::Down, self.limit * FIRST_PROBE_CUT),
+            Doubt::Raised => (Probe::Down, self.limit * PROBE_CUT),
+            Doubt::None => (Probe::Up, self.limit / PROBE_CUT),
+        };
+        let from = self.limit;
+        self.probe_at = now + self.probe_every;
+        self.set(to, Cause::Probe);
+        if (self.limit / from).ln().abs() < 0.8 * PROBE_CUT.ln().abs() {
+            // Too close to a bound to tell anything.
+            return self.set(from, Cause::Probe);
+        }
+        self.start(kind, from, seen, now);
+    }
+
+    fn start(&mut self, probe: Probe, limit: f64, seen: &window::Summary, now: Moment) {
+        self.experiment = Some(Experiment {
+            limit,
+            throughput: self.trend.throughput,
+            excess: self.trend.excess,
+            samples: self.trend.samples(),
+            probe,
+            after: Sums::default(),
+        });
+        self.valid_from = now + settling(seen);
+        self.trend.forget();
+    }
+
+    /// Takes a window into an experiment. False when it was broken off.
+    pub(super) fn goes_on(
+        &mut self,
+        mut experiment: Experiment,
+        seen: &window::Summary,
+        now: Moment,
+        binds: bool,
+    ) -> bool {
+        let is_back = experiment.probe == Probe::Back;
+        let is_idle = !binds && !is_back;
+        let is_void = seen.samples == 0 || seen.completed == 0 || seen.loss > LOSS_MAX || is_idle;
+        if is_void || (!is_back && seen.excess > OVERLOAD_ABOVE) {
+            self.set(experiment.limit, Cause::Probe);
+            return false;
+        }
+        if self.is_unsteady(seen) {
+            self.experiment = Some(experiment);
+            return true;
+        }
+        experiment.after.add(seen);
+        let (paid_over_won, noise) = self.weigh(&experiment);
+        // Judged once, when enough was seen: a look after each window would find what it wants.
+        let depth = (experiment.limit / self.limit).ln().abs();
+        if noise >= 0.5 * depth && experiment.after.windows < WINDOWS_MAX {
+            self.experiment = Some(experiment);
+            return true;
+        }
+        let is_urgent = is_back && experiment.excess > URGENT_ABOVE && depth > 0.5;
+        let certain = if is_urgent { 0.25 * depth } else { 1.5 * noise };
+        let slower = experiment.after.excess() - experiment.excess;
+        let finding = if is_back && !binds && slower < noise {
+            // More were let in than came, and nobody had to wait longer for it.
+            Finding::NoQueue
+        } else if paid_over_won.abs() <= certain {
+            Finding::Nothing
+        } else if (paid_over_won < 0.0) == (experiment.probe == Probe::Down) {
+            Finding::Queueing
+        } else {
+            Finding::NoQueue
+        };
+        self.conclude(&experiment, finding, now);
+        self.valid_from = now + settling(seen);
+        self.trend.forget();
+        true
+    }
+
+    /// Acts on what an experiment has shown.
+    fn conclude(&mut self, experiment: &Experiment, finding: Finding, now: Moment) {
+        let excess = experiment.after.excess();
+        let is_off = excess.abs() > 3.0 * self.trend.error(experiment.after.samples);
+        self.probe_every = (self.probe_every * 2).min(PROBE_EVERY_MAX);
+        match (experiment.probe, finding) {
+            // Calls queued, though they were thought unloaded: the cut has shown the RTT without.
+            (Probe::Down, Finding::Queueing) if is_off && excess < 0.0 => {
+                self.shift_no_load_rtt(excess);
+                self.probe_every = PROBE_EVERY / 2;
+            }
+            // Calls did not queue during the probe, which makes it a good look.
+            (Probe::Down, Finding::NoQueue) => {
+                if is_off {
+                    self.shift_no_load_rtt(excess);
+                }
+                self.doubt = if self.incident.is_some() { Doubt::Raised } else { Doubt::None };
+                self.set(experiment.limit, Cause::Probe);
+            }
+            (Probe::Up, Finding::NoQueue) => {
+                if is_off && excess > 0.0 {
+                    self.shift_no_load_rtt(excess);
+                    self.doubt = Doubt::Raised;
+                    self.probe_every = PROBE_EVERY;
+                }
+            }
+            (Probe::Back, Finding::NoQueue) => {
+                if excess > 0.0 {
+                    self.rebase(excess);
+                }
+            }
+            _ => self.set(experiment.limit, Cause::Probe),
+        }
+        self.probe_at = now + self.probe_every;
+    }
+
+    /// The cuts cost throughput and won no time: the calls themselves take longer.
+    fn rebase(&mut self, raise: f64) {
+        let limit_before = self.limit_before.unwrap_or(self.limit);
+        let incident = self.incident.get_or_insert(Incident { limit_before, raised: 0.0 });
+        incident.raised += raise;
+        self.shift_no_load_rtt(raise);
+        self.cause = Cause::Rebaselined;
+        self.doubt = Doubt::Raised;
+        self.probe_every = PROBE_EVERY * 2;
+    }
+
+    /// How much more throughput a move of the limit has cost than it has won in time, as
+    /// logarithms, and the error of that. Positive after a cut, or negative after a raise, means
+    /// that calls do not queue.
+    fn weigh(&self, experiment: &Experiment) -> (f64, f64) {
+        let after = experiment.after;
+        let completed = f64::from(after.completed.max(1));
+        let won = experiment.excess - after.excess();
+        let paid = (experiment.throughput * after.seconds / completed).ln();
+        let calls = experiment.samples.max(1.0).recip() + completed.recip();
+        (paid - won, (calls * (1.0 + self.trend.variance())).sqrt())
+    }
+}

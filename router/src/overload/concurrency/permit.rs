@@ -1,0 +1,111 @@
+//! The right to be in flight.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use headgate_types::{Class, Moment};
+
+use super::{Call, Gate, Waiter};
+use crate::overload::limit::{End, Sample};
+
+/// The right to be in flight, given back when it is finished or dropped.
+///
+/// A permit that is dropped without [`Permit::finish`] (the client left, a task panicked) frees its
+/// place all the same, and the limit learns nothing from it.
+#[derive(Debug)]
+pub struct Permit<W: Waiter> {
+    gate: Arc<Gate<W>>,
+    kind: usize,
+    class: Class,
+    partition: usize,
+    started: Moment,
+    in_flight: u32,
+    hold: Hold,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// The layer is off.
+    Nothing,
+    /// It passed although it was refused, as the layer does not enforce.
+    Unseated,
+    /// It holds one of the limit's seats.
+    Seat,
+}
+
+impl<W: Waiter> Permit<W> {
+    pub(super) fn seated(gate: Arc<Gate<W>>, call: &Call, now: Moment, in_flight: u32) -> Self {
+        Self::new(gate, call, now, (Hold::Seat, in_flight))
+    }
+
+    pub(super) fn unseated(gate: Arc<Gate<W>>, call: &Call, now: Moment) -> Self {
+        Self::new(gate, call, now, (Hold::Unseated, 0))
+    }
+
+    pub(super) fn uncounted(gate: Arc<Gate<W>>, call: &Call, now: Moment) -> Self {
+        Self::new(gate, call, now, (Hold::Nothing, 0))
+    }
+
+    fn new(gate: Arc<Gate<W>>, call: &Call, now: Moment, (hold, in_flight): (Hold, u32)) -> Self {
+        Self {
+            gate,
+            kind: call.kind,
+            class: call.priority.class(),
+            partition: call.partition,
+            started: now,
+            in_flight,
+            hold,
+        }
+    }
+
+    /// When it was given.
+    pub fn started(&self) -> Moment {
+        self.started
+    }
+
+    /// Gives it back, and tells the limit how the call ended.
+    pub fn finish(mut self, now: Moment, end: End) {
+        let gate = Arc::clone(&self.gate);
+        if self.hold == Hold::Seat {
+            gate.last_now.fetch_max(now.as_nanos(), Ordering::Relaxed);
+            let limited = gate.limited.swap(false, Ordering::Relaxed);
+            let sample = Sample {
+                started: self.started,
+                ended: now,
+                in_flight: self.in_flight,
+                limited,
+                kind: self.kind,
+                end,
+            };
+            gate.inner.lock().finish(&gate, &sample);
+        }
+        self.free();
+        gate.hand_over(now);
+    }
+
+    /// Gives it back without a look at who waits.
+    pub(super) fn release_alone(mut self) {
+        self.free();
+    }
+
+    fn free(&mut self) {
+        match std::mem::replace(&mut self.hold, Hold::Nothing) {
+            Hold::Seat => self.gate.give_seat(self.class, self.partition),
+            Hold::Unseated => {
+                self.gate.unseated.fetch_sub(1, Ordering::Relaxed);
+            }
+            Hold::Nothing => {}
+        }
+    }
+}
+
+impl<W: Waiter> Drop for Permit<W> {
+    fn drop(&mut self) {
+        if self.hold == Hold::Seat {
+            self.free();
+            let now = Moment::from_nanos(self.gate.last_now.load(Ordering::Relaxed));
+            self.gate.hand_over(now);
+        } else {
+            self.free();
+        }
+    }
+}

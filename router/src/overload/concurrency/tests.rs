@@ -1,0 +1,275 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::AtomicUsize,
+    thread,
+};
+
+use headgate_types::Ratio;
+
+use super::*;
+use crate::overload::limit::{End, Fixed};
+
+/// Keeps the verdict where the test finds it; hands it back if nobody waits any more.
+#[derive(Clone, Debug, Default)]
+struct Inbox {
+    verdicts: Arc<Mutex<Vec<Verdict<Permit<Self>>>>>,
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Waiter for Inbox {
+    fn resolve(self, verdict: Verdict<Permit<Self>>) -> Option<Permit<Self>> {
+        if self.is_gone.load(Ordering::SeqCst) {
+            return verdict.admitted();
+        }
+        self.verdicts.lock().push(verdict);
+        None
+    }
+}
+
+fn at(millis: u64) -> Moment {
+    Duration::from_millis(1000 + millis).into()
+}
+
+fn share(share: f64) -> Ratio {
+    Ratio::new(share).unwrap()
+}
+
+fn gate(limit: u32, mode: Mode) -> Arc<Gate<Inbox>> {
+    Gate::new(Settings { mode, ..Settings::default() }, Box::new(Fixed(limit)))
+}
+
+fn enforcing(limit: u32) -> Arc<Gate<Inbox>> {
+    gate(limit, Mode::Enforce(share(1.0)))
+}
+
+fn call(class: Class, draw: u64) -> Call {
+    let priority = Priority::from(class);
+    Call { priority, tenant: draw, partition: 9, kind: 0, deadline: None, draw }
+}
+
+fn standard(draw: u64) -> Call {
+    call(Class::Standard, draw)
+}
+
+fn seated(gate: &Arc<Gate<Inbox>>, count: u64) -> Vec<Permit<Inbox>> {
+    (0..count).filter_map(|draw| gate.admit(&standard(draw), at(0)).admitted()).collect()
+}
+
+#[test]
+fn permits_end_at_the_limit_and_come_back() {
+    let gate = enforcing(3);
+    let permits = seated(&gate, 10);
+    assert_eq!((permits.len(), gate.in_flight()), (3, 3));
+    drop(permits);
+    assert_eq!(gate.in_flight(), 0);
+}
+
+#[test]
+fn in_flight_never_passes_the_limit_under_64_threads() {
+    let gate = enforcing(20);
+    let most = AtomicUsize::new(0);
+    let in_flight = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for thread in 0..64_u64 {
+            let (gate, most, in_flight) = (&gate, &most, &in_flight);
+            scope.spawn(move || {
+                for turn in 0..4_000 {
+                    let class = Class::ALL[(turn % 4) as usize];
+                    let asked = gate.admit(&call(class, thread * 10_000 + turn), at(turn / 100));
+                    let Some(permit) = asked.admitted() else { continue };
+                    let held = in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(held, Ordering::SeqCst);
+                    in_flight.fetch_sub(1, Ordering::SeqCst);
+                    permit.finish(at(turn / 100 + 1), End::Success);
+                }
+            });
+        }
+    });
+    assert!((1..=20).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+    assert_eq!(gate.in_flight(), 0);
+}
+
+#[test]
+fn no_permit_is_lost_over_cancellations_and_panics() {
+    let gate = enforcing(8);
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut held: Vec<Permit<Inbox>> = Vec::new();
+    let mut waiting: Vec<(Ticket, Inbox)> = Vec::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    for turn in 0..100_000_u64 {
+        let now = at(turn / 10);
+        match random.u8(..6) {
+            0..3 => {
+                let inbox = Inbox::default();
+                let class = Class::ALL[random.usize(..4)];
+                match gate.admit_or_wait(&call(class, turn), now, || inbox.clone()) {
+                    Asked::Admitted(permit) => held.push(permit),
+                    Asked::Queued(ticket, _) => waiting.push((ticket, inbox)),
+                    Asked::Refused(_) => {}
+                }
+            }
+            3 if !held.is_empty() => {
+                held.swap_remove(random.usize(..held.len())).finish(now, End::Success);
+            }
+            4 if !held.is_empty() => {
+                let permit = held.swap_remove(random.usize(..held.len()));
+                let fate = catch_unwind(AssertUnwindSafe(move || {
+                    let _held = permit;
+                    panic!("the handler fails");
+                }));
+                assert!(fate.is_err());
+            }
+            _ if !waiting.is_empty() => {
+                let (ticket, inbox) = waiting.swap_remove(random.usize(..waiting.len()));
+                inbox.is_gone.store(true, Ordering::SeqCst);
+                if random.bool() {
+                    gate.leave(ticket, now);
+                }
+                inbox.verdicts.lock().clear();
+            }
+            _ => {}
+        }
+        let granted = |(_, inbox): &(Ticket, Inbox)| std::mem::take(&mut *inbox.verdicts.lock());
+        held.extend(waiting.iter().flat_map(granted).filter_map(Verdict::admitted));
+        assert!(gate.in_flight() <= 8);
+    }
+    drop(std::panic::take_hook());
+    held.clear();
+    for (ticket, inbox) in waiting {
+        gate.leave(ticket, at(20_000));
+        inbox.verdicts.lock().clear();
+    }
+    assert_eq!((gate.in_flight(), gate.status().queued), (0, 0));
+}
+
+#[test]
+fn a_permit_that_comes_back_goes_to_who_waits() {
+    let gate = enforcing(1);
+    let first = seated(&gate, 1).pop().unwrap();
+    let inbox = Inbox::default();
+    let asked = gate.admit_or_wait(&standard(7), at(1), || inbox.clone());
+    assert!(matches!(asked, Asked::Queued(..)));
+    assert!(gate.admit(&standard(8), at(1)).refusal().is_some());
+    first.finish(at(2), End::Success);
+    assert_eq!((inbox.verdicts.lock().len(), gate.in_flight()), (1, 1));
+}
+
+#[test]
+fn the_most_important_waits_least() {
+    let gate = enforcing(1);
+    let first = seated(&gate, 1).pop().unwrap();
+    let inboxes = Class::ALL.map(|class| {
+        let inbox = Inbox::default();
+        drop(gate.admit_or_wait(&call(class, 1), at(0), || inbox.clone()));
+        inbox
+    });
+    let order: Vec<_> = std::iter::successors(Some(first), |_| None).collect();
+    drop(order);
+    let has_permit = inboxes.each_ref().map(|inbox| inbox.verdicts.lock().len());
+    assert_eq!(has_permit, [1, 0, 0, 0]);
+}
+
+#[test]
+fn who_waited_too_long_is_counted_as_refused() {
+    let gate = enforcing(1);
+    let _held = seated(&gate, 1);
+    let Asked::Queued(ticket, until) = gate.admit_or_wait(&standard(1), at(0), Inbox::default)
+    else {
+        panic!("there is room to wait");
+    };
+    assert_eq!(until, at(500));
+    let refusal = gate.leave(ticket, until).unwrap();
+    assert_eq!(refusal.reason, Reason::QueueWait);
+    assert_eq!(gate.leave(ticket, until), None);
+    let counts = gate.status().counts;
+    assert_eq!((counts.admitted, counts.refused), (1, 1));
+}
+
+#[test]
+fn higher_classes_find_a_permit_where_lower_ones_do_not() {
+    let gate = enforcing(20);
+    // Critical calls have shown that they need some.
+    let critical: Vec<_> = (0..4)
+        .filter_map(|draw| gate.admit(&call(Class::Critical, draw), at(0)).admitted())
+        .collect();
+    for permit in critical {
+        permit.finish(at(1), End::Success);
+    }
+    for permit in seated(&gate, 1) {
+        permit.finish(at(200), End::Success);
+    }
+    let bulk = (0..100).filter_map(|draw| gate.admit(&call(Class::Bulk, draw), at(201)).admitted());
+    let bulk: Vec<_> = bulk.collect();
+    assert_eq!(bulk.len(), 15);
+    assert!(gate.admit(&call(Class::Critical, 5), at(202)).refusal().is_none());
+}
+
+#[test]
+fn one_class_alone_may_use_all() {
+    let gate = enforcing(20);
+    let bulk = (0..100).filter_map(|draw| gate.admit(&call(Class::Bulk, draw), at(0)).admitted());
+    assert_eq!(bulk.collect::<Vec<_>>().len(), 20);
+}
+
+#[test]
+fn a_held_share_stays_free_for_its_partition() {
+    let partitions = vec![Share::default(), Share { guaranteed: share(0.25), is_held: true }];
+    let settings = Settings { partitions, ..Settings::default() };
+    let gate: Arc<Gate<Inbox>> = Gate::new(settings, Box::new(Fixed(20)));
+    for permit in seated(&gate, 1) {
+        permit.finish(at(0), End::Success);
+    }
+    let others = (0..100).filter_map(|draw| gate.admit(&standard(draw), at(0)).admitted());
+    let others: Vec<_> = others.collect();
+    let own = |draw| Call { partition: 1, ..standard(draw) };
+    let owners: Vec<_> =
+        (0..100).filter_map(|draw| gate.admit(&own(draw), at(0)).admitted()).collect();
+    assert_eq!((others.len(), owners.len()), (15, 5));
+}
+
+#[test]
+fn observing_admits_all_and_counts_what_enforcing_refuses() {
+    // The same arrivals, each call as long as in the other run.
+    let run = |mode: Mode| {
+        let gate = gate(5, mode);
+        let mut running: Vec<(u64, Permit<Inbox>)> = Vec::new();
+        let mut admitted = 0;
+        for turn in 0..2_000_u64 {
+            let (done, still): (Vec<_>, Vec<_>) =
+                running.into_iter().partition(|(ends, _)| *ends <= turn);
+            for (_, permit) in done {
+                permit.finish(at(turn), End::Success);
+            }
+            running = still;
+            if let Some(permit) = gate.admit(&standard(turn), at(turn)).admitted() {
+                admitted += 1;
+                running.push((turn + 3 + turn % 11, permit));
+            }
+        }
+        (gate.status().counts, admitted)
+    };
+    let (enforced, passed) = run(Mode::Enforce(share(1.0)));
+    let (observed, all) = run(Mode::Observe);
+    assert_eq!((all, observed.refused), (2_000, 0));
+    assert!(passed < 2_000);
+    assert_eq!(observed.would_refuse, enforced.refused);
+}
+
+#[test]
+fn off_counts_nobody() {
+    let gate = gate(1, Mode::Off);
+    let permits = seated(&gate, 10);
+    assert_eq!((permits.len(), gate.in_flight()), (10, 0));
+}
+
+#[test]
+fn who_has_no_time_left_does_not_wait() {
+    let gate = enforcing(1);
+    let _held = seated(&gate, 1);
+    let deadline = Some(Deadline::at(at(5)));
+    let call = Call { deadline, ..standard(1) };
+    let Asked::Refused(refusal) = gate.admit_or_wait(&call, at(6), Inbox::default) else {
+        panic!("it has expired");
+    };
+    assert_eq!(refusal.reason, Reason::DeadlineTooClose);
+}

@@ -1,0 +1,118 @@
+//! Waiting at a gate: who may, for how long, and who is next.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use headgate_types::{Class, LEVELS, Moment};
+
+use super::{
+    Call, Gate, Permit, Waiter,
+    inner::{PRESSED_WAIT_MAX, Waiting},
+};
+use crate::overload::{
+    queue::Ticket,
+    verdict::{Reason, Refusal, Verdict},
+};
+
+impl<W: Waiter> Gate<W> {
+    /// Takes a request that waits no more out of the queue; none if it has been answered already.
+    pub fn leave(&self, ticket: Ticket, now: Moment) -> Option<Refusal> {
+        let mut inner = self.inner.lock();
+        let waiting = inner.queue.leave(ticket)?;
+        self.count_out(waiting.band);
+        drop(inner);
+        let waited = now.since(waiting.entered).as_secs_f64();
+        let limit = self.wait_max(waiting.call.priority.class()).as_secs_f64();
+        let refusal = self.refusal(&waiting.call, Reason::QueueWait, waited, limit);
+        self.switch.settle(Some(refusal), waiting.call.draw)
+    }
+
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        call: &Call,
+        now: Moment,
+        waiter: impl FnOnce() -> W,
+    ) -> Result<(Ticket, Moment), Refusal> {
+        let band = self.band(call);
+        let mut inner = self.inner.lock();
+        inner.update_if_due(self, now);
+        let mut wait_max = self.wait_max(call.priority.class());
+        if self.is_pressed(call.priority.class()) {
+            wait_max = wait_max.min(PRESSED_WAIT_MAX);
+        }
+        let rtt = inner.limit.no_load_rtt().unwrap_or_default();
+        let left = call.deadline.map(|deadline| deadline.remaining(now).unwrap_or_default());
+        if left.is_some_and(|left| left <= rtt / 2) {
+            let left = left.unwrap_or_default().as_secs_f64();
+            let needed = rtt.as_secs_f64() / 2.0;
+            return Err(self.refusal(call, Reason::DeadlineTooClose, left, needed));
+        }
+        let allowed = left.map_or(wait_max, |left| wait_max.min(left.saturating_sub(rtt / 2)));
+        let expected = inner.expected_wait(call, band, self.limit.load(Ordering::Relaxed));
+        if expected > allowed {
+            let (expected, allowed) = (expected.as_secs_f64(), allowed.as_secs_f64());
+            return Err(self.refusal(call, Reason::QueueWait, expected, allowed));
+        }
+        let waiting = Waiting { call: *call, band, entered: now, waiter: waiter() };
+        let (ticket, displaced) = inner.enter(waiting, now).map_err(|_full| {
+            let capacity = self.settings.queue_capacity as f64;
+            self.refusal(call, Reason::QueueFull, capacity, capacity)
+        })?;
+        if let Some(queued) = self.queued.get(band) {
+            queued.fetch_add(1, Ordering::SeqCst);
+            self.queued_total.fetch_add(1, Ordering::SeqCst);
+        }
+        drop(inner);
+        if let Some(displaced) = displaced {
+            self.count_out(displaced.band);
+            self.refuse(displaced, Reason::QueueFull, now);
+        }
+        Ok((ticket, now + allowed))
+    }
+
+    fn wait_max(&self, class: Class) -> Duration {
+        self.settings.wait_max.get(class.index()).copied().unwrap_or_default()
+    }
+
+    /// Whether a part of a class is shed, so that its waits are to be short: those of a class that
+    /// is kept whole are not what the overload consists of.
+    pub(super) fn is_pressed(&self, class: Class) -> bool {
+        let end = (class.index() + 1) * usize::from(LEVELS);
+        usize::from(self.threshold.first_shed()) < end
+    }
+
+    /// Tells a waiter that its wait is over.
+    fn refuse(&self, waiting: Waiting<W>, reason: Reason, now: Moment) {
+        let waited = now.since(waiting.entered).as_secs_f64();
+        let limit = self.wait_max(waiting.call.priority.class()).as_secs_f64();
+        let refusal = self.refusal(&waiting.call, reason, waited, limit);
+        self.switch.settle(Some(refusal), waiting.call.draw);
+        // A refusal carries no permit that could come back.
+        drop(waiting.waiter.resolve(Verdict::Refused(refusal)));
+    }
+
+    /// Gives free seats to those who wait. Waiters are told outside the lock.
+    pub(super) fn hand_over(self: &Arc<Self>, now: Moment) {
+        while self.queued_total.load(Ordering::SeqCst) > 0 {
+            let next = {
+                let mut inner = self.inner.lock();
+                inner.update_if_due(self, now);
+                inner.next(self, now)
+            };
+            match next {
+                None => return,
+                Some((waiting, None)) => self.refuse(waiting, Reason::QueueStanding, now),
+                Some((waiting, Some(in_flight))) => {
+                    self.switch.settle(None, waiting.call.draw);
+                    let permit = Permit::seated(Arc::clone(self), &waiting.call, now, in_flight);
+                    if let Some(permit) = waiting.waiter.resolve(Verdict::Admitted(permit)) {
+                        // The loop finds the next one; a plain drop would nest for each.
+                        permit.release_alone();
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The edge's own overload: how much of what arrives it can still serve.
+
+use std::time::Duration;
+
+use headgate_types::{Moment, Priority};
+use parking_lot::Mutex;
+
+use super::{
+    priority::{SHED_MAX, Threshold},
+    verdict::{ADMIT_ALL, Layer, Reason, Refusal},
+};
+
+/// What the edge measures about itself, at least every [`SHED_EVERY`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Signals {
+    /// The shortest time that a timer was late in the last 100 ms, over the workers' worst. The
+    /// shortest, as in `CoDel`: a single late timer is noise.
+    pub scheduler_lag: Duration,
+    /// CPU time used over the quota of the process's control group, not of the machine.
+    pub cpu: f64,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests that ended since the last report.
+    pub completed: u32,
+    /// Requests that arrived since the last report, refused ones included.
+    pub arrived: u32,
+    /// The median time of a request.
+    pub rtt: Duration,
+}
+
+/// Lag at which shedding starts, and at which it is full (folly starts at 5 ms; Finagle and
+/// `DAGOR` act at 20 ms).
+const LAG: (f64, f64) = (0.005, 0.020);
+/// Share of the CPU quota likewise (Netflix sheds from 0.6, go-zero at 0.9).
+const CPU: (f64, f64) = (0.75, 0.95);
+/// CPU counts by an average that follows within a second (go-zero's 5 s are slow for an edge).
+const CPU_KEEP: f64 = 0.8;
+/// In flight over what the best recent throughput and shortest RTT account for, from which the edge
+/// is overloaded (the test of Sentinel, kratos and go-zero, after BBR), confirmed at 1.5 times.
+const IN_FLIGHT: (f64, f64) = (1.5, 3.0);
+/// The share that is shed is set anew this often.
+pub const SHED_EVERY: Duration = Duration::from_millis(250);
+/// Gains of the integral law, per turn.
+const PROPORTIONAL: f64 = 0.3;
+const INTEGRAL: f64 = 0.1;
+/// After overload ends, what is shed halves with each turn, down to this.
+const SHED_LEAST: f64 = 0.01;
+/// Nothing is released for so long after the last overload.
+const COOL_OFF: Duration = Duration::from_secs(1);
+/// Turns over which the best throughput and shortest RTT are remembered: ten seconds.
+const BEST_TURNS: usize = 40;
+
+/// Sheds by rank when the edge itself is overloaded.
+///
+/// Two terms, of which the stricter counts. The cubic one is Netflix's (Zuul 2 prioritized load
+/// shedding, 2020): with overload x in [0, 1], ranks from `512 * (1 - x^3)` on are shed, so little
+/// at first and nearly all in the end. As it works on ranks, traffic of a single class would go at
+/// once; so the integral one settles on the share of arrivals to shed, whatever their ranks
+/// (Uber's Cinnamon, a PID controller without D):
+/// `e = (arrived - completed) / completed`, `shed += 0.3 * (e - e_before) + 0.1 * e`.
+///
+/// Never more than [`SHED_MAX`] is shed, and CPU alone sheds nothing unless lag or in flight
+/// confirms it: container CPU accounting has shed idle services (go-zero 4265).
+#[derive(Debug, Default)]
+pub struct Instance {
+    threshold: Threshold,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    cpu: f64,
+    shed: f64,
+    error: f64,
+    reason: Reason,
+    observed: f64,
+    limit: f64,
+    turn_at: Moment,
+    overloaded_at: Option<Moment>,
+    arrived: u32,
+    completed: u32,
+    best: [(f64, f64); BEST_TURNS],
+    turn: usize,
+    turned_at: Moment,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            cpu: 0.0,
+            shed: 0.0,
+            error: 0.0,
+            reason: Reason::SchedulerLag,
+            observed: 0.0,
+            limit: 0.0,
+            turn_at: Moment::ZERO,
+            overloaded_at: None,
+            arrived: 0,
+            completed: 0,
+            best: [(0.0, f64::INFINITY); BEST_TURNS],
+            turn: 0,
+            turned_at: Moment::ZERO,
+        }
+    }
+}
+
+impl Instance {
+    /// Counts an arrival, and refuses it if the edge has no capacity for its rank.
+    pub fn check(&self, priority: Priority, draw: u64) -> Option<Refusal> {
+        let rank = priority.rank();
+        let first_shed = self.threshold.sheds(rank)?;
+        let state = self.state.lock();
+        let retry_after = Duration::from_secs(1 + draw % 5);
+        Some(
+            Refusal::new(Layer::Instance, state.reason, state.observed, state.limit)
+                .after(retry_after)
+                .at_level(rank, first_shed),
+        )
+    }
+
+    /// Takes what was measured, and moves the threshold when it is time.
+    pub fn report(&self, signals: &Signals, now: Moment) {
+        let mut state = self.state.lock();
+        state.arrived = state.arrived.saturating_add(signals.arrived);
+        state.completed = state.completed.saturating_add(signals.completed);
+        state.cpu = state.cpu * CPU_KEEP + signals.cpu * (1.0 - CPU_KEEP);
+        if now < state.turn_at {
+            return;
+        }
+        let overload = state.overload(signals, now);
+        state.turn_at = now + SHED_EVERY;
+        state.settle(overload, signals, now);
+        let cubic = f64::from(ADMIT_ALL) * (1.0 - overload.min(1.0).powi(3));
+        self.threshold.shed(state.shed, 0);
+        let by_share = self.threshold.first_shed();
+        // The cubic term alone may not shut the gate either.
+        self.threshold.shed(if overload > 0.0 { SHED_MAX } else { 0.0 }, 0);
+        let least = self.threshold.first_shed();
+        let by_rank = super::num::count(cubic).try_into().unwrap_or(ADMIT_ALL).max(least);
+        self.threshold.shed_from(by_share.min(by_rank));
+        self.threshold.fade(0.78);
+    }
+
+    /// Ranks from this one on are shed; 512 when none is.
+    pub fn threshold(&self) -> u16 {
+        self.threshold.first_shed()
+    }
+}
+
+impl State {
+    /// Overload from 0 (none) to 1 (full), over confirmed signals; keeps the reason.
+    fn overload(&mut self, signals: &Signals, now: Moment) -> f64 {
+        let elapsed = now.since(self.turned_at).as_secs_f64().max(1e-3);
+        self.turned_at = now;
+        let throughput = f64::from(self.completed) / elapsed;
+        self.turn = (self.turn + 1) % BEST_TURNS;
+        if let Some(best) = self.best.get_mut(self.turn) {
+            let rtt = signals.rtt.as_secs_f64();
+            *best = (throughput, if rtt > 0.0 { rtt } else { f64::INFINITY });
+        }
+        let best =
+            |(most, least): (f64, f64), turn: &(f64, f64)| (most.max(turn.0), least.min(turn.1));
+        let (most, least) = self.best.iter().fold((0.0, f64::INFINITY), best);
+        let sustained = if least.is_finite() { most * least } else { f64::INFINITY };
+        let in_flight = f64::from(signals.in_flight) / sustained.max(1.0);
+        let lag = scaled(signals.scheduler_lag.as_secs_f64(), LAG);
+        let cpu = scaled(self.cpu, CPU);
+        let crowd = scaled(in_flight, IN_FLIGHT);
+        let cpu = if lag > 0.0 || in_flight > IN_FLIGHT.0 { cpu } else { 0.0 };
+        // In flight confirms CPU and lag; alone it may be a slow upstream.
+        let crowd = if cpu > 0.0 || lag > 0.0 { crowd } else { 0.0 };
+        let lag_seconds = signals.scheduler_lag.as_secs_f64();
+        let most = lag.max(cpu).max(crowd);
+        if most > 0.0 {
+            (self.reason, self.observed, self.limit) = if lag >= most {
+                (Reason::SchedulerLag, lag_seconds, LAG.0)
+            } else if cpu >= most {
+                (Reason::Cpu, self.cpu, CPU.0)
+            } else {
+                (Reason::InFlight, in_flight, IN_FLIGHT.0)
+            };
+        }
+        most
+    }
+
+    /// The integral law: the share of arrivals to shed.
+    fn settle(&mut self, overload: f64, signals: &Signals, now: Moment) {
+        let (arrived, completed) = (f64::from(self.arrived), f64::from(self.completed));
+        (self.arrived, self.completed) = (0, 0);
+        let admitted = arrived * (1.0 - self.shed);
+        let error = (admitted - completed) / completed.max(1.0);
+        if overload > 0.0 {
+            self.overloaded_at = Some(now);
+            // Arrivals in balance with completions do not drain what is in flight already.
+            let error = error.max(0.0) + overload;
+            let step = PROPORTIONAL * (error - self.error) + INTEGRAL * error;
+            self.shed = (self.shed + step).clamp(0.0, SHED_MAX);
+            self.error = error;
+        } else {
+            self.error = 0.0;
+            let cooled = self.overloaded_at.is_none_or(|at| now.since(at) >= COOL_OFF);
+            if cooled {
+                self.shed = if self.shed > SHED_LEAST { self.shed / 2.0 } else { 0.0 };
+            }
+        }
+        debug_assert!(signals.cpu >= 0.0, "CPU time does not run backward");
+    }
+}
+
+/// Where a value stands between a start (0) and a full (1) mark.
+fn scaled(value: f64, (start, full): (f64, f64)) -> f64 {
+    ((value - start) / (full - start)).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests;

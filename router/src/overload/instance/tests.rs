@@ -1,0 +1,77 @@
+use headgate_types::Class;
+
+use super::*;
+
+const LAGGING: Signals = Signals {
+    scheduler_lag: Duration::from_millis(15),
+    cpu: 0.7,
+    in_flight: 10,
+    completed: 100,
+    arrived: 200,
+    rtt: Duration::from_millis(20),
+};
+const CALM: Signals = Signals {
+    scheduler_lag: Duration::ZERO,
+    cpu: 0.2,
+    in_flight: 10,
+    completed: 100,
+    arrived: 100,
+    rtt: Duration::from_millis(20),
+};
+
+/// Runs quarter seconds, with arrivals spread over all ranks; gives the threshold after each.
+fn run(instance: &Instance, from: u64, turns: u64, signals: &Signals) -> Vec<u16> {
+    (0..turns)
+        .map(|turn| {
+            for class in Class::ALL {
+                for level in 0..128 {
+                    instance.check(Priority::new(class, level), 1);
+                }
+            }
+            instance.report(signals, Duration::from_millis(250 * (from + turn)).into());
+            instance.threshold()
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_is_shed_without_overload() {
+    let instance = Instance::default();
+    assert!(run(&instance, 1, 40, &CALM).iter().all(|threshold| *threshold == ADMIT_ALL));
+}
+
+#[test]
+fn the_least_important_go_first_and_some_always_pass() {
+    let instance = Instance::default();
+    let thresholds = run(&instance, 1, 200, &LAGGING);
+    assert!(thresholds.iter().all(|threshold| *threshold < ADMIT_ALL), "{thresholds:?}");
+    let last = *thresholds.last().unwrap();
+    assert!((20..200).contains(&last), "{last}");
+    let refusal = instance.check(Priority::new(Class::Bulk, 0), 1).unwrap();
+    assert_eq!((refusal.layer, refusal.reason), (Layer::Instance, Reason::SchedulerLag));
+    assert!(instance.check(Priority::new(Class::Critical, 0), 1).is_none());
+}
+
+#[test]
+fn little_overload_sheds_little() {
+    let instance = Instance::default();
+    let little = Signals { scheduler_lag: Duration::from_millis(8), arrived: 100, ..LAGGING };
+    // 0.2 cubed is less than a hundredth of the ranks.
+    let first = run(&instance, 1, 1, &Signals { cpu: 0.0, ..little })[0];
+    assert!(first > 400, "{first}");
+}
+
+#[test]
+fn cpu_alone_sheds_nothing() {
+    let instance = Instance::default();
+    let hot = Signals { cpu: 1.0, ..CALM };
+    assert!(run(&instance, 1, 40, &hot).iter().all(|threshold| *threshold == ADMIT_ALL));
+}
+
+#[test]
+fn it_recovers_within_three_seconds() {
+    let instance = Instance::default();
+    run(&instance, 1, 40, &LAGGING);
+    let thresholds = run(&instance, 41, 12, &CALM);
+    assert_eq!(*thresholds.last().unwrap(), ADMIT_ALL, "{thresholds:?}");
+}

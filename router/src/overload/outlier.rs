@@ -1,0 +1,110 @@
+//! The endpoints of an upstream: each with a breaker, and never all of them shut out.
+
+use headgate_types::Moment;
+use parking_lot::Mutex;
+
+use super::{
+    breaker::{Breaker, End, Pass, Settings, State},
+    verdict::Refusal,
+};
+
+use self::spread::Spread;
+
+mod spread;
+
+/// Most of the set that may be shut out at once, counted after the ejection: counted before, as
+/// Envoy did, one more always fits and a set of one loses its last (Envoy 3263, 17504, 27066).
+const EJECTED_SHARE_MAX: f64 = 0.5;
+
+/// The breakers of an upstream's endpoints.
+#[derive(Debug)]
+pub struct Endpoints {
+    breakers: Vec<Breaker>,
+    spread: Mutex<Spread>,
+}
+
+impl Endpoints {
+    /// That many endpoints, all closed.
+    pub fn new(count: usize, settings: Settings) -> Self {
+        Self {
+            breakers: (0..count).map(|_| Breaker::new(settings)).collect(),
+            spread: Mutex::new(Spread::new(count)),
+        }
+    }
+
+    /// Whether an endpoint should be left out of the choice. When all would be, none is: failing
+    /// endpoints are then asked all the same, and the route's throttle keeps the load down.
+    pub fn is_out(&self, endpoint: usize, now: Moment, random: u64) -> bool {
+        let would = |breaker: &Breaker| breaker.would_admit(now, random);
+        let is_out = self.breakers.get(endpoint).is_some_and(|breaker| !would(breaker));
+        is_out && self.breakers.iter().any(would)
+    }
+
+    /// Lets a call to an endpoint pass. None: it passes although the breaker is not closed,
+    /// because no endpoint is better.
+    ///
+    /// # Errors
+    ///
+    /// The breaker's refusal, when another endpoint would be better.
+    pub fn admit(
+        &self,
+        endpoint: usize,
+        now: Moment,
+        random: u64,
+    ) -> Result<Option<Pass>, Refusal> {
+        let Some(breaker) = self.breakers.get(endpoint) else { return Ok(None) };
+        match breaker.admit(now, random) {
+            Ok(pass) => Ok(Some(pass)),
+            Err(refusal) if self.breakers.iter().any(|other| other.would_admit(now, random)) => {
+                Err(refusal)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Records how a call ended.
+    pub fn record(&self, endpoint: usize, pass: Option<&Pass>, now: Moment, end: End) {
+        let Some(breaker) = self.breakers.get(endpoint) else { return };
+        if let Some(pass) = pass {
+            breaker.record(pass, now, end, self.may_eject(endpoint, now));
+        }
+        let outlier = self.spread.lock().add(endpoint, now, end == End::Success);
+        if let Some(outlier) = outlier.filter(|outlier| self.may_eject(*outlier, now))
+            && let Some(breaker) = self.breakers.get(outlier)
+        {
+            breaker.trip(now);
+        }
+    }
+
+    /// Gives back a call that was not made.
+    pub fn give_back(&self, endpoint: usize, pass: &Pass) {
+        if let Some(breaker) = self.breakers.get(endpoint) {
+            breaker.give_back(pass);
+        }
+    }
+
+    /// An endpoint's breaker.
+    pub fn breaker(&self, endpoint: usize) -> Option<&Breaker> {
+        self.breakers.get(endpoint)
+    }
+
+    /// Endpoints that are shut out.
+    pub fn ejected(&self, now: Moment) -> usize {
+        let is_shut =
+            |breaker: &&Breaker| matches!(breaker.state(now), State::Open | State::HalfOpen);
+        self.breakers.iter().filter(is_shut).count()
+    }
+
+    /// Whether shutting this one out leaves enough.
+    fn may_eject(&self, endpoint: usize, now: Moment) -> bool {
+        let is_other_shut = |(index, breaker): &(usize, &Breaker)| {
+            *index != endpoint && matches!(breaker.state(now), State::Open | State::HalfOpen)
+        };
+        let others = self.breakers.iter().enumerate().filter(is_other_shut).count();
+        let most = self.breakers.len() as f64 * EJECTED_SHARE_MAX;
+        (others + 1) as f64 <= most
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Where requests wait for a permit: fair between tenants, bounded, and never standing.
+//!
+//! Each band (a class, or a partition with a guaranteed share) spreads its waiters over many flows.
+//! A tenant owns a hand of flows and joins its shortest, as in Kubernetes' API Priority and
+//! Fairness: with 256 flows and hands of 6, sixteen flooding tenants squash a seventeenth with a
+//! probability of 9e-4. Flows are served by start-time fair queueing (Goyal, Vin, Cheng, 1996),
+//! which serves a tenant that was idle before those that have a backlog.
+
+use std::time::Duration;
+
+use headgate_types::Moment;
+
+use self::codel::Codel;
+use super::num;
+
+mod codel;
+
+/// Flows of a band, and how many of them one tenant may use.
+const FLOWS: usize = 256;
+const HAND: u64 = 6;
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+/// A bounded queue of `T`.
+#[derive(Debug)]
+pub struct Queue<T> {
+    slots: Vec<Slot<T>>,
+    free: u32,
+    len: usize,
+    bands: Vec<Band>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    waiter: Option<Waiter<T>>,
+    generation: u32,
+    before: u32,
+    after: u32,
+}
+
+#[derive(Debug)]
+struct Waiter<T> {
+    item: T,
+    entered: Moment,
+    cost: f64,
+    band: usize,
+    flow: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    first: u32,
+    last: u32,
+    len: usize,
+    /// Virtual time at which its oldest waiter starts, and at which its newest will be done.
+    start: f64,
+    finish: f64,
+}
+
+#[derive(Debug)]
+struct Band {
+    flows: Vec<Flow>,
+    /// Flows with waiters, in no order.
+    active: Vec<usize>,
+    len: usize,
+    virtual_time: f64,
+    codel: Codel,
+    newest_first_when_standing: bool,
+}
+
+/// How one band treats its waiters.
+#[derive(Clone, Copy, Debug)]
+pub struct BandSettings {
+    /// The shortest wait within this time tells whether the queue stands.
+    pub interval: Duration,
+    /// A wait that is never too long.
+    pub harmless: Duration,
+    /// Whether the newest are served first while it stands. Right where users wait: the oldest
+    /// have given up or soon will.
+    pub newest_first: bool,
+}
+
+/// Names a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    slot: u32,
+    generation: u32,
+}
+
+/// Who waits: the band, the tenant's number, and what serving it costs relative to others.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrant {
+    /// Which band, from 0.
+    pub band: usize,
+    /// Any number that belongs to the tenant.
+    pub tenant: u64,
+    /// Cost of serving it; any unit, the same for all.
+    pub cost: f64,
+}
+
+/// A waiter whose turn it is.
+#[derive(Debug)]
+pub struct Next<T> {
+    /// What waited.
+    pub item: T,
+    /// How long.
+    pub sojourn: Duration,
+    /// Whether it waited too long in a standing queue, so that serving it would only pass the
+    /// delay on to those behind.
+    pub is_stale: bool,
+}
+
+/// The outcome of entering.
+#[derive(Debug)]
+pub enum Entered<T> {
+    /// It waits.
+    Waiting(Ticket),
+    /// It waits, and the last of the longest flow had to make room.
+    Displaced(Ticket, T),
+    /// There is no room: its own flow is the longest.
+    Full(T),
+}
+
+impl<T> Queue<T> {
+    /// Makes a queue for at most `capacity` waiters. All memory is taken here.
+    pub fn new(capacity: usize, bands: &[BandSettings]) -> Self {
+        let capacity = u32::try_from(capacity).unwrap_or(NONE - 1).min(NONE - 1);
+        let slot = |index| Slot {
+            waiter: None,
+            generation: 0,
+            before: NONE,
+            after: if index + 1 == capacity { NONE } else { index + 1 },
+        };
+        Self {
+            slots: (0..capacity).map(slot).collect(),
+            free: if capacity == 0 { NONE } else { 0 },
+            len: 0,
+            bands: bands.iter().map(Band::new).collect(),
+        }
+    }
+
+    /// Waiters.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Waiters in a band.
+    pub fn len_of(&self, band: usize) -> usize {
+        self.bands.get(band).map_or(0, |band| band.len)
+    }
+
+    /// Whether a band's queue has been standing for an interval.
+    pub fn is_standing(&self, band: usize) -> bool {
+        self.bands.get(band).is_some_and(|band| band.len > 0 && band.codel.is_standing())
+    }
+
+    /// Sets the wait that is harmless, from the upstream's no-load RTT.
+    pub fn set_rtt(&mut self, rtt: Duration) {
+        for band in &mut self.bands {
+            band.codel.set_rtt(rtt);
+        }
+    }
+
+    /// How many would be served before a newcomer of this tenant, in its band.
+    pub fn ahead(&self, band: usize, tenant: u64) -> usize {
+        let Some(band) = self.bands.get(band) else { return 0 };
+        let own = band.flows.get(band.shortest(tenant)).map_or(0, |flow| flow.len);
+        (own * band.active.len().max(1)).min(band.len)
+    }
+
+    /// Lets one wait.
+    pub fn enter(&mut self, who: Entrant, now: Moment, item: T) -> Entered<T> {
+        let Some(flow) = self.bands.get(who.band).map(|band| band.shortest(who.tenant)) else {
+            return Entered::Full(item);
+        };
+        let mut displaced = None;
+        if self.free == NONE {
+            let Some(victim) = self.victim(who.band, flow) else { return Entered::Full(item) };
+            displaced = self.remove(victim).map(|waiter| waiter.item);
+        }
+        match (self.append(who, flow, now, item), displaced) {
+            (Ok(ticket), None) => Entered::Waiting(ticket),
+            (Ok(ticket), Some(displaced)) => Entered::Displaced(ticket, displaced),
+            (Err(item), _) => Entered::Full(item),
+        }
+    }
+
+    /// Takes out a waiter that waits no more; none if its turn has come already.
+    pub fn leave(&mut self, ticket: Ticket) -> Option<T> {
+        let slot = self.slots.get(usize::try_from(ticket.slot).ok()?)?;
+        if slot.generation != ticket.generation {
+            return None;
+        }
+        self.remove(ticket.slot).map(|waiter| waiter.item)
+    }
+
+    /// The waiter of a band whose turn it is, to look at.
+    pub fn peek(&self, band: usize) -> Option<&T> {
+        let slot = self.bands.get(band)?.next()?;
+        self.slot(slot)?.waiter.as_ref().map(|waiter| &waiter.item)
+    }
+
+    /// Takes out the waiter of a band whose turn it is.
+    pub fn next(&mut self, band: usize, now: Moment) -> Option<Next<T>> {
+        let slot = self.bands.get(band)?.next()?;
+        let waiter = self.remove(slot)?;
+        let sojourn = now.since(waiter.entered);
+        let band = self.bands.get_mut(band)?;
+        let flow = band.flows.get_mut(waiter.flow)?;
+        band.virtual_time = band.virtual_time.max(flow.start);
+        flow.start += waiter.cost;
+        flow.finish += waiter.cost;
+        band.codel.served(band.len, now);
+        let is_stale = band.codel.is_stale(sojourn);
+        Some(Next { item: waiter.item, sojourn, is_stale })
+    }
+
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        self.slots.get(usize::try_from(index).ok()?)
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// The last waiter of the longest flow of the lowest band, unless that is the newcomer's own.
+    fn victim(&self, band: usize, own_flow: usize) -> Option<u32> {
+        let (lowest, lowest_band) =
+            self.bands.iter().enumerate().skip(band).rev().find(|(_, band)| band.len > 0)?;
+        let flows = lowest_band
+            .active
+            .iter()
+            .filter_map(|index| lowest_band.flows.get(*index).map(|flow| (*index, flow)));
+        let (index, longest) = flows.max_by_key(|(_, flow)| flow.len)?;
+        let own_len = lowest_band.flows.get(own_flow).map_or(0, |flow| flow.len);
+        let is_own = lowest == band && (index == own_flow || longest.len <= own_len + 1);
+        (!is_own).then_some(longest.last)
+    }
+
+    fn append(&mut self, who: Entrant, flow: usize, now: Moment, item: T) -> Result<Ticket, T> {
+        let index = self.free;
+        let Some(band) = self.bands.get_mut(who.band) else { return Err(item) };
+        let Some(lane) = band.flows.get_mut(flow) else { return Err(item) };
+        let start = lane.finish.max(band.virtual_time);
+        let place = usize::try_from(index).ok().and_then(|index| self.slots.get_mut(index));
+        let Some(slot) = place else { return Err(item) };
+        self.free = slot.after;
+        slot.generation = slot.generation.wrapping_add(1);
+        (slot.before, slot.after) = (lane.last, NONE);
+        slot.waiter = Some(Waiter { item, entered: now, cost: who.cost, band: who.band, flow });
+        let ticket = Ticket { slot: index, generation: slot.generation };
+        let last = lane.last;
+        lane.finish = start + who.cost;
+        lane.last = index;
+        lane.len += 1;
+        if lane.len == 1 {
+            lane.first = index;
+            lane.start = start;
+            band.active.push(flow);
+        }
+        band.len += 1;
+        band.codel.entered(band.len, now);
+        self.len += 1;
+        if let Some(last) = self.slot_mut(last) {
+            last.after = index;
+        }
+        Ok(ticket)
+    }
+
+    fn remove(&mut self, index: u32) -> Option<Waiter<T>> {
+        let free = self.free;
+        let slot = self.slot_mut(index)?;
+        let waiter = slot.waiter.take()?;
+        let (before, after) = (slot.before, slot.after);
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.after = free;
+        self.free = index;
+        self.len -= 1;
+        if let Some(slot) = self.slot_mut(before) {
+            slot.after = after;
+        }
+        if let Some(slot) = self.slot_mut(after) {
+            slot.before = before;
+        }
+        let band = self.bands.get_mut(waiter.band)?;
+        band.len -= 1;
+        let flow = band.flows.get_mut(waiter.flow)?;
+        flow.len -= 1;
+        if flow.first == index {
+            flow.first = after;
+        }
+        if flow.last == index {
+            flow.last = before;
+        }
+        if flow.len == 0 {
+            band.active.retain(|active| *active != waiter.flow);
+        }
+        // Who leaves is not charged for: those behind move up by its cost.
+        flow.finish -= waiter.cost;
+        Some(waiter)
+    }
+}
+
+impl Flow {
+    fn load(&self) -> (usize, f64) {
+        (self.len, self.finish)
+    }
+}
+
+impl Band {
+    fn new(settings: &BandSettings) -> Self {
+        let flow = Flow { first: NONE, last: NONE, len: 0, start: 0.0, finish: 0.0 };
+        Self {
+            flows: vec![flow; FLOWS],
+            active: Vec::with_capacity(FLOWS),
+            len: 0,
+            virtual_time: 0.0,
+            codel: Codel::new(settings.interval, settings.harmless),
+            newest_first_when_standing: settings.newest_first,
+        }
+    }
+
+    /// The shortest flow of a tenant's hand.
+    fn shortest(&self, tenant: u64) -> usize {
+        let hand = (0..HAND).map(|card| {
+            let dealt = num::mix(tenant.wrapping_add(card.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            usize::try_from(dealt % FLOWS as u64).unwrap_or(0)
+        });
+        // Of equally short ones the least used, so that a tenant takes turns among its own.
+        let load = |flow: &usize| self.flows.get(*flow).map_or((usize::MAX, 0.0), Flow::load);
+        hand.min_by(|a, b| {
+            let (a, b) = (load(a), load(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })
+        .unwrap_or(0)
+    }
+
+    /// The slot whose turn it is: of the flow that starts first in virtual time.
+    fn next(&self) -> Option<u32> {
+        let flows = self.active.iter().filter_map(|index| self.flows.get(*index));
+        let flow = flows.min_by(|a, b| a.start.total_cmp(&b.start))?;
+        let newest = self.newest_first_when_standing && self.codel.is_standing();
+        Some(if newest { flow.last } else { flow.first })
+    }
+}
+
+#[cfg(test)]
+mod tests;

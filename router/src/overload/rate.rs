@@ -1,0 +1,78 @@
+//! Requests per time and key, in fixed memory.
+
+use std::{cell::Cell, num::NonZeroU32, time::Duration};
+
+use governor::{Quota, RateLimiter, clock, middleware::NoOpMiddleware, nanos::Nanos};
+use headgate_types::Moment;
+
+use self::store::Store;
+use super::verdict::{Layer, Reason, Refusal};
+
+mod store;
+
+/// A rate: so many requests in so much time, and as many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests per period.
+    pub requests: NonZeroU32,
+    /// The period.
+    pub period: Duration,
+    /// Requests that may come at once after a pause.
+    pub burst: NonZeroU32,
+}
+
+/// Keys that a limiter remembers at least; more share what is left.
+pub const KEYS: usize = 65_536;
+
+/// Limits the rate of each key by GCRA (ATM Forum, *Traffic Management*, 1996; as in governor).
+///
+/// Memory is fixed, whatever keys come: governor's own stores grow with them (governor 171). A
+/// flood of new keys takes the places of those that have used least of their burst, which lose
+/// least by it.
+#[derive(Debug)]
+pub struct Limiter {
+    limiter: RateLimiter<u64, Store, CallersClock, NoOpMiddleware<Nanos>>,
+    rate: Rate,
+}
+
+impl Limiter {
+    /// A limiter of that rate; none if the period is so short that no time is left between
+    /// requests.
+    pub fn new(rate: Rate) -> Option<Self> {
+        let between = rate.period.checked_div(rate.requests.get())?;
+        let quota = Quota::with_period(between)?.allow_burst(rate.burst);
+        // Governor counts from what the clock shows now; a later moment would stand still.
+        NOW.set(0);
+        Some(Self { limiter: RateLimiter::new(quota, Store::new(KEYS), CallersClock), rate })
+    }
+
+    /// Counts a request of the key, or refuses it and says when the next one may come.
+    pub fn check(&self, key: u64, now: Moment) -> Option<Refusal> {
+        NOW.set(now.as_nanos());
+        let early = self.limiter.check_key(&key).err()?;
+        let wait = early.wait_time_from(Nanos::new(now.as_nanos()));
+        let allowed = f64::from(self.rate.requests.get()) / self.rate.period.as_secs_f64();
+        let observed = 1.0 / wait.as_secs_f64().max(1e-9) + allowed;
+        Some(Refusal::new(Layer::Rate, Reason::RateExceeded, observed, allowed).after(wait))
+    }
+}
+
+thread_local! {
+    /// What the caller says the time is, for the length of one call.
+    static NOW: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The clock that governor reads: it shows what the caller has said.
+#[derive(Clone, Copy, Debug)]
+struct CallersClock;
+
+impl clock::Clock for CallersClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(NOW.get())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The share of a failing route that is not even tried.
+
+use headgate_types::{Class, Moment, Priority};
+use parking_lot::Mutex;
+
+use super::{
+    num,
+    verdict::{Layer, Reason, Refusal},
+};
+
+/// Seconds that count.
+const SECONDS: usize = 30;
+/// Requests in these seconds below which nothing is refused: five a second.
+const REQUESTS_MIN: f64 = 150.0;
+/// Never refuse more than this, so that a recovery is seen.
+const REFUSED_MAX: f64 = 0.9;
+/// Requests per success that a class may make. The less, the sooner it is refused.
+const K: [f64; 4] = [3.0, 2.0, 2.0, 1.2];
+
+/// Client-side throttling of a route: refuses with probability
+/// `max(0, (requests - K * successes) / (requests + 1))` over the last 30 seconds (Google, *Site
+/// Reliability Engineering*, chapter 21, "Handling Overload", where K is 2 and the window two
+/// minutes). In place of a binary breaker, which would turn a partial failure of a route into a
+/// total one.
+#[derive(Debug, Default)]
+pub struct Throttle {
+    window: Mutex<Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    buckets: [(u32, u32); SECONDS],
+    newest: u64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { buckets: [(0, 0); SECONDS], newest: 0 }
+    }
+}
+
+impl Throttle {
+    /// Counts a request, and refuses it with the probability that its class has earned.
+    pub fn check(&self, priority: Priority, now: Moment, random: u64) -> Option<Refusal> {
+        let mut window = self.window.lock();
+        window.turn(now);
+        let (requests, successes) = window.sums();
+        window.current(|bucket| bucket.0 = bucket.0.saturating_add(1));
+        drop(window);
+        if requests < REQUESTS_MIN {
+            return None;
+        }
+        let refused = refused_share(priority.class(), requests, successes);
+        (num::unit(random) < refused).then(|| {
+            let success = successes / requests.max(1.0);
+            let limit = 1.0 / k(priority.class());
+            Refusal::new(Layer::Throttle, Reason::FailureRate, success, limit)
+                .at_level(priority.rank(), super::verdict::ADMIT_ALL)
+        })
+    }
+
+    /// Counts a success.
+    pub fn succeeded(&self, now: Moment) {
+        let mut window = self.window.lock();
+        window.turn(now);
+        window.current(|bucket| bucket.1 = bucket.1.saturating_add(1));
+    }
+}
+
+fn k(class: Class) -> f64 {
+    K.get(class.index()).copied().unwrap_or(2.0)
+}
+
+fn refused_share(class: Class, requests: f64, successes: f64) -> f64 {
+    ((requests - k(class) * successes) / (requests + 1.0)).clamp(0.0, REFUSED_MAX)
+}
+
+impl Window {
+    fn turn(&mut self, now: Moment) {
+        let second = now.as_nanos() / 1_000_000_000;
+        let passed = second.saturating_sub(self.newest).min(SECONDS as u64);
+        self.newest = self.newest.max(second);
+        for back in 0..passed {
+            let bucket = usize::try_from(second - back).unwrap_or(0) % SECONDS;
+            if let Some(old) = self.buckets.get_mut(bucket) {
+                *old = (0, 0);
+            }
+        }
+    }
+
+    fn current(&mut self, change: impl FnOnce(&mut (u32, u32))) {
+        let bucket = usize::try_from(self.newest).unwrap_or(0) % SECONDS;
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            change(bucket);
+        }
+    }
+
+    fn sums(&self) -> (f64, f64) {
+        self.buckets.iter().fold((0.0, 0.0), |(requests, successes), bucket| {
+            (requests + f64::from(bucket.0), successes + f64::from(bucket.1))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
