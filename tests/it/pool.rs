@@ -43,8 +43,9 @@ async fn connection_that_died_while_idle_is_replaced_unseen() {
     let edge = edge(&bff, "idle_timeout = \"60s\"", "retry = { max = 0 }").await;
 
     for at in 0..6 {
-        let call = if at % 2 == 0 { get("/tv/x") } else { post("/tv/x", "body") };
-        let reply = edge.send(call).await;
+        // Only what may be sent twice: a POST that meets the close on its way is lost, since
+        // nobody can tell whether it was read.
+        let reply = edge.send(get("/tv/x")).await;
         assert_eq!(reply.status, 200, "{at}: {}", reply.text());
         close.notify_one();
         // Whether the edge has noticed by the next request or not, it must not matter.
