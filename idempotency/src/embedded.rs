@@ -1,0 +1,38 @@
+//! The embedded engine as a store of records.
+
+use std::future::ready;
+
+use headgate_store::{Batch, Error, Item, Key, Store as Embedded};
+
+use crate::store::{Answer, Store, StoreError, Written};
+
+impl Store for Embedded {
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Item>> {
+        Box::pin(ready(Self::get(self, key).map_err(not_written)))
+    }
+
+    fn commit(&self, batch: Batch) -> Answer<'_, Written> {
+        let waiting = match self.submit(batch) {
+            Ok(waiting) => waiting,
+            Err(error) => return Box::pin(ready(Err(not_written(error)))),
+        };
+        Box::pin(async {
+            let ack = waiting.await.map_err(|error| match error {
+                Error::Closed(closed) => StoreError::InDoubt(closed.to_string()),
+                error => not_written(error),
+            })?;
+            Ok(Written { version: ack.sequence, durability: ack.durability })
+        })
+    }
+}
+
+/// An error that came before anything was handed to the engine, or instead of a write.
+fn not_written(error: Error) -> StoreError {
+    match error {
+        Error::Refused(refused) => StoreError::Refused(refused),
+        Error::Busy => StoreError::Busy,
+        Error::Full => StoreError::Full,
+        Error::TooLarge { .. } | Error::Invalid(_) => StoreError::Invalid(error.to_string()),
+        error => StoreError::Unavailable(error.to_string()),
+    }
+}

@@ -1,0 +1,57 @@
+//! What the protocol asks of a store: one strong read, and one conditional write of all or nothing.
+
+use std::{fmt, pin::Pin};
+
+use headgate_store::{Batch, Durability, Item, Key, Refused};
+
+/// An answer that is awaited, behind a pointer so that the store is chosen at run time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Items that are written under conditions, a batch as a whole.
+///
+/// An answer that is dropped undoes nothing: the batch may be carried out all the same.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// The item as the last acknowledged batch left it, also one that has expired. None: there is
+    /// none.
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Item>>;
+
+    /// Writes a batch when all of its conditions hold.
+    ///
+    /// A store that sends a batch again, because an answer was lost, sees to it that the batch
+    /// takes effect once; where it can't tell, it answers [`StoreError::InDoubt`].
+    fn commit(&self, batch: Batch) -> Answer<'_, Written>;
+}
+
+/// A batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The version of the items that the batch wrote, which no other batch gives to any of them.
+    pub version: u64,
+    /// How far the batch has come.
+    pub durability: Durability,
+}
+
+/// Why a store gave no answer, or wrote nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A condition did not hold. Nothing was written.
+    #[error("the condition of operation {} does not hold", .0.operation)]
+    Refused(Refused),
+    /// Too much waits, or another batch is on one of the items just now. Nothing was written; the
+    /// same batch may succeed a little later.
+    #[error("the store is busy")]
+    Busy,
+    /// There is no space for a batch that grows the store. Nothing was written.
+    #[error("the store is full")]
+    Full,
+    /// The batch is larger than the store takes, or not valid. Nothing was written.
+    #[error("{0}")]
+    Invalid(String),
+    /// No answer came: the batch may have been written or not, as a whole. Read before acting.
+    #[error("whether the store has the batch is not known: {0}")]
+    InDoubt(String),
+    /// The store can't be reached or is closed. Nothing was written.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}
