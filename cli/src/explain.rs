@@ -109,7 +109,7 @@ async fn ask(
     let edge = Edge::new(
         &loaded.settings,
         gateway::Parts {
-            clock: Arc::new(SystemClock::new()),
+            clock: Arc::new(SystemClock),
             metrics,
             access: log,
             fetch: Arc::new(HttpFetch::default()),

@@ -60,7 +60,7 @@ pub(crate) fn serve(
     loaded: &Loaded,
     announce: impl FnOnce(&Addresses) -> io::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new();
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;

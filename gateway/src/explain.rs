@@ -63,7 +63,7 @@ impl Edge {
     pub async fn explain(&self, mut parts: Parts) -> Result<Explanation, Error> {
         let snapshot = self.snapshot();
         let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
-        let target = step::target::read(&mut parts, hop)?;
+        let target = step::target::read(&parts, hop)?;
         let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
         let facts = step::classify::facts(&parts, &target, early.as_deref());
         let device = snapshot.classifier.explain(&facts);

@@ -36,7 +36,7 @@ impl Signer {
 
     /// A token as the demo's configuration wants it.
     pub(super) fn token(&self, subject: &str, device_id: &str) -> anyhow::Result<String> {
-        let now = SystemClock::new().unix_time().as_secs();
+        let now = SystemClock.unix_time().as_secs();
         let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "demo" });
         let claims = json!({
             "iss": "https://id.example", "aud": "edge", "sub": subject, "device_id": device_id,

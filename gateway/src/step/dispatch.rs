@@ -242,7 +242,9 @@ fn address(context: &Context<'_>, parts: &mut Parts, is_upgrade: bool) {
     match route.upstream.settings.protocol {
         Protocol::H1 => {
             headers::join_cookies(headers);
-            headers.insert(HOST, authority);
+            if headers.get(HOST) != Some(&authority) {
+                headers.insert(HOST, authority);
+            }
             if is_upgrade {
                 headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -252,6 +254,8 @@ fn address(context: &Context<'_>, parts: &mut Parts, is_upgrade: bool) {
         }
         Protocol::H2c => {
             headers.remove(TRANSFER_ENCODING);
+            // It says the same as the target.
+            headers.remove(HOST);
             let uri = Uri::builder()
                 .scheme("http")
                 .authority(authority.as_bytes())

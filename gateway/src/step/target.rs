@@ -40,7 +40,7 @@ impl Target {
     }
 }
 
-/// Reads the target and takes the `host` header out of the request.
+/// Reads the target.
 ///
 /// An absolute-form target or `:authority` and a `host` header must name the same (RFC 9112, 3.2
 /// lets a proxy ignore `host`; two readers could then see two hosts, so a difference is refused).
@@ -49,7 +49,7 @@ impl Target {
 ///
 /// [`Error::BadRequest`] for CONNECT, a target without a path, no or several hosts, and a path
 /// that different readers would read differently.
-pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
+pub(crate) fn read(parts: &Parts, hop: Hop) -> Result<Target, Error> {
     if parts.method == Method::CONNECT {
         return Err(Error::BadRequest("CONNECT is not served"));
     }
@@ -65,17 +65,16 @@ pub(crate) fn read(parts: &mut Parts, hop: Hop) -> Result<Target, Error> {
 }
 
 /// The authority that the endpoint gets, and the host in it that routes match.
-fn authority(parts: &mut Parts) -> Result<(Option<HeaderValue>, String), Error> {
+fn authority(parts: &Parts) -> Result<(Option<HeaderValue>, String), Error> {
     let mut hosts = parts.headers.get_all(HOST).iter();
-    let header = hosts.next();
+    let value = hosts.next();
     if hosts.next().is_some() {
         return Err(Error::BadRequest("several host headers"));
     }
-    if let (None, Some(host)) = (parts.uri.authority(), header.and_then(plain_host)) {
-        let host = host.to_owned();
-        return Ok((parts.headers.remove(HOST), host));
+    if let (None, Some(host)) = (parts.uri.authority(), value.and_then(plain_host)) {
+        return Ok((value.cloned(), host.to_owned()));
     }
-    let header = header.map(authority_of).transpose()?;
+    let header = value.map(authority_of).transpose()?;
     let authority = match (parts.uri.authority().cloned(), header) {
         (Some(target), Some(header)) if !target.as_str().eq_ignore_ascii_case(header.as_str()) => {
             return Err(Error::BadRequest("host differs from the target's authority"));
@@ -89,7 +88,7 @@ fn authority(parts: &mut Parts) -> Result<(Option<HeaderValue>, String), Error> 
         return Err(Error::BadRequest("user information in the host"));
     }
     let host = authority.as_ref().map(|one| one.host().to_ascii_lowercase()).unwrap_or_default();
-    let written = parts.headers.remove(HOST).or_else(|| value_of(authority.as_ref()?));
+    let written = value.cloned().or_else(|| value_of(authority.as_ref()?));
     Ok((written, host))
 }
 

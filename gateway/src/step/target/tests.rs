@@ -7,10 +7,8 @@ fn read_from(version: Version, uri: &str, hosts: &[&str]) -> Result<Target, Erro
     for host in hosts {
         request = request.header(HOST, *host);
     }
-    let (mut parts, ()) = request.body(()).unwrap().into_parts();
-    let target = read(&mut parts, Hop::default());
-    assert!(target.is_err() || !parts.headers.contains_key(HOST));
-    target
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    read(&parts, Hop::default())
 }
 
 #[test]
@@ -40,8 +38,8 @@ fn several_malformed_or_peopled_hosts_are_refused() {
 fn connect_and_asterisk_are_not_served() {
     assert!(read_from(Version::HTTP_11, "*", &["a"]).is_err());
     let request = Request::builder().method(Method::CONNECT).uri("a:1").body(()).unwrap();
-    let (mut parts, ()) = request.into_parts();
-    assert!(read(&mut parts, Hop::default()).is_err());
+    let (parts, ()) = request.into_parts();
+    assert!(read(&parts, Hop::default()).is_err());
 }
 
 #[test]
