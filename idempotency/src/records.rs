@@ -2,6 +2,7 @@
 
 mod beat;
 mod claim;
+mod glance;
 mod send;
 mod settle;
 mod watch;

@@ -193,6 +193,14 @@ impl<T> Event<T> {
         }
     }
 
+    /// What names the work that the event asks for: its key, or else its source and id.
+    pub fn work_key(&self) -> String {
+        match &self.key {
+            Some(key) => format!("key:{key}"),
+            None => format!("id:{}\n{}", self.source, self.id),
+        }
+    }
+
     /// Whether it is too late to handle the event.
     pub fn is_expired(&self, now: UnixTime) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)

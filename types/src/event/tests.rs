@@ -93,3 +93,11 @@ fn data_is_json() {
         assert!(matches!(refused, Err(InvalidEvent::DataNotJson { .. })), "{data:?}: {refused:?}");
     }
 }
+
+#[test]
+fn work_is_named_by_the_key_and_else_by_source_and_id() {
+    let mut event = root("{}");
+    assert_eq!(event.work_key(), "id:/hg/test/orders\no-1");
+    event.key = Some("id:/hg/test/orders\no-1".into());
+    assert_eq!(event.work_key(), "key:id:/hg/test/orders\no-1");
+}
