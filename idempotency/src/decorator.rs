@@ -291,6 +291,3 @@ fn standing(once: Once) -> Option<Settlement> {
 fn replayed(recorded: Recorded) -> Settlement {
     Settlement::Replayed { result: recorded.result, rejected: recorded.rejected }
 }
-
-#[cfg(test)]
-mod tests;

@@ -18,21 +18,37 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let name = &sig.ident;
     let (event, context, output) = (parts.event, parts.context, parts.output);
     let Parts { data, result, .. } = parts;
-    let (shape, shared) = match parts.shared {
+    // Braces keep the type out of the namespace of values, where it would be taken for a pattern in
+    // `let charge = …`; what stands there is a function, which may be shadowed.
+    let (field, parameter, argument, shared) = match parts.shared {
         Some((pattern, shared)) => {
-            (quote!((#vis ::std::sync::Arc<#shared>)), quote!(let #pattern: &#shared = &self.0;))
+            let held = quote!(::std::sync::Arc<#shared>);
+            let parameter = quote!(shared: impl ::std::convert::Into<#held>);
+            let argument = quote!(shared: ::std::convert::Into::into(shared));
+            (
+                quote!(shared: #held),
+                parameter,
+                argument,
+                quote!(let #pattern: &#shared = &self.shared;),
+            )
         }
-        None => (quote!(), quote!()),
+        None => <_>::default(),
     };
     let mode = format_ident!("{}", marker(arguments.mode));
     let terms = terms(&arguments);
     let key = key(&arguments, data);
     let text = name.to_string();
+    let described = format!("The handler that [`{name}`]({name}()) gives.");
     Ok(quote! {
         #(#attrs)*
+        #vis fn #name(#parameter) -> #name {
+            #name { #argument }
+        }
+
+        #[doc = #described]
         #[allow(non_camel_case_types, reason = "the type stands for the function of this name")]
         #[derive(Clone)]
-        #vis struct #name #shape;
+        #vis struct #name { #field }
 
         impl ::std::fmt::Debug for #name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
@@ -210,10 +226,9 @@ fn key(arguments: &Arguments, data: &Type) -> TokenStream {
     let Some(closure) = &arguments.key else { return quote!() };
     let (parameter, body) = (closure.inputs.to_token_stream(), &closure.body);
     quote! {
-        fn key(&self, event: &::headgate_idempotency::Event<#data>) -> ::std::option::Option<
+        fn key(&self, #parameter: &::headgate_idempotency::Event<#data>) -> ::std::option::Option<
             ::std::string::String,
         > {
-            let #parameter = event;
             ::std::option::Option::Some(::std::string::ToString::to_string(&(#body)))
         }
     }

@@ -12,12 +12,13 @@ fn fault(arguments: &str, function: &str) -> String {
 }
 
 #[test]
-fn a_function_becomes_a_type_of_its_name() {
+fn a_function_gives_the_handler_of_its_name() {
     let code =
         expanded(TERMS, "pub async fn f(e: Event<In>, cx: &mut Tx) -> Result<Out, Fault> { body }")
             .unwrap();
     for part in [
-        "pub struct f ;",
+        "pub fn f () -> f { f { } }",
+        "pub struct f { }",
         "type Data = In ;",
         "type Output = Out ;",
         "type Mode = :: headgate_idempotency :: Transactional ;",
@@ -31,14 +32,19 @@ fn a_function_becomes_a_type_of_its_name() {
 }
 
 #[test]
-fn what_is_shared_is_held_by_the_type() {
+fn what_is_shared_is_held_by_the_handler() {
     let code = expanded(
         TERMS,
         "async fn f(e: Event<In>, cx: &mut Tx, (a, b): &(A, B)) -> Result<Out, Fault> { body }",
     )
     .unwrap();
-    assert!(code.contains("struct f (:: std :: sync :: Arc < (A , B) >) ;"), "{code}");
-    assert!(code.contains("let (a , b) : & (A , B) = & self . 0 ;"), "{code}");
+    for part in [
+        "fn f (shared : impl :: std :: convert :: Into < :: std :: sync :: Arc < (A , B) > >) -> f",
+        "struct f { shared : :: std :: sync :: Arc < (A , B) > }",
+        "let (a , b) : & (A , B) = & self . shared ;",
+    ] {
+        assert!(code.contains(part), "{part} in {code}");
+    }
 }
 
 #[test]
