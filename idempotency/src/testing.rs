@@ -6,9 +6,12 @@ mod bench;
 #[expect(clippy::panic, clippy::indexing_slicing, reason = "facts that do not hold end the test")]
 mod facts;
 mod memory;
+#[expect(clippy::indexing_slicing, reason = "indexes are drawn within bounds")]
+mod sim;
 mod suite;
 mod time;
 
 pub use crate::testing::memory::MemoryStore;
+pub use crate::testing::sim::{Bug, Mode, SimReport, simulate};
 pub use crate::testing::suite::{Subject, conformance};
 pub use crate::testing::time::{ManualClock, SeededRandom};
