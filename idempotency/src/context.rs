@@ -4,7 +4,7 @@ mod effect;
 mod emit;
 mod state;
 
-use std::{collections::BTreeSet, fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use headgate_store::OPERATIONS_MAX;
 use headgate_types::Event;
@@ -30,7 +30,6 @@ pub struct Context<M> {
     shared: Arc<Shared>,
     reads: Reads,
     emitted: Vec<Child>,
-    labels: BTreeSet<String>,
     pushed: u32,
     journal: Option<Journal>,
     mode: PhantomData<fn() -> M>,
@@ -39,7 +38,7 @@ pub struct Context<M> {
 /// The context of a handler whose effects are all in the store: its state, what it emits and what
 /// it pushes. It has no effects outside, so a handler that asks for one does not compile:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail
 /// # use headgate_idempotency::{Event, Fault, Tx, handler};
 /// #[handler(scope = "mail.send@1", on = "mail/mail.due.v1")]
 /// async fn send(e: Event<String>, cx: &mut Tx) -> Result<(), Fault> {
@@ -133,7 +132,6 @@ impl<M> Context<M> {
             shared,
             reads: Reads::default(),
             emitted: Vec::new(),
-            labels: BTreeSet::new(),
             pushed: 0,
             journal,
             mode: PhantomData,

@@ -20,7 +20,7 @@ use crate::{
     handler::{Handler, Terms},
     key::{KeyError, RecordKey, Scope},
     outcome::{Blame, Outcome, Release},
-    records::Records,
+    records::{Glance, Records},
     settings::{Settings, SettingsFault},
     ticket::Ticket,
 };
@@ -121,15 +121,17 @@ impl<H: Handler> Decorated<H> {
         work: Work<H::Data>,
     ) -> Result<Settlement, CommitError> {
         let Work { claim, mut decoded } = work;
-        if let Some(settlement) = self.records.glance(&claim).await?.and_then(standing) {
-            return Ok(settlement);
-        }
+        let mut found = match self.records.glance(&claim).await? {
+            Glance::Stands(once) => return Ok(standing(once).unwrap_or(Settlement::Fenced)),
+            Glance::Free(found) => found,
+        };
         let attempt = Attempt { delivery, key: &claim.key, number: delivery.attempt };
         for run in 1.. {
             let ran = self.run(&delivery.event, decoded, None).await;
             let Verdict { outcome, settlement } = self.judge(&attempt, ran);
             let Some(outcome) = outcome else { return Ok(settlement) };
-            match self.records.once(claim.clone(), outcome).await {
+            match self.records.once_over(&claim, outcome, found.take().map(|record| *record)).await
+            {
                 Ok(once) => return Ok(standing(once).unwrap_or(settlement)),
                 Err(CommitError::StateConflict { .. }) if run < RUNS_MAX => {}
                 Err(error) => {

@@ -65,5 +65,67 @@ pub use crate::settings::{Redelivery, Settings, SettingsFault};
 pub use crate::store::{Answer, Budget, Store, StoreError, Written};
 pub use crate::ticket::Ticket;
 pub use crate::watermark::{Position, Watermark};
+/// Makes an async function a handler whose recorded effects happen once for each key.
+///
+/// ```
+/// use headgate_idempotency::{Event, Fault, Tx, handler};
+///
+/// #[handler(
+///     scope = "billing.count@1",
+///     on = "orders/order.placed.v1",
+///     key = |e| e.data,
+///     ttl = "24h",
+///     retry = exp("200ms", 2.0, "5m", 8),
+///     order = unordered
+/// )]
+/// async fn count(e: Event<String>, cx: &mut Tx) -> Result<u64, Fault> {
+///     let mut count = cx.state::<u64>("orders").await?;
+///     *count.or_default() += 1;
+///     let orders = *count.or_default();
+///     cx.put(count)?;
+///     Ok(orders)
+/// }
+/// # let _handler = count();
+/// ```
+///
+/// In place of the function stands one that gives the handler, a [`Handler`], for
+/// [`Decorated::new`]. A third parameter, `name: &T`, is something that the handler shares between
+/// its runs, and then that function takes it, as a `T` or an `Arc<T>`.
+///
+/// | argument | value | if it is not there |
+/// |---|---|---|
+/// | `scope` | keeps the handler's keys apart from others': a name that never changes | refused |
+/// | `on` | the events that it takes, as `"topic/type"` | refused |
+/// | `key` | what names the work, as `\|e\| e.data.id`; anything that can be displayed | the event's own key, or else its source and id |
+/// | `mode` | `transactional` with [`Tx`], `keyed` with [`Keyed`], `leased` with [`Leased`] | `transactional` |
+/// | `on_lost` | `retry` or `hold`, for work whose worker is lost; not in mode transactional | `retry` in mode keyed, refused in mode leased |
+/// | `ttl` | how long an outcome is kept | `"24h"` |
+/// | `lease` | how long a claim holds without a beat; not in mode transactional | `"30s"` |
+/// | `window` | how long other services honor a key; only in mode keyed | `"24h"` |
+/// | `retry` | `exp(first wait, factor, longest wait, attempts)` | `exp("200ms", 2.0, "5m", 8)` |
+/// | `order` | `unordered`, or `per_key`: events of a partition key wait for one that is tried again | `unordered` |
+///
+/// An argument that is not known is refused, and so is one that its mode has no use for:
+///
+/// ```compile_fail
+/// # use headgate_idempotency::{Event, Fault, Tx, handler};
+/// #[handler(scope = "s", on = "t/k", leese = "30s")]
+/// async fn count(e: Event<String>, cx: &mut Tx) -> Result<(), Fault> {
+///     Ok(())
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use headgate_idempotency::{Event, Fault, Leased, handler};
+/// #[handler(scope = "s", on = "t/k", mode = leased)] // retry or hold?
+/// async fn send(e: Event<String>, cx: &mut Leased) -> Result<(), Fault> {
+///     Ok(())
+/// }
+/// ```
 pub use headgate_macros::handler;
 pub use headgate_types::Event;
+
+// The guide's code is compiled and run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guides/exactly-once-handler.md")]
+struct Guide;

@@ -23,6 +23,7 @@ use crate::{
     store::{Store, StoreError},
     watermark::{Position, Watermark},
 };
+pub(crate) use glance::Glance;
 use watch::Watch;
 
 /// Idempotency records in a store. Clones are handles of the same ones.

@@ -15,7 +15,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let function: ItemFn = parse2(item)?;
     let parts = Parts::of(&function.sig, arguments.mode)?;
     let ItemFn { attrs, vis, sig, block, .. } = &function;
-    let name = &sig.ident;
+    let (name, statements) = (&sig.ident, &block.stmts);
     let (event, context, output) = (parts.event, parts.context, parts.output);
     let Parts { data, result, .. } = parts;
     // Braces keep the type out of the namespace of values, where it would be taken for a pattern in
@@ -69,7 +69,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
 
             async fn handle(&self, #event, #context) -> #result {
                 #shared
-                #block
+                #(#statements)*
             }
         }
     })

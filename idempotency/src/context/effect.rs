@@ -37,7 +37,7 @@ impl Journal {
     }
 }
 
-impl<M: Effects> Context<M> {
+impl<M> Context<M> {
     /// Has an effect outside under a key that is the same for every attempt, and gives what the
     /// other side answered. An effect that an earlier attempt has carried out is not repeated: its
     /// answer is read from the record.
@@ -67,6 +67,7 @@ impl<M: Effects> Context<M> {
         call: impl FnOnce(String) -> Call,
     ) -> Result<R, Fault>
     where
+        M: Effects,
         R: Serialize + DeserializeOwned,
         Call: Future<Output = Result<R, Fault>>,
     {

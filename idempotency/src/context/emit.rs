@@ -72,24 +72,26 @@ impl<M> Context<M> {
 
     fn keep<D: Serialize>(&mut self, label: &str, to: To, data: &D) -> Result<(), Fault> {
         self.room()?;
-        if !self.labels.insert(label.to_owned()) {
+        let shared = &self.shared;
+        let id = child_id(&shared.event, &shared.scope, label);
+        // Labels that are the same are ids that are the same.
+        if self.emitted.iter().any(|child| child.id == id) {
             return Err(Fault::retry(format!("two events are emitted as {label:?}")));
         }
-        let shared = &self.shared;
         let data = serde_json::to_vec(data)
             .map_err(|error| Fault::retry(format!("{label:?} is no JSON: {error}")))?;
         let follow = Follow {
-            id: child_id(&shared.event, &shared.scope, label).into(),
+            id: id.as_str().into(),
             source: Arc::clone(&shared.source),
             kind: to.kind.into(),
             partition_key: to.key,
             time: shared.records.unix_time(),
-            ordinal: u32::try_from(self.labels.len()).unwrap_or(u32::MAX),
+            ordinal: u32::try_from(self.emitted.len() + 1).unwrap_or(u32::MAX),
         };
         let event = shared.event.follow(follow, Bytes::from(data)).map_err(Fault::retry)?;
         let payload = event.encode().map_err(Fault::retry)?;
         self.emitted.push(Child {
-            id: event.id.to_string(),
+            id,
             topic: to.topic.to_owned(),
             partition: partition_of(&event.partition_key, shared.terms.partitions),
             time: event.time,

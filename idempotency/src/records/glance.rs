@@ -4,20 +4,33 @@ use super::Records;
 use crate::{
     claim::{Claim, Once},
     protocol::classify::Standing,
+    record::Record,
     store::StoreError,
 };
 
+/// What a look at a key told.
+#[derive(Debug)]
+pub(crate) enum Glance {
+    /// The key's work must not be done.
+    Stands(Once),
+    /// It may be, over what was found. None: nothing, or only a write will tell.
+    Free(Option<Box<Record>>),
+}
+
 impl Records {
-    /// What stands in the way of working on a key, where that is known for free. None: nothing, or
-    /// only a write will tell.
-    pub(crate) async fn glance(&self, claim: &Claim) -> Result<Option<Once>, StoreError> {
-        let Some(record) = self.first_sight(&claim.key).await? else { return Ok(None) };
+    /// What stands under a key, where that is known for free.
+    pub(crate) async fn glance(&self, claim: &Claim) -> Result<Glance, StoreError> {
+        let Some(record) = self.first_sight(&claim.key).await? else {
+            return Ok(Glance::Free(None));
+        };
         Ok(match self.stand(claim, record) {
-            Standing::Replay(recorded) => Some(Once::Replay(recorded)),
-            Standing::Busy { until } => Some(Once::Busy { until }),
-            Standing::Conflict => Some(Once::Conflict),
-            Standing::Held(held) => Some(Once::Held(held)),
-            Standing::Free { .. } | Standing::Waiting { .. } | Standing::Lost(_) => None,
+            Standing::Replay(recorded) => Glance::Stands(Once::Replay(recorded)),
+            Standing::Busy { until } => Glance::Stands(Once::Busy { until }),
+            Standing::Conflict => Glance::Stands(Once::Conflict),
+            Standing::Held(held) => Glance::Stands(Once::Held(held)),
+            Standing::Free { record, .. }
+            | Standing::Waiting { record, .. }
+            | Standing::Lost(record) => Glance::Free(Some(record)),
         })
     }
 

@@ -10,6 +10,8 @@ use crate::{Class, Event, InvalidEvent, SpanId, Step, TraceId, UnixTime};
 
 const SPECIFICATION: &str = "1.0";
 const JSON: &str = "application/json";
+/// About what the attributes of an event take.
+const ENVELOPE_BYTES: usize = 512;
 
 /// Bytes that are no event.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,7 @@ impl Event {
     /// decoded.
     pub fn encode(&self) -> Result<Bytes, InvalidEvent> {
         self.validate_lengths()?;
+        let (trace_id, span_id) = (self.trace_id.to_hex(), self.span_id.to_hex());
         let wire = Wire {
             specversion: SPECIFICATION.into(),
             id: (&*self.id).into(),
@@ -84,8 +87,8 @@ impl Event {
             subject: self.subject.as_deref().map(Cow::from),
             partitionkey: (&*self.partition_key).into(),
             time: self.time.to_string().into(),
-            correlationid: self.trace_id.to_string().into(),
-            traceparent: format!("00-{}-{}-01", self.trace_id, self.span_id).into(),
+            correlationid: text(&trace_id).into(),
+            traceparent: ["00-", text(&trace_id), "-", text(&span_id), "-01"].concat().into(),
             causationid: self.causation_id.as_deref().map(Cow::from),
             hgstep: self.step.as_str().into(),
             hgkey: self.key.as_deref().map(Cow::from),
@@ -94,7 +97,9 @@ impl Event {
             datacontenttype: JSON.into(),
             data: raw(&self.data)?,
         };
-        serde_json::to_vec(&wire).map(Bytes::from).map_err(|error| not_json(&error))
+        let mut written = Vec::with_capacity(self.data.len() + ENVELOPE_BYTES);
+        serde_json::to_writer(&mut written, &wire).map_err(|error| not_json(&error))?;
+        Ok(written.into())
     }
 
     /// Reads what [`encode`](Self::encode) writes. Attributes that are not known are left out.
@@ -148,6 +153,11 @@ impl Event {
 /// Takes bytes that are one JSON value as they are, without building it.
 pub(super) fn raw(data: &[u8]) -> Result<&RawValue, InvalidEvent> {
     serde_json::from_slice(data).map_err(|error| not_json(&error))
+}
+
+/// Hexadecimal digits as the text that they are.
+fn text(digits: &[u8]) -> &str {
+    str::from_utf8(digits).unwrap_or_default()
 }
 
 fn not_json(error: &serde_json::Error) -> InvalidEvent {

@@ -24,7 +24,7 @@ fn a_function_gives_the_handler_of_its_name() {
         "type Mode = :: headgate_idempotency :: Transactional ;",
         "Terms :: new (\"s\" , \"t\" , \"k\")",
         "async fn handle (& self , e : Event < In > , cx : & mut Tx)",
-        "{ body }",
+        "Result < Out , Fault > { body }",
     ] {
         assert!(code.contains(part), "{part} in {code}");
     }
