@@ -5,13 +5,13 @@
 //! sees every batch which the store takes, and at the end the log and the states.
 
 mod bug;
-mod clock;
+pub(crate) mod clock;
 mod driver;
-mod event;
-mod ice;
+pub(crate) mod event;
+pub(crate) mod ice;
 mod network;
-mod witness;
-mod worker;
+pub(crate) mod witness;
+pub(crate) mod worker;
 
 pub use crate::testing::sim::bug::Bug;
 pub use crate::testing::sim::driver::{SimReport, simulate};

@@ -172,7 +172,7 @@ impl Run {
                 }
                 2 | 3 => {
                     let stopped = LEASE.mul_f64(self.chance.lock().f64() * 2.0);
-                    process.ice.freeze(Instant::now() + stopped);
+                    process.ice.freeze_from(Instant::now(), stopped);
                 }
                 4 => *self.reader.lock() = number,
                 _ => process.clock.jump(self.wrong_by()),

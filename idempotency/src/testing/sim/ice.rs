@@ -4,22 +4,25 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Until when a process is stopped.
+/// From when to when a process is stopped.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ice(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct Ice(Arc<Mutex<Option<(Instant, Instant)>>>);
 
 impl Ice {
-    pub(crate) fn freeze(&self, until: Instant) {
-        *self.0.lock() = Some(until);
+    pub(crate) fn freeze_from(&self, from: Instant, time: Duration) {
+        *self.0.lock() = Some((from, from + time));
     }
 
     fn until(&self) -> Option<Instant> {
-        (*self.0.lock()).filter(|until| Instant::now() < *until)
+        let now = Instant::now();
+        let (_, until) = (*self.0.lock()).filter(|(from, until)| (*from..*until).contains(&now))?;
+        Some(until)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     worker::FENCED_BY,
 };
 use crate::{
-    StoreError, Written,
+    Answer, Store, StoreError, Written,
     key::SPACE,
     record::{ATTEMPT, FENCE, OWNER, Record, STATE as STATE_ATTRIBUTE, State},
     testing::MemoryStore,
@@ -210,4 +210,18 @@ fn record_key(batch: &Batch) -> Option<&Key> {
         }
         _ => None,
     })
+}
+
+impl Store for Witness {
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Item>> {
+        Box::pin(async { Self::get(self, key) })
+    }
+
+    fn commit(&self, batch: Batch) -> Answer<'_, Written> {
+        Box::pin(async move { Self::commit(self, &batch) })
+    }
+
+    fn offset<'a>(&'a self, _: &'a str, _: &'a str, _: u32) -> Answer<'a, Option<u64>> {
+        Box::pin(async { Ok(Some(Self::offset(self))) })
+    }
 }
