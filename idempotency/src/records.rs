@@ -5,6 +5,7 @@ mod claim;
 mod glance;
 mod send;
 mod settle;
+mod stats;
 mod watch;
 
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::{
     watermark::{Position, Watermark},
 };
 pub(crate) use glance::Glance;
+use stats::Counters;
+pub use stats::Stats;
 use watch::Watch;
 
 /// Idempotency records in a store. Clones are handles of the same ones.
@@ -39,6 +42,7 @@ struct Inner {
     random: Arc<dyn Random>,
     settings: Settings,
     watch: Mutex<Watch>,
+    counters: Counters,
 }
 
 impl Records {
@@ -49,8 +53,8 @@ impl Records {
         random: Arc<dyn Random>,
         settings: Settings,
     ) -> Self {
-        let watch = Mutex::default();
-        Self { inner: Arc::new(Inner { store, clock, random, settings, watch }) }
+        let (watch, counters) = (Mutex::default(), Counters::default());
+        Self { inner: Arc::new(Inner { store, clock, random, settings, watch, counters }) }
     }
 
     /// The settings.
@@ -61,6 +65,11 @@ impl Records {
     /// The store, for reads of state.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// What happened since these records were made.
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.read()
     }
 
     /// The wall clock that records are judged by.
