@@ -1,8 +1,10 @@
 //! One hand-over of an event to a handler, and how it ended.
 
 use bytes::Bytes;
-use headgate_store::Operation;
-use headgate_types::{Event, UnixTime};
+use headgate_store::{Due, Operation};
+use headgate_types::{DecodeEventError, Event, InvalidEvent, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::claim::Held;
 
@@ -25,6 +27,38 @@ impl Delivery {
     pub const fn first(event: Event) -> Self {
         Self { event, attempt: 1, also: Vec::new() }
     }
+
+    /// The hand-over of an event whose time has come in a handler's delay queue, which is called as
+    /// its scope. The entry is taken out with the outcome, so that of two that hand it over one
+    /// does so for good.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeEventError`]: the entry is not one of a handler.
+    pub fn from_delayed(queue: &str, due: &Due) -> Result<Self, DecodeEventError> {
+        let Later { attempt, event } = serde_json::from_slice(&due.payload)?;
+        let event = Event::decode(&due.payload.slice_ref(event.get().as_bytes()))?;
+        let (queue, id) = (queue.to_owned(), due.id.clone());
+        let also = vec![Operation::Take { queue, due: due.due, id }];
+        Ok(Self { event, attempt, also })
+    }
+}
+
+/// An entry of a handler's delay queue: the whole event, and which attempt is the next.
+#[derive(Serialize, Deserialize)]
+struct Later<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    event: &'a RawValue,
+}
+
+/// Writes an event as an entry of its handler's delay queue.
+pub(crate) fn delayed(event: &Event, attempt: u32) -> Result<Bytes, InvalidEvent> {
+    let not_json =
+        |error: serde_json::Error| InvalidEvent::DataNotJson { reason: error.to_string() };
+    let encoded = event.encode()?;
+    let later = Later { attempt, event: serde_json::from_slice(&encoded).map_err(not_json)? };
+    serde_json::to_vec(&later).map(Bytes::from).map_err(not_json)
 }
 
 /// How a delivery ended.

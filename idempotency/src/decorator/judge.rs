@@ -12,7 +12,7 @@ use crate::{
     claim::OnLost,
     context::{Left, Mode as _, Stop},
     dead_letter::{Reason, dead_letter},
-    delivery::{Delivery, Settlement},
+    delivery::{Delivery, Settlement, delayed},
     error::CommitError,
     fault::Fault,
     handler::Handler,
@@ -131,7 +131,8 @@ impl<H: Handler> Decorated<H> {
         blame: Blame,
     ) -> (Outcome, Settlement) {
         let Attempt { delivery, key, number } = *attempt;
-        let payload = match delivery.event.encode() {
+        let next = if blame == Blame::Handler { number.saturating_add(1) } else { number };
+        let payload = match delayed(&delivery.event, next) {
             Ok(payload) => payload,
             Err(invalid) => return self.park(attempt, invalid.to_string(), Reason::Unreadable),
         };

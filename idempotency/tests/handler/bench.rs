@@ -134,10 +134,10 @@ impl Bench {
     }
 
     /// What waits in a delay queue.
-    pub(crate) fn delayed(&self, queue: &str) -> Vec<Event> {
+    pub(crate) fn delayed(&self, queue: &str) -> Vec<Delivery> {
         let far = UnixTime::from_secs(1 << 40);
         let due = self.store.memory.engine().due(queue, far, 1_000).unwrap();
-        due.iter().map(|due| Event::decode(&due.payload).unwrap()).collect()
+        due.iter().map(|due| Delivery::from_delayed(queue, due).unwrap()).collect()
     }
 
     pub(crate) fn state(&self, key: &str) -> Option<Bytes> {

@@ -90,11 +90,42 @@ async fn a_failed_event_waits_in_the_delay_queue_and_works_later() {
     let Settlement::Deferred { until, error } = settlement else { panic!("{settlement:?}") };
     assert_eq!(error, "not now");
     assert!(until <= bench.clock.unix_time() + Duration::from_millis(200));
-    assert_eq!(bench.delayed("plan@1"), std::slice::from_ref(&delivery.event), "the whole event");
     assert_eq!(offset(&bench), Some(9), "the offset moves on with it");
+    let [delayed] = bench.delayed("plan@1").try_into().unwrap();
+    assert_eq!((&delayed.event, delayed.attempt), (&delivery.event, 2));
     let handler = bench.decorate(planned(Plan::new(WORK)));
-    let settlement = handler.deliver(&again(&delivery, 2)).await.unwrap();
+    let settlement = handler.deliver(&delayed).await.unwrap();
     assert_eq!(settlement, Settlement::Done { result: "\"worked\"".into() });
+    assert_eq!(bench.delayed("plan@1").len(), 0, "taken out with the outcome");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_waits_anew_after_each_failure_and_is_given_up_in_the_end() {
+    let bench = Bench::new();
+    let mut delivery = order("o-1", 5);
+    for attempt in [1, 2] {
+        let settlement = failed(&bench, RETRY, &delivery).await;
+        assert!(matches!(settlement, Settlement::Deferred { .. }), "{attempt}: {settlement:?}");
+        let [delayed] = bench.delayed("plan@1").try_into().unwrap();
+        assert_eq!(delayed.attempt, attempt + 1);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        delivery = delayed;
+    }
+    let settlement = failed(&bench, RETRY, &delivery).await;
+    assert_eq!(settlement, Settlement::Parked { error: "not now".to_owned() });
+    assert_eq!(bench.delayed("plan@1").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_hand_over_a_delayed_event_one_has_its_outcome() {
+    let bench = Bench::new();
+    failed(&bench, RETRY, &order("o-1", 5)).await;
+    let [delayed] = bench.delayed("plan@1").try_into().unwrap();
+    let handler = bench.decorate(planned(Plan::new(WORK)));
+    assert!(matches!(handler.deliver(&delayed).await, Ok(Settlement::Done { .. })));
+    let settlement = handler.deliver(&delayed).await.unwrap();
+    assert!(matches!(settlement, Settlement::Replayed { .. }), "{settlement:?}");
+    assert_eq!(bench.log("notes").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,7 +167,8 @@ async fn runs_on_state_that_is_never_left_alone_end() {
     let settlement = contended.deliver(&order("o-1", 5)).await.unwrap();
     assert!(matches!(settlement, Settlement::Deferred { .. }), "{settlement:?}");
     assert_eq!(shared.0.load(Ordering::Relaxed), headgate_idempotency::RUNS_MAX);
-    assert_eq!(bench.delayed("contended@1").len(), 1);
+    let [delayed] = bench.delayed("contended@1").try_into().unwrap();
+    assert_eq!(delayed.attempt, 1, "it was nobody's fault");
 }
 
 /// Reads what it put, removes, and emits to another entity.
@@ -238,4 +239,53 @@ async fn a_store_that_is_down_is_told_and_nothing_is_lost() {
     };
     assert_eq!(charge.deliver(&again(&delivery, 2)).await.unwrap(), done("5"));
     assert_eq!(bench.log("billing").len(), 1);
+}
+
+#[test]
+fn terms_are_those_of_the_attribute() {
+    use std::time::Duration;
+
+    use headgate_idempotency::{Backoff, Handler as _, OnLost, Order as Ordering, Terms};
+
+    #[handler(
+        scope = "all@1",
+        on = "topic/type.v1",
+        mode = keyed,
+        on_lost = hold,
+        ttl = "2d",
+        lease = "5s",
+        window = "1h",
+        retry = exp("100ms", 3, "1m", 4),
+        order = per_key
+    )]
+    async fn all(_e: Event<()>, _cx: &mut headgate_idempotency::Keyed) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    let mut expected = Terms::new("all@1", "topic", "type.v1");
+    expected.ttl = Duration::from_hours(48);
+    expected.lease = Duration::from_secs(5);
+    expected.window = Duration::from_hours(1);
+    expected.on_lost = OnLost::Hold;
+    expected.order = Ordering::PerKey;
+    expected.retry = Backoff {
+        first: Duration::from_millis(100),
+        factor: 3.0,
+        longest: Duration::from_mins(1),
+        attempts_max: 4,
+    };
+    assert_eq!(all().terms(), expected);
+}
+
+#[tokio::test]
+async fn terms_that_can_not_hold_are_refused_at_the_start() {
+    use headgate_idempotency::{Decorated, InvalidTerms, Keyed};
+
+    #[handler(scope = "s", on = "t/k", mode = keyed, ttl = "1s", lease = "1m")]
+    async fn short(_e: Event<()>, _cx: &mut Keyed) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    let refused = Decorated::new(short(), Bench::new().records).unwrap_err();
+    assert!(matches!(refused, InvalidTerms::Times(_)), "{refused:?}");
 }
