@@ -8,7 +8,10 @@ use std::sync::Arc;
 use headgate_store::NAME_BYTES_MAX;
 use headgate_types::Event;
 
-use self::judge::{Attempt, Verdict};
+use self::{
+    judge::{Attempt, Verdict},
+    run::calm,
+};
 use crate::{
     claim::{Claim, Claimed, Once, Recorded},
     context::{Journal, Mode as _, Shared, source},
@@ -227,12 +230,13 @@ impl<H: Handler> Decorated<H> {
     /// The wish to work on an event, with the event as the handler takes it.
     fn work(&self, event: &Event) -> Work<H::Data> {
         let decoded = decode::<H>(event);
-        let named = decoded.as_ref().ok().and_then(|event| self.handler.key(event));
-        let key = named.map(|key| RecordKey::new(&self.scope, key));
-        let (key, decoded) = match key {
-            Some(Ok(key)) => (key, decoded),
-            Some(Err(error)) => (self.own_key(event), Err(error.to_string())),
-            None => (self.own_key(event), decoded),
+        let named = match &decoded {
+            Ok(event) => self.named(event),
+            Err(_) => Ok(None),
+        };
+        let (key, decoded) = match named {
+            Ok(key) => (key.unwrap_or_else(|| self.own_key(event)), decoded),
+            Err(error) => (self.own_key(event), Err(error)),
         };
         let claim = Claim {
             key,
@@ -243,6 +247,13 @@ impl<H: Handler> Decorated<H> {
             trace: Some(event.trace_id),
         };
         Work { claim, decoded }
+    }
+
+    /// The key that the handler gives an event, or why it can't be used.
+    fn named(&self, event: &Event<H::Data>) -> Result<Option<RecordKey>, String> {
+        let raw = calm(|| self.handler.key(event))?;
+        let key = raw.map(|raw| RecordKey::new(&self.scope, raw)).transpose();
+        key.map_err(|error| error.to_string())
     }
 
     /// What names an event's work where its handler does not say.
@@ -266,7 +277,7 @@ impl<H: Handler> Decorated<H> {
 }
 
 fn decode<H: Handler>(event: &Event) -> Result<Event<H::Data>, String> {
-    let data = serde_json::from_slice(&event.data).map_err(|error| error.to_string())?;
+    let data = calm(|| serde_json::from_slice(&event.data))?.map_err(|error| error.to_string())?;
     Ok(event.clone().with_data(data))
 }
 

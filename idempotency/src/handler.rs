@@ -15,6 +15,8 @@ use crate::{
 
 /// How long another service honors a key, unless it is said. Stripe's shortest.
 const WINDOW: Duration = Duration::from_hours(24);
+/// Longer than any call should take, and short enough to notice that one hangs.
+const TIMEOUT: Duration = Duration::from_mins(5);
 /// The first wait: a hiccup of a neighbor is over by then.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait: somebody may watch for the recovery.
@@ -67,6 +69,9 @@ pub struct Terms {
     pub ttl: Duration,
     /// How long a claim holds without a beat. Not used in mode transactional.
     pub lease: Duration,
+    /// How long one run may take. After that it is dropped where it stands, which is a
+    /// [`Fault::Retry`], and a doubt about the effect that it was in.
+    pub timeout: Duration,
     /// How long other services honor the key of an effect. Used in mode keyed.
     pub window: Duration,
     /// What becomes of work whose worker is lost. Not used in mode transactional.
@@ -90,6 +95,7 @@ impl Terms {
             kind: kind.into(),
             ttl,
             lease,
+            timeout: TIMEOUT,
             window: WINDOW,
             on_lost: OnLost::Retry,
             retry: Backoff::default(),

@@ -101,6 +101,7 @@ pub use crate::watermark::{Position, Watermark};
 /// | `on_lost` | `retry` or `hold`, for work whose worker is lost; not in mode transactional | `retry` in mode keyed, refused in mode leased |
 /// | `ttl` | how long an outcome is kept | `"24h"` |
 /// | `lease` | how long a claim holds without a beat; not in mode transactional | `"30s"` |
+/// | `timeout` | how long one run may take | `"5m"` |
 /// | `window` | how long other services honor a key; only in mode keyed | `"24h"` |
 /// | `retry` | `exp(first wait, factor, longest wait, attempts)` | `exp("200ms", 2.0, "5m", 8)` |
 /// | `order` | `unordered`, or `per_key`: events of a partition key wait for one that is tried again | `unordered` |

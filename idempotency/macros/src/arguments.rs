@@ -11,8 +11,9 @@ use syn::{
 pub(crate) use self::values::{Backoff, Millis, OnLost, Order};
 
 /// What may be written, in the order in which messages name it.
-const NAMES: [&str; 10] =
-    ["scope", "on", "key", "mode", "on_lost", "ttl", "lease", "window", "retry", "order"];
+const NAMES: [&str; 11] = [
+    "scope", "on", "key", "mode", "on_lost", "ttl", "lease", "timeout", "window", "retry", "order",
+];
 
 /// Bytes of a scope at most, as `headgate_idempotency::SCOPE_BYTES_MAX`.
 const SCOPE_BYTES_MAX: usize = 128;
@@ -54,6 +55,7 @@ pub(crate) struct Arguments {
     pub(crate) on_lost: Option<OnLost>,
     pub(crate) ttl: Option<Millis>,
     pub(crate) lease: Option<Millis>,
+    pub(crate) timeout: Option<Millis>,
     pub(crate) window: Option<Millis>,
     pub(crate) retry: Option<Backoff>,
     pub(crate) order: Option<Order>,
@@ -71,6 +73,7 @@ struct Written {
     on_lost: Given<OnLost>,
     ttl: Given<Millis>,
     lease: Given<Millis>,
+    timeout: Given<Millis>,
     window: Given<Millis>,
     retry: Given<Backoff>,
     order: Given<Order>,
@@ -107,6 +110,7 @@ impl Written {
             "on_lost" => set(&mut self.on_lost, &name, values::on_lost(input)?),
             "ttl" => set(&mut self.ttl, &name, input.parse()?),
             "lease" => set(&mut self.lease, &name, input.parse()?),
+            "timeout" => set(&mut self.timeout, &name, input.parse()?),
             "window" => set(&mut self.window, &name, input.parse()?),
             "retry" => set(&mut self.retry, &name, input.parse()?),
             _ => set(&mut self.order, &name, values::order(input)?),
@@ -142,6 +146,7 @@ impl Written {
             on_lost: value(self.on_lost),
             ttl: value(self.ttl),
             lease: value(self.lease),
+            timeout: value(self.timeout),
             window: value(self.window),
             retry: value(self.retry),
             order: value(self.order),

@@ -178,6 +178,7 @@ fn terms(arguments: &Arguments) -> TokenStream {
     let lengths = [
         (quote!(ttl), arguments.ttl),
         (quote!(lease), arguments.lease),
+        (quote!(timeout), arguments.timeout),
         (quote!(window), arguments.window),
     ];
     let lengths = lengths.into_iter().filter_map(|(field, length)| {

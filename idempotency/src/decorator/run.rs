@@ -9,7 +9,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use headgate_types::Event;
+use headgate_types::{Event, format_duration};
+use tokio::time::timeout;
 
 use super::Decorated;
 use crate::{
@@ -48,18 +49,35 @@ impl<H: Handler> Decorated<H> {
     ) -> Ran {
         let mut cx = Context::new(self.shared(event), journal);
         let end = match decoded {
-            Ok(event) => match caught(self.handler.handle(event, &mut cx)).await {
-                Ok(Ok(output)) => match serde_json::to_vec(&output) {
-                    Ok(result) => End::Done(result.into()),
-                    Err(error) => End::Fault(Fault::retry(format!("the result: {error}"))),
-                },
-                Ok(Err(fault)) => End::Fault(fault),
-                Err(panic) => End::Panicked(panic),
-            },
+            Ok(event) => self.bounded(event, &mut cx).await,
             Err(error) => End::Unreadable(error),
         };
         Ran { end, left: cx.finish() }
     }
+
+    /// Runs the handler for as long as it may take.
+    async fn bounded(&self, event: Event<H::Data>, cx: &mut Context<H::Mode>) -> End {
+        // The result is written in here too, since that is the handler's code as well.
+        let running = caught(async {
+            let output = self.handler.handle(event, cx).await?;
+            serde_json::to_vec(&output)
+                .map_err(|error| Fault::retry(format!("the result: {error}")))
+        });
+        match timeout(self.terms.timeout, running).await {
+            Ok(Ok(Ok(result))) => End::Done(result.into()),
+            Ok(Ok(Err(fault))) => End::Fault(fault),
+            Ok(Err(panic)) => End::Panicked(panic),
+            Err(_) => {
+                let length = format_duration(self.terms.timeout);
+                End::Fault(Fault::retry(format!("it took longer than {length}")))
+            }
+        }
+    }
+}
+
+/// Calls a part of the handler that is no future.
+pub(super) fn calm<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| said(&*panic))
 }
 
 /// Lets a future run, and turns its panic into an error. What the future had begun to change is not

@@ -285,7 +285,7 @@ async fn a_lost_worker_is_repeated_where_that_is_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn an_effect_of_which_nobody_knows_is_held() {
-    for doubt in [IN_DOUBT, PANIC, GIVE_UP] {
+    for doubt in [IN_DOUBT, PANIC, GIVE_UP, HANG] {
         let bench = Bench::new();
         let outside = Outside::new(doubt);
         let held = bench.decorate(held(outside.clone()));

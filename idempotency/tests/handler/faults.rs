@@ -10,7 +10,7 @@ use headgate_idempotency::{
 };
 use headgate_store::Operation;
 use headgate_types::Clock as _;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bench::{Bench, Order, again, event, order};
 
@@ -322,4 +322,68 @@ async fn a_panic_under_a_claim_leaves_no_claim_behind() {
     tokio::time::advance(Duration::from_secs(1)).await;
     let settlement = bench.decorate(keyed(Plan::new(WORK))).deliver(&delivery).await;
     assert_eq!(settlement.unwrap(), Settlement::Done { result: "null".into() });
+}
+
+/// Its code panics outside of the function too: where the key is read, and where data is.
+#[handler(scope = "panics@1", on = "t/k", key = |e| e.data.key())]
+async fn panics(_e: Event<Panics>, cx: &mut Tx) -> Result<Panics, Fault> {
+    cx.emit("noted", Noted)?;
+    Ok(Panics("result".to_owned()))
+}
+
+struct Panics(String);
+
+impl Panics {
+    fn key(&self) -> &str {
+        assert_ne!(self.0, "key", "on purpose");
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Panics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        assert_ne!(text, "data", "on purpose");
+        Ok(Self(text))
+    }
+}
+
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_panic_of_the_handlers_code_gets_through() {
+    for (data, is_tried_again) in [("key", false), ("data", false), ("fine", true)] {
+        let bench = Bench::new();
+        let delivery = Delivery::first(event(&format!("{data:?}")));
+        let settlement = bench.decorate(panics()).deliver(&delivery).await.unwrap();
+        match settlement {
+            Settlement::Deferred { error, .. } if is_tried_again => {
+                assert_eq!(error, "panicked: on purpose");
+            }
+            Settlement::Parked { error } if !is_tried_again => {
+                assert!(error.contains("on purpose"), "{error}");
+            }
+            other => panic!("{data}: {other:?}"),
+        }
+        assert_eq!(bench.log("notes").len(), 0);
+    }
+}
+
+#[handler(scope = "slow@1", on = "t/k", timeout = "10s")]
+async fn slow(_e: Event<Order>, cx: &mut Tx) -> Result<(), Fault> {
+    cx.emit("noted", Noted)?;
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_takes_too_long_is_dropped_and_tried_again() {
+    let bench = Bench::new();
+    let settlement = bench.decorate(slow()).deliver(&order("o-1", 5)).await.unwrap();
+    let Settlement::Deferred { error, .. } = settlement else { panic!("{settlement:?}") };
+    assert_eq!(error, "it took longer than 10s");
+    assert_eq!(bench.log("notes").len(), 0);
 }

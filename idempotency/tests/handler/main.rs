@@ -5,6 +5,8 @@ mod bench;
 #[cfg(test)]
 mod effects;
 #[cfg(test)]
+mod embedded;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod layer;

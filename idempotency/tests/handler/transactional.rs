@@ -254,6 +254,7 @@ fn terms_are_those_of_the_attribute() {
         on_lost = hold,
         ttl = "2d",
         lease = "5s",
+        timeout = "10s",
         window = "1h",
         retry = exp("100ms", 3, "1m", 4),
         order = per_key
@@ -265,6 +266,7 @@ fn terms_are_those_of_the_attribute() {
     let mut expected = Terms::new("all@1", "topic", "type.v1");
     expected.ttl = Duration::from_hours(48);
     expected.lease = Duration::from_secs(5);
+    expected.timeout = Duration::from_secs(10);
     expected.window = Duration::from_hours(1);
     expected.on_lost = OnLost::Hold;
     expected.order = Ordering::PerKey;

@@ -130,7 +130,7 @@ impl Clock for Standing {
 ///
 /// A bar is missed, or a delivery cost another number of commits than it should.
 pub(crate) fn run(out: &mut impl Write) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(measure(out))
 }
 

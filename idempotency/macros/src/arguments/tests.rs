@@ -4,7 +4,7 @@ use super::*;
 
 const ALL: &str = r#"scope = "billing.charge@1", on = "orders/order.placed.v1",
     key = |e| &e.data.order_id, mode = keyed, on_lost = hold, ttl = "24h", lease = "30s",
-    window = "2d", retry = exp("200ms", 2.0, "5m", 8), order = per_key"#;
+    timeout = "10s", window = "2d", retry = exp("200ms", 2.0, "5m", 8), order = per_key"#;
 
 /// All that is said about the arguments, one line each.
 fn faults(arguments: &str) -> String {
@@ -24,6 +24,7 @@ fn every_argument_is_read() {
     assert_eq!(read.on_lost, Some(OnLost::Hold));
     assert_eq!(read.ttl, Some(Millis(86_400_000)));
     assert_eq!(read.lease, Some(Millis(30_000)));
+    assert_eq!(read.timeout, Some(Millis(10_000)));
     assert_eq!(read.window, Some(Millis(172_800_000)));
     let retry =
         Backoff { first: Millis(200), factor: 2.0, longest: Millis(300_000), attempts_max: 8 };
@@ -43,7 +44,7 @@ fn an_unknown_argument_names_what_is_allowed() {
     assert_eq!(
         faults(r#"scop = "s""#),
         "unknown argument `scop`; allowed are `scope`, `on`, `key`, `mode`, `on_lost`, `ttl`, \
-         `lease`, `window`, `retry`, `order`"
+         `lease`, `timeout`, `window`, `retry`, `order`"
     );
 }
 
