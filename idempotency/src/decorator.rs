@@ -23,7 +23,7 @@ use crate::{
     handler::{Handler, Terms},
     key::{KeyError, RecordKey, Scope},
     outcome::{Blame, Outcome, Release},
-    records::{Glance, Records},
+    records::{Records, glance::Glance},
     settings::{Settings, SettingsFault},
     ticket::Ticket,
 };
