@@ -1,6 +1,6 @@
 //! Chance, injected so that a simulation can repeat itself.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use bytes::Bytes;
 
@@ -10,7 +10,10 @@ pub trait Random: fmt::Debug + Send + Sync {
     fn bits(&self) -> u64;
 }
 
-/// The operating system's random bits.
+/// Bytes that are asked of the system at once: a call costs more than what it brings.
+const POOL_BYTES: usize = 512;
+
+/// The operating system's random bits, fetched some at a time for each thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsRandom;
 
@@ -19,7 +22,30 @@ impl Random for OsRandom {
     ///
     /// When the system has no random bits to give: without them two owners could be one.
     fn bits(&self) -> u64 {
-        getrandom::u64().expect("the operating system gives random bits")
+        POOL.with_borrow_mut(Pool::take)
+    }
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], left: 0 }) };
+}
+
+struct Pool {
+    bytes: [u8; POOL_BYTES],
+    left: usize,
+}
+
+impl Pool {
+    /// Each byte is given once.
+    fn take(&mut self) -> u64 {
+        const EACH: usize = size_of::<u64>();
+        if self.left < EACH {
+            getrandom::fill(&mut self.bytes).expect("the operating system gives random bits");
+            self.left = POOL_BYTES;
+        }
+        self.left -= EACH;
+        let bits = self.bytes.get(self.left..).and_then(|rest| rest.first_chunk());
+        u64::from_ne_bytes(*bits.expect("as many bytes are left"))
     }
 }
 
@@ -47,3 +73,6 @@ impl fmt::Debug for Owner {
         f.write_str(&crate::base32::encode(&self.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

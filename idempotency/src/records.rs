@@ -2,6 +2,7 @@
 
 mod beat;
 mod claim;
+pub(crate) mod glance;
 mod send;
 mod settle;
 mod stats;

@@ -2,7 +2,7 @@
 
 mod limits;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use headgate_types::UnixTime;
@@ -156,10 +156,11 @@ pub struct Keep {
     pub below: Option<u64>,
 }
 
-/// What is written together or not at all.
+/// What is written together or not at all. Clones share their operations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    operations: Vec<Operation>,
+    // Shared between clones: whoever may have to send a batch again keeps one.
+    operations: Arc<Vec<Operation>>,
     uses_reserve: bool,
 }
 
@@ -182,7 +183,7 @@ impl Batch {
     /// Adds an operation.
     #[must_use]
     pub fn with(mut self, operation: Operation) -> Self {
-        self.operations.push(operation);
+        Arc::make_mut(&mut self.operations).push(operation);
         self
     }
 
@@ -276,7 +277,7 @@ impl Batch {
             return Err(Error::Invalid("a trim or sweep stands beside another operation"));
         }
         let (mut items, mut delayed) = (BTreeSet::new(), BTreeSet::new());
-        for operation in &self.operations {
+        for operation in self.operations.iter() {
             operation.validate()?;
             let once = match operation {
                 Operation::Check { key, .. }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{Add, Sub},
+    str::FromStr,
     time::Duration,
 };
 
@@ -110,6 +111,59 @@ impl fmt::Display for UnixTime {
         let millis = self.0.subsec_millis();
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
+}
+
+/// Text that is no time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a time in UTC such as \"2026-11-21T06:34:00.000Z\"")]
+pub struct ParseTimeError;
+
+/// Reads what `Display` writes, with no to nine digits of a second's fraction; other offsets than
+/// `Z` are refused.
+impl FromStr for UnixTime {
+    type Err = ParseTimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_rfc_3339(text).ok_or(ParseTimeError)
+    }
+}
+
+fn parse_rfc_3339(text: &str) -> Option<UnixTime> {
+    let (date, of_day) = text.strip_suffix('Z')?.split_once('T')?;
+    let (of_day, fraction) = of_day.split_once('.').unwrap_or((of_day, "0"));
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(of_day, ':')?;
+    let is_time = hour < 24 && minute < 60 && second < 60;
+    if !is_time || !(1..=9).contains(&fraction.len()) || date.len() != 10 || of_day.len() != 8 {
+        return None;
+    }
+    let days = days_from_civil(year, month, day)?;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    let scale = 10_u64.pow(9 - u32::try_from(fraction.len()).ok()?);
+    let nanos = digits(fraction)? * scale;
+    Some(UnixTime(Duration::from_secs(seconds) + Duration::from_nanos(nanos)))
+}
+
+fn numbers(text: &str, between: char) -> Option<[u64; 3]> {
+    let mut parts = text.split(between);
+    let numbers = [digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?];
+    parts.next().is_none().then_some(numbers)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// The inverse of [`civil_from_days`], by the same source. None before 1970 and for a day that the
+/// calendar does not have.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    let from_march = if month > 2 { month.checked_sub(3)? } else { month + 9 };
+    let year_from_march = year.checked_sub(u64::from(month <= 2))?;
+    let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
+    let day_of_year = (153 * from_march + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    (civil_from_days(days) == (year, month, day)).then_some(days)
 }
 
 /// Days since the epoch to year, month, day: Howard Hinnant, "chrono-compatible low-level date

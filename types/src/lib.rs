@@ -2,11 +2,12 @@
 //!
 //! An exchange reads a [`Clock`], is known by a [`TraceId`], belongs to an [`Identity`] on a
 //! [`Device`], travels with a [`Priority`] and a [`Deadline`], is vouched for by a [`Passport`],
-//! and ends in one [`Outcome`].
+//! and ends in one [`Outcome`]. What lasts of it is an [`Event`].
 
 mod clock;
 mod deadline;
 mod device;
+mod event;
 mod identity;
 mod outcome;
 mod passport;
@@ -14,9 +15,13 @@ mod priority;
 mod trace;
 mod units;
 
-pub use crate::clock::{Clock, Moment, UnixTime};
+pub use crate::clock::{Clock, Moment, ParseTimeError, UnixTime};
 pub use crate::deadline::Deadline;
 pub use crate::device::Device;
+pub use crate::event::{
+    ATTRIBUTE_BYTES_MAX, DATA_BYTES_MAX, DEPTH_MAX, DecodeEventError, Event, Follow, InvalidEvent,
+    ParseStepError, Root, Step, TooDeep,
+};
 pub use crate::identity::{Identity, Strength};
 pub use crate::outcome::{Outcome, RetryAdvice};
 pub use crate::passport::Passport;

@@ -16,6 +16,7 @@ use crate::{
         settle::{Settlement, refused},
     },
     random::Owner,
+    record::Record,
     ticket::Ticket,
 };
 
@@ -128,14 +129,24 @@ impl Records {
         claim: Claim,
         outcome: impl Into<Outcome>,
     ) -> Result<Once, CommitError> {
+        let found = self.first_sight(&claim.key).await?;
+        self.once_over(&claim, outcome.into(), found).await
+    }
+
+    /// As [`once`](Self::once), over what was found under the key a while ago.
+    pub(crate) async fn once_over(
+        &self,
+        claim: &Claim,
+        outcome: Outcome,
+        mut found: Option<Record>,
+    ) -> Result<Once, CommitError> {
         let owner = Owner::draw(&*self.inner.random);
-        let settlement = Settlement::new(outcome.into(), claim.ttl, self.inner.clock.unix_time());
+        let settlement = Settlement::new(outcome, claim.ttl, self.inner.clock.unix_time());
         let mark = settlement.mark(owner);
-        let mut found = self.first_sight(&claim.key).await?;
         for _ in 0..ROUNDS_MAX {
             let over = match found.take() {
                 None => None,
-                Some(record) => match self.stand(&claim, record) {
+                Some(record) => match self.stand(claim, record) {
                     Standing::Free { record, .. } | Standing::Waiting { record, .. } => {
                         Some(record)
                     }
@@ -154,7 +165,7 @@ impl Records {
             };
             let now = self.inner.clock.unix_time();
             let (store, over) = (&*self.inner.store, over.as_deref());
-            let batch = settlement.clone().of_once((&claim, owner), over, now, store)?;
+            let batch = settlement.clone().of_once((claim, owner), over, now, store)?;
             match self.send(&claim.key, &batch, &mark).await? {
                 Sent::Written { version, durability } => {
                     count(&self.inner.counters.settled);

@@ -1,6 +1,11 @@
-//! Times each protective decision of the router one by one, and counts what it allocates.
+//! Times each protective decision of the router one by one and counts what it allocates, and then
+//! what a handler pays for being exactly once.
 //!
-//! Prints a table; exits with 1 when a bar is missed: p50 1 µs, p99 5 µs, no allocation.
+//! Prints tables; exits with 1 when a bar is missed: for a decision p50 1 µs, p99 5 µs and no
+//! allocation; for the decorator 10 µs and 50 µs more than bare work, for a replay 5 µs and 25 µs,
+//! and no commit but the handler's own.
+
+mod handler;
 
 use std::{io::Write as _, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -135,7 +140,7 @@ fn main() -> Result<()> {
     if p50 > P50_MAX || p99 > P99_MAX || allocations.count_total > 0 || refused > 0 {
         bail!("a bar is missed: p50 {P50_MAX:?}, p99 {P99_MAX:?}, no allocation, none refused");
     }
-    Ok(())
+    handler::run(&mut out)
 }
 
 /// Prints a row, and gives p50 and p99.

@@ -1,0 +1,126 @@
+//! Events that a handler emits, and what it pushes to whoever waits for the series.
+
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use headgate_types::Follow;
+use serde::Serialize;
+
+use super::Context;
+use crate::{child::Child, derived::child_id, fault::Fault, key::Scope, partition::partition_of};
+
+/// The topic of what is pushed to whoever waits for a series; its key is the trace.
+pub const PUSH_TOPIC: &str = "hg.results";
+/// The type of what is pushed.
+const PUSH_KIND: &str = "hg.push.v1";
+/// Stands in labels that no handler can give.
+const RESERVED: char = '#';
+
+/// Data that can be emitted as an event of its own.
+pub trait Emit: Serialize {
+    /// Where it goes: a topic and a type, such as `billing/order.charged.v1`.
+    const TO: &'static str;
+
+    /// The entity that the event is about. None: the one of the event that is handled.
+    fn partition_key(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+impl<T: Emit> Emit for &T {
+    const TO: &'static str = T::TO;
+
+    fn partition_key(&self) -> Option<Cow<'_, str>> {
+        (*self).partition_key()
+    }
+}
+
+impl<M> Context<M> {
+    /// Emits an event with the commit. Its id follows from the handled event and the label, so a
+    /// handler that runs again emits the same one; a run emits once under each label.
+    ///
+    /// The order of calls is the order of the events.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Retry`] for a label that was used before, data that is no JSON or too large, a
+    /// series that is too deep, and more than a commit has room for: all are faults of the program,
+    /// so that the event is given up in the end and can be handled by a better one.
+    pub fn emit<D: Emit>(&mut self, label: &str, data: D) -> Result<(), Fault> {
+        let (topic, kind) = const { split(D::TO) };
+        if label.contains(RESERVED) {
+            return Err(Fault::retry(format!("the label {label:?} has a {RESERVED} in it")));
+        }
+        let key = data.partition_key().map(|key| key.into_owned().into());
+        let key = key.unwrap_or_else(|| Arc::clone(&self.shared.event.partition_key));
+        let to = To { topic, kind, key };
+        self.keep(label, to, &data)
+    }
+
+    /// Pushes a message, with the commit, to whoever waits for what follows from the first event of
+    /// the series.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn push<D: Serialize>(&mut self, message: D) -> Result<(), Fault> {
+        self.pushed += 1;
+        let label = format!("{RESERVED}push.{}", self.pushed);
+        let key = self.shared.event.trace_id.to_string().into();
+        self.keep(&label, To { topic: PUSH_TOPIC, kind: PUSH_KIND, key }, &message)
+    }
+
+    fn keep<D: Serialize>(&mut self, label: &str, to: To, data: &D) -> Result<(), Fault> {
+        self.room()?;
+        let shared = &self.shared;
+        let id = child_id(&shared.event, &shared.scope, label);
+        // Labels that are the same are ids that are the same.
+        if self.emitted.iter().any(|child| child.id == id) {
+            return Err(Fault::retry(format!("two events are emitted as {label:?}")));
+        }
+        let data = serde_json::to_vec(data)
+            .map_err(|error| Fault::retry(format!("{label:?} is no JSON: {error}")))?;
+        let follow = Follow {
+            id: id.as_str().into(),
+            source: Arc::clone(&shared.source),
+            kind: to.kind.into(),
+            partition_key: to.key,
+            time: shared.records.unix_time(),
+            ordinal: u32::try_from(self.emitted.len() + 1).unwrap_or(u32::MAX),
+        };
+        let event = shared.event.follow(follow, Bytes::from(data)).map_err(Fault::retry)?;
+        let payload = event.encode().map_err(Fault::retry)?;
+        self.emitted.push(Child {
+            id,
+            topic: to.topic.to_owned(),
+            partition: partition_of(&event.partition_key, shared.terms.partitions),
+            time: event.time,
+            payload,
+        });
+        Ok(())
+    }
+}
+
+struct To {
+    topic: &'static str,
+    kind: &'static str,
+    key: Arc<str>,
+}
+
+/// The source of what a scope's handler emits.
+pub(crate) fn source(scope: &Scope) -> Arc<str> {
+    format!("/hg/{scope}").into()
+}
+
+/// Takes `topic/type` apart while the program is compiled.
+const fn split(to: &'static str) -> (&'static str, &'static str) {
+    let mut rest = to.as_bytes();
+    while let [byte, after @ ..] = rest
+        && *byte != b'/'
+    {
+        rest = after;
+    }
+    let (topic, kind) = to.split_at(to.len() - rest.len());
+    assert!(!topic.is_empty() && kind.len() > 1, "Emit::TO is a topic and a type: topic/type");
+    (topic, kind.split_at(1).1)
+}

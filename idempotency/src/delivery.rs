@@ -1,0 +1,143 @@
+//! One hand-over of an event to a handler, and how it ended.
+
+use bytes::Bytes;
+use headgate_store::{Due, Operation};
+use headgate_types::{DecodeEventError, Event, InvalidEvent, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::claim::Held;
+
+/// One hand-over of an event to a handler.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The event.
+    pub event: Event,
+    /// The number of this attempt, from 1, as far as whoever delivers knows. Where the handler
+    /// claims its keys, the record knows too, and the larger counts.
+    pub attempt: u32,
+    /// What is written together with the outcome, whatever it is: the consumer group's offset, the
+    /// delayed entry that is taken. Not written where the [`Settlement`] is not
+    /// [recorded](Settlement::is_recorded).
+    pub also: Vec<Operation>,
+}
+
+impl Delivery {
+    /// The first hand-over of an event.
+    pub const fn first(event: Event) -> Self {
+        Self { event, attempt: 1, also: Vec::new() }
+    }
+
+    /// The hand-over of an event whose time has come in a handler's delay queue, which is called as
+    /// its scope. The entry is taken out with the outcome, so that of two that hand it over one
+    /// does so for good.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeEventError`]: the entry is not one of a handler.
+    pub fn from_delayed(queue: &str, due: &Due) -> Result<Self, DecodeEventError> {
+        let Later { attempt, event } = serde_json::from_slice(&due.payload)?;
+        let event = Event::decode(&due.payload.slice_ref(event.get().as_bytes()))?;
+        let (queue, id) = (queue.to_owned(), due.id.clone());
+        let also = vec![Operation::Take { queue, due: due.due, id }];
+        Ok(Self { event, attempt, also })
+    }
+}
+
+/// An entry of a handler's delay queue: the whole event, and which attempt is the next.
+#[derive(Serialize, Deserialize)]
+struct Later<'a> {
+    attempt: u32,
+    #[serde(borrow)]
+    event: &'a RawValue,
+}
+
+/// Writes an event as an entry of its handler's delay queue.
+pub(crate) fn delayed(event: &Event, attempt: u32) -> Result<Bytes, InvalidEvent> {
+    let not_json =
+        |error: serde_json::Error| InvalidEvent::DataNotJson { reason: error.to_string() };
+    let encoded = event.encode()?;
+    let later = Later { attempt, event: serde_json::from_slice(&encoded).map_err(not_json)? };
+    serde_json::to_vec(&later).map(Bytes::from).map_err(not_json)
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settlement {
+    /// This delivery's result is recorded, with all that it wrote and emitted.
+    Done {
+        /// The result, JSON.
+        result: Bytes,
+    },
+    /// This delivery refused the event for good, and the refusal is recorded.
+    Rejected {
+        /// What duplicates are answered, JSON: `{"error":"…"}`.
+        result: Bytes,
+    },
+    /// An earlier delivery has the outcome. Nothing was written.
+    Replayed {
+        /// Exactly the bytes that the earlier one recorded.
+        result: Bytes,
+        /// Whether they are a refusal.
+        rejected: bool,
+    },
+    /// The attempt failed. The event stands in the delay queue that is called as the scope.
+    Deferred {
+        /// When it is due.
+        until: UnixTime,
+        /// Why, in a line.
+        error: String,
+    },
+    /// The event is given up; its dead letter is written.
+    Parked {
+        /// Why, in a line.
+        error: String,
+    },
+    /// Whether an effect happened is not known, and the key is held for a person.
+    Held {
+        /// Why, in a line.
+        error: String,
+    },
+    /// A person must look at the key, since an earlier delivery. Nothing was written.
+    Waiting(Held),
+    /// The event came too late, and was not handled. Nothing was written.
+    Expired,
+    /// The key was used for another event's data. Nothing was written; deliver it to nobody.
+    Conflict,
+    /// Another delivery works on the key. Nothing was written; deliver again.
+    Busy {
+        /// When.
+        until: UnixTime,
+    },
+    /// Something that the handler needs is down. Nothing was written; deliver again when it is up.
+    Dependency {
+        /// What is down.
+        name: String,
+        /// Why, in a line.
+        error: String,
+    },
+    /// Another delivery took the key over while this one ran, and has or will have the outcome.
+    /// Nothing of this one was written; deliver again.
+    Fenced,
+}
+
+impl Settlement {
+    /// Whether the consumer is done with the delivery, so that its offset may move on.
+    pub const fn is_settled(&self) -> bool {
+        !matches!(self, Self::Busy { .. } | Self::Dependency { .. } | Self::Fenced)
+    }
+
+    /// Whether this delivery wrote an outcome, and with it what the delivery brought along. Where
+    /// it is settled and not recorded, the consumer writes that by itself.
+    pub const fn is_recorded(&self) -> bool {
+        matches!(
+            self,
+            Self::Done { .. }
+                | Self::Rejected { .. }
+                | Self::Deferred { .. }
+                | Self::Parked { .. }
+                | Self::Held { .. }
+        )
+    }
+}
