@@ -12,6 +12,7 @@
 mod client;
 mod commit;
 mod edits;
+mod entries;
 mod expression;
 mod failure;
 mod layout;
@@ -20,7 +21,7 @@ mod settings;
 mod table;
 mod translate;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::ready, sync::Arc};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -34,9 +35,10 @@ use self::{
     layout::Row,
     meter::Meter,
 };
-use crate::store::{Answer, Store, StoreError, Written};
+use crate::store::{Answer, Budget, Store, StoreError, Written};
 
 pub use self::{
+    entries::Outgoing,
     layout::SHARDS,
     meter::Consumed,
     settings::{Credentials, Settings},
@@ -247,7 +249,24 @@ impl Store for DynamoDb {
     fn commit(&self, batch: Batch) -> Answer<'_, Written> {
         Box::pin(self.carry_out(batch))
     }
+
+    /// Always an error: offsets are kept where the log is. One item for all commits of a partition
+    /// would also be where they all meet.
+    fn offset<'a>(&'a self, _: &'a str, _: &'a str, _: u32) -> Answer<'a, Option<u64>> {
+        Box::pin(ready(Err(translate::no_offsets())))
+    }
+
+    fn budget(&self) -> Budget {
+        Budget {
+            operations: TRANSACTION_OPERATIONS_MAX,
+            result_bytes: RESULT_BYTES_MAX,
+            ..Budget::default()
+        }
+    }
 }
+
+/// Bytes of a result at most: what an item holds, less room for the rest of a record.
+const RESULT_BYTES_MAX: usize = ITEM_BYTES_MAX - (32 << 10);
 
 /// Capacity is asked for with every request: it costs nothing, and tells what the table does.
 const COUNTED: ReturnConsumedCapacity = ReturnConsumedCapacity::Total;

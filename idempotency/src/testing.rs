@@ -1,6 +1,19 @@
-//! For tests of stores, and of what stands on them.
+//! A kit for stores and for the protocol: a store in memory, clocks and chance that a test
+//! controls, and one suite of facts for every store.
 
+#[expect(clippy::panic, reason = "facts that do not hold end the test")]
+mod bench;
 mod dynamodb_local;
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "facts that do not hold end the test")]
+mod facts;
+mod memory;
+#[expect(clippy::panic, reason = "facts that do not hold end the test")]
 mod store_suite;
+mod suite;
+mod time;
 
-pub use crate::testing::{dynamodb_local::DynamoDbLocal, store_suite::store_suite};
+pub use crate::testing::dynamodb_local::DynamoDbLocal;
+pub use crate::testing::memory::MemoryStore;
+pub use crate::testing::store_suite::store_suite;
+pub use crate::testing::suite::{Subject, conformance};
+pub use crate::testing::time::{ManualClock, SeededRandom};

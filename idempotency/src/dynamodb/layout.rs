@@ -8,7 +8,7 @@
 //!
 //! A key of visible ASCII characters stands as it is, behind `=`; any other as base64, behind `~`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -50,9 +50,8 @@ pub(super) fn item(key: &Key) -> Row {
 /// and stand in it by time, then by version, then by their place in the batch.
 pub(super) fn entry(topic: &str, partition: u32, time: UnixTime, by: (u64, usize)) -> Row {
     let (version, at) = by;
-    let shard = shard(&[topic.as_bytes(), &partition.to_be_bytes()]);
-    let sort = format!("{:020}#{version:016x}#{at:03}", millis(time));
-    let mut row = place(format!("o#{shard:02}"), sort);
+    let sort = format!("{}#{version:016x}#{at:03}", moment(time));
+    let mut row = place(outbox(outbox_shard(topic, partition)), sort);
     row.insert("topic".to_owned(), AttributeValue::S(topic.to_owned()));
     row.insert("part".to_owned(), number(partition.into()));
     row.insert("time".to_owned(), number(millis(time)));
@@ -65,14 +64,34 @@ pub(super) fn entry(topic: &str, partition: u32, time: UnixTime, by: (u64, usize
 ///
 /// [`StoreError::Invalid`]: the id does not fit into a sort key.
 pub(super) fn delayed(queue: &str, due: UnixTime, id: &Bytes) -> Result<Row, StoreError> {
-    let sort = format!("{:020}#{}", millis(due), text(id));
+    let sort = format!("{}#{}", moment(due), text(id));
     if sort.len() > SORT_KEY_BYTES_MAX {
         let bytes = id.len();
         return Err(StoreError::Invalid(format!(
             "a delayed entry's id of {bytes} bytes does not fit into a sort key"
         )));
     }
-    Ok(place(format!("q#{queue}#{:02}", shard(&[id])), sort))
+    Ok(place(delay(queue, shard(&[id])), sort))
+}
+
+/// The partition of one shard of the outbox.
+pub(super) fn outbox(shard: u32) -> String {
+    format!("o#{shard:02}")
+}
+
+/// The shard of the outbox that has a topic's partition.
+pub(super) fn outbox_shard(topic: &str, partition: u32) -> u32 {
+    shard(&[topic.as_bytes(), &partition.to_be_bytes()])
+}
+
+/// The partition of one shard of a delay queue.
+pub(super) fn delay(queue: &str, shard: u32) -> String {
+    format!("q#{queue}#{shard:02}")
+}
+
+/// A time as sort keys begin with it, so that they are ordered by it.
+pub(super) fn moment(time: UnixTime) -> String {
+    format!("{:020}", millis(time))
 }
 
 /// Adds what an item holds.
@@ -143,9 +162,7 @@ pub(super) fn read(row: &Row) -> Result<Item, StoreError> {
         item.content.value = as_bytes(value).ok_or_else(foreign)?;
     }
     if let Some(expires) = row.get(EXPIRES) {
-        let millis = as_number(expires).ok_or_else(foreign)?;
-        let since_epoch = std::time::Duration::from_millis(millis);
-        item.content.expires = Some(UnixTime::from_duration(since_epoch));
+        item.content.expires = Some(as_time(expires).ok_or_else(foreign)?);
     }
     Ok(item)
 }
@@ -161,7 +178,7 @@ pub(super) fn bytes(row: &Row) -> usize {
     row.iter().map(|(name, it)| name.len() + value(it)).sum()
 }
 
-fn place(partition: String, sort: String) -> Row {
+pub(super) fn place(partition: String, sort: String) -> Row {
     let keys = [(PARTITION_KEY, partition), (SORT_KEY, sort)];
     keys.map(|(name, key)| (name.to_owned(), AttributeValue::S(key))).into()
 }
@@ -180,10 +197,15 @@ fn shard(parts: &[&[u8]]) -> u32 {
     hasher.finalize() % SHARDS
 }
 
-fn as_number(value: &AttributeValue) -> Option<u64> {
+pub(super) fn as_number(value: &AttributeValue) -> Option<u64> {
     value.as_n().ok()?.parse().ok()
 }
 
-fn as_bytes(value: &AttributeValue) -> Option<Bytes> {
+pub(super) fn as_time(value: &AttributeValue) -> Option<UnixTime> {
+    let since_epoch = Duration::from_millis(as_number(value)?);
+    Some(UnixTime::from_duration(since_epoch))
+}
+
+pub(super) fn as_bytes(value: &AttributeValue) -> Option<Bytes> {
     value.as_b().ok().map(|blob| Bytes::copy_from_slice(blob.as_ref()))
 }

@@ -90,9 +90,7 @@ impl Commit {
                 let is_there = expression::present(&mut places, PARTITION_KEY);
                 self.delete(layout::delayed(queue, *due, id)?, is_there, places)
             }
-            Operation::CommitOffset { .. } | Operation::ResetOffset { .. } => {
-                Err(StoreError::Invalid("offsets are kept by Kafka, not by DynamoDB".to_owned()))
-            }
+            Operation::CommitOffset { .. } | Operation::ResetOffset { .. } => Err(no_offsets()),
             Operation::Trim { .. } => {
                 Err(StoreError::Invalid("logs are trimmed by Kafka, not by DynamoDB".to_owned()))
             }
@@ -195,6 +193,11 @@ impl Commit {
 
 fn value(payload: &bytes::Bytes) -> Content {
     Content { value: payload.clone(), ..Content::default() }
+}
+
+/// Offsets belong to whoever has the log.
+pub(super) fn no_offsets() -> StoreError {
+    StoreError::Invalid("offsets are kept by Kafka, not by DynamoDB".to_owned())
 }
 
 /// The SDK misses a part of an action, which is a fault of this file.
