@@ -103,7 +103,7 @@ impl DynamoDb {
         self.meter.request();
         let call = self.client.get_item().table_name(&self.settings.table).set_key(Some(key));
         let call = call.consistent_read(true).return_consumed_capacity(COUNTED);
-        let found = call.send().await.map_err(failure::of)?;
+        let found = Box::pin(call.send()).await.map_err(failure::of)?;
         self.meter.read_units(found.consumed_capacity());
         Ok(found.item)
     }
@@ -187,7 +187,8 @@ impl DynamoDb {
         }
         let call = self.client.transact_write_items().client_request_token(&commit.token);
         let call = call.set_transact_items(Some(actions.to_vec()));
-        let done = call.return_consumed_capacity(COUNTED).send().await.map_err(failure::of)?;
+        let call = call.return_consumed_capacity(COUNTED);
+        let done = Box::pin(call.send()).await.map_err(failure::of)?;
         self.meter.write_units(done.consumed_capacity());
         Ok(())
     }
@@ -204,7 +205,7 @@ impl DynamoDb {
                     put.return_values_on_condition_check_failure,
                 );
             let call = call.return_consumed_capacity(COUNTED);
-            call.send().await.map_err(failure::of)?.consumed_capacity
+            Box::pin(call.send()).await.map_err(failure::of)?.consumed_capacity
         } else if let Some(update) = action.update {
             let call = self.client.update_item().table_name(update.table_name);
             let call = call
@@ -217,7 +218,7 @@ impl DynamoDb {
                     update.return_values_on_condition_check_failure,
                 );
             let call = call.return_consumed_capacity(COUNTED);
-            call.send().await.map_err(failure::of)?.consumed_capacity
+            Box::pin(call.send()).await.map_err(failure::of)?.consumed_capacity
         } else if let Some(delete) = action.delete {
             let call = self.client.delete_item().table_name(delete.table_name);
             let call = call
@@ -229,7 +230,7 @@ impl DynamoDb {
                     delete.return_values_on_condition_check_failure,
                 );
             let call = call.return_consumed_capacity(COUNTED);
-            call.send().await.map_err(failure::of)?.consumed_capacity
+            Box::pin(call.send()).await.map_err(failure::of)?.consumed_capacity
         } else {
             return Err(Failure::Final(StoreError::Invalid("a check stands alone".to_owned())));
         };

@@ -3,6 +3,7 @@
 
 #[expect(clippy::panic, reason = "facts that do not hold end the test")]
 mod bench;
+#[expect(clippy::panic, reason = "a server that does not start ends the test")]
 mod dynamodb_local;
 #[expect(clippy::panic, clippy::indexing_slicing, reason = "facts that do not hold end the test")]
 mod facts;

@@ -109,14 +109,11 @@ async fn a_put_whose_answer_was_lost_is_not_refused_by_itself() {
 #[tokio::test]
 async fn an_update_whose_answer_was_lost_takes_effect_once() {
     let Some((proxy, store, straight)) = lossy().await else { return };
-    store.commit(add(Condition::Absent)).await.unwrap();
-    let held = [
-        Condition::equals("n", 1),
-        // Still holds after its own write, and may not be sent again without a look.
-        Condition::Always,
-        Condition::Present,
-    ];
-    for (when, expected) in held.into_iter().zip(2_u64..) {
+    let owned = vec![Edit::Set("own".to_owned(), "me".into())];
+    store.commit(Batch::new().update(key(), owned, Condition::Absent)).await.unwrap();
+    // All hold after their own write too. The first is sent again, the others are looked after.
+    let held = [Condition::equals("own", "me"), Condition::Always, Condition::Present];
+    for (when, expected) in held.into_iter().zip(1_u64..) {
         proxy.lose(1);
         let written = store.commit(add(when)).await.unwrap();
         assert_eq!(proxy.left(), 0, "an answer was lost");

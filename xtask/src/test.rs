@@ -8,8 +8,11 @@ use crate::components;
 use crate::process::{self, cargo};
 use crate::tools;
 
+/// Fetches or builds something once, and tells where it is.
+type Fetch = fn() -> Result<PathBuf>;
+
 /// What some tests need from outside: the variable that tells them where it is, and how it is had.
-const OUTSIDE: [(&str, fn() -> Result<PathBuf>); 2] =
+const OUTSIDE: [(&str, Fetch); 2] =
     [("HEADGATE_H2SPEC", tools::h2spec), ("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb)];
 
 /// Which tests to run.

@@ -60,12 +60,12 @@ impl Commit {
         }
         for (operation, row) in against {
             let Some(refused) = batch.operations().get(*operation) else { continue };
-            let when = match refused {
-                Operation::Check { when, .. }
-                | Operation::Put { when, .. }
-                | Operation::Update { when, .. }
-                | Operation::Delete { when, .. } => when,
-                _ => return Err(refusal(*operation, None)),
+            let (Operation::Check { when, .. }
+            | Operation::Put { when, .. }
+            | Operation::Update { when, .. }
+            | Operation::Delete { when, .. }) = refused
+            else {
+                return Err(refusal(*operation, None));
             };
             let current = row.as_ref().map(layout::read).transpose()?;
             if !when.holds(current.as_ref()) {
@@ -155,3 +155,6 @@ impl Retries {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

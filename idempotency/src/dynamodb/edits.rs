@@ -10,7 +10,7 @@ use headgate_store::{Edit, Scalar};
 use headgate_types::UnixTime;
 
 use super::{
-    expression::{self, Clause, Joint, Placeholders},
+    expression::{Clause, Placeholders},
     layout::{self, EXPIRES, TTL, VALUE, VERSION},
 };
 
@@ -63,23 +63,17 @@ impl<'a> Update<'a> {
 
     /// What must be so beside the caller's condition: attributes that are added to are numbers,
     /// and no sum goes above the range of a number here; DynamoDB's own range is larger.
-    pub(super) fn guard(&self, places: &mut Placeholders) -> Clause {
-        let guards: Vec<_> = self
-            .changes
-            .iter()
-            .filter_map(|(column, change)| {
-                let Change::Add { amount, from } = change else { return None };
-                let most = layout::number(u64::MAX - amount);
-                let fits = expression::compare(places, column, "<=", most);
-                // What is missing starts at `from`, which may be too much already.
-                if from.checked_add(*amount).is_none() {
-                    return Some(fits);
-                }
-                let missing = expression::absent(places, column);
-                Some(Clause::join(Joint::Or, [missing, fits]))
-            })
-            .collect();
-        Clause::join(Joint::And, guards)
+    pub(super) fn guard(&self) -> Clause {
+        Clause::all(self.changes.iter().filter_map(|(column, change)| {
+            let Change::Add { amount, from } = change else { return None };
+            let most = layout::number(u64::MAX - amount);
+            let fits = Clause::Compare(column.clone(), "<=", most);
+            // What is missing starts at `from`, which may be too much already.
+            if from.checked_add(*amount).is_none() {
+                return Some(fits);
+            }
+            Some(Clause::any([Clause::Absent(column.clone()), fits]))
+        }))
     }
 
     /// The update expression, with the version that the row gets.
@@ -141,3 +135,6 @@ fn added<'a>(
         Some(Change::Set(Scalar::Bytes(_)) | Change::Bytes(_)) => return Err(NO_NUMBER),
     })
 }
+
+#[cfg(test)]
+mod tests;

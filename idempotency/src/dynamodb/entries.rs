@@ -50,7 +50,8 @@ impl DynamoDb {
         let key = layout::place(layout::outbox(shard), entry.sort.clone());
         self.meter.request();
         let call = self.client.delete_item().table_name(&self.settings.table).set_key(Some(key));
-        let done = call.return_consumed_capacity(COUNTED).send().await;
+        let call = call.return_consumed_capacity(COUNTED);
+        let done = Box::pin(call.send()).await;
         let done = done.map_err(|error| failure::of(error).of_a_read())?;
         self.meter.write_units(done.consumed_capacity());
         Ok(())
@@ -105,7 +106,7 @@ impl DynamoDb {
         let mut retries = Retries::new(&self.settings);
         loop {
             self.meter.request();
-            let sent = call.clone().send();
+            let sent = Box::pin(call.clone().send());
             let sent = retries.bound(async { sent.await.map_err(failure::of) }).await;
             let failure = match sent {
                 Ok(found) => {

@@ -46,17 +46,22 @@ impl Placeholders {
     }
 }
 
-/// A condition on the way to its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A condition in DynamoDB's terms. It becomes text last: a placeholder that no text uses is
+/// refused, and parts that decide nothing are gone by then.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Clause {
     /// Holds always.
     True,
     /// Holds never.
     False,
-    /// One test.
-    Test(String),
-    /// Two or more, joined.
-    Joined(Joint, String),
+    /// The row has the column.
+    Present(String),
+    /// There is no row, or it lacks the column.
+    Absent(String),
+    /// The row has the column, and its value stands so to another one.
+    Compare(String, &'static str, AttributeValue),
+    /// Two clauses or more, of which none is joined alike.
+    Joined(Joint, Vec<Self>),
 }
 
 /// What joins clauses.
@@ -67,108 +72,131 @@ pub(super) enum Joint {
 }
 
 impl Clause {
-    /// Joins clauses. Parentheses stand only where they are needed: DynamoDB refuses others.
-    pub(super) fn join(joint: Joint, clauses: impl IntoIterator<Item = Self>) -> Self {
-        let (neutral, decided, word) = match joint {
-            Joint::And => (Self::True, Self::False, " AND "),
-            Joint::Or => (Self::False, Self::True, " OR "),
+    /// All hold. Of none: holds.
+    pub(super) fn all(clauses: impl IntoIterator<Item = Self>) -> Self {
+        Self::join(Joint::And, clauses)
+    }
+
+    /// One holds at least. Of none: does not hold.
+    pub(super) fn any(clauses: impl IntoIterator<Item = Self>) -> Self {
+        Self::join(Joint::Or, clauses)
+    }
+
+    fn join(joint: Joint, clauses: impl IntoIterator<Item = Self>) -> Self {
+        let (neutral, decided) = match joint {
+            Joint::And => (Self::True, Self::False),
+            Joint::Or => (Self::False, Self::True),
         };
         let mut kept = Vec::new();
         for clause in clauses {
-            if clause == decided {
-                return decided;
-            }
-            if clause != neutral {
-                kept.push(clause);
+            match clause {
+                clause if clause == decided => return decided,
+                clause if clause == neutral => {}
+                Self::Joined(inner, clauses) if inner == joint => kept.extend(clauses),
+                clause => kept.push(clause),
             }
         }
         match kept.len() {
-            0 => return neutral,
-            1 => return kept.pop().unwrap_or(neutral),
-            _ => {}
+            0 => neutral,
+            1 => kept.pop().unwrap_or(neutral),
+            _ => Self::Joined(joint, kept),
         }
-        let texts = kept.into_iter().map(|clause| match clause {
-            Self::Joined(inner, text) if inner != joint => format!("({text})"),
-            Self::Joined(_, text) | Self::Test(text) => text,
-            Self::True | Self::False => String::new(),
-        });
-        Self::Joined(joint, texts.collect::<Vec<_>>().join(word))
     }
 
     /// The expression. None: it holds always, and nothing need be asked.
-    pub(super) fn text(self, places: &mut Placeholders) -> Option<String> {
+    pub(super) fn text(&self, places: &mut Placeholders) -> Option<String> {
         match self {
             Self::True => None,
-            Self::False => {
-                let key = places.name(PARTITION_KEY);
-                Some(format!("attribute_exists({key}) AND attribute_not_exists({key})"))
+            Self::False => Some(never().write(places)),
+            clause => Some(clause.write(places)),
+        }
+    }
+
+    /// Parentheses stand only where they are needed: DynamoDB refuses others.
+    fn write(&self, places: &mut Placeholders) -> String {
+        match self {
+            Self::True | Self::False => String::new(),
+            Self::Present(column) => format!("attribute_exists({})", places.name(column)),
+            Self::Absent(column) => format!("attribute_not_exists({})", places.name(column)),
+            Self::Compare(column, how, value) => {
+                format!("{} {how} {}", places.name(column), places.value(value.clone()))
             }
-            Self::Test(text) | Self::Joined(_, text) => Some(text),
+            Self::Joined(joint, clauses) => {
+                let word = match joint {
+                    Joint::And => " AND ",
+                    Joint::Or => " OR ",
+                };
+                let texts = clauses.iter().map(|clause| match clause {
+                    Self::Joined(..) => format!("({})", clause.write(places)),
+                    clause => clause.write(places),
+                });
+                texts.collect::<Vec<_>>().join(word)
+            }
         }
     }
 }
 
-/// A condition on an item, with the meaning of [`Condition::holds`].
-pub(super) fn clause(condition: &Condition, places: &mut Placeholders) -> Clause {
-    match condition {
-        Condition::Always => Clause::True,
-        Condition::Absent => absent(places, PARTITION_KEY),
-        Condition::Present => present(places, PARTITION_KEY),
-        Condition::VersionIs(version) => compare(places, VERSION, "=", layout::number(*version)),
-        Condition::Attribute { name, compare: how, value } => {
-            let (column, value) = (layout::attribute(name), layout::scalar(value));
-            match how {
-                Compare::Equal => compare(places, &column, "=", value),
-                Compare::Less => compare(places, &column, "<", value),
-                Compare::Greater => compare(places, &column, ">", value),
-                // An attribute that is not there is unequal to everything, and not what is meant.
-                Compare::NotEqual => {
-                    let is_there = present(places, &column);
-                    let differs = compare(places, &column, "<>", value);
-                    Clause::join(Joint::And, [is_there, differs])
-                }
-            }
-        }
-        Condition::NoAttribute(name) => {
-            let item = present(places, PARTITION_KEY);
-            let attribute = absent(places, &layout::attribute(name));
-            Clause::join(Joint::And, [item, attribute])
-        }
-        Condition::ExpiredBy(now) => {
-            compare(places, EXPIRES, "<", layout::number(layout::millis(*now)))
-        }
-        Condition::All(conditions) => {
-            let clauses: Vec<_> = conditions.iter().map(|it| clause(it, places)).collect();
-            Clause::join(Joint::And, clauses)
-        }
-        Condition::Any(conditions) => {
-            let clauses: Vec<_> = conditions.iter().map(|it| clause(it, places)).collect();
-            Clause::join(Joint::Or, clauses)
-        }
-    }
+/// There is a row.
+pub(super) fn present() -> Clause {
+    Clause::Present(PARTITION_KEY.to_owned())
+}
+
+/// There is no row.
+pub(super) fn absent() -> Clause {
+    Clause::Absent(PARTITION_KEY.to_owned())
+}
+
+/// What never holds, and yet asks something.
+fn never() -> Clause {
+    Clause::all([present(), absent()])
+}
+
+/// What always holds, and yet asks something.
+pub(super) fn always() -> Clause {
+    Clause::any([present(), absent()])
 }
 
 /// The row is not the one that this very commit has written: so an attempt that arrives after
 /// another one changes nothing.
-pub(super) fn unwritten(version: u64, places: &mut Placeholders) -> Clause {
-    let missing = absent(places, VERSION);
-    let other = compare(places, VERSION, "<>", layout::number(version));
-    Clause::join(Joint::Or, [missing, other])
+pub(super) fn unwritten(version: u64) -> Clause {
+    let column = VERSION.to_owned();
+    let other = Clause::Compare(column.clone(), "<>", layout::number(version));
+    Clause::any([Clause::Absent(column), other])
 }
 
-pub(super) fn absent(places: &mut Placeholders, column: &str) -> Clause {
-    Clause::Test(format!("attribute_not_exists({})", places.name(column)))
+/// A condition on an item, with the meaning of [`Condition::holds`].
+pub(super) fn clause(condition: &Condition) -> Clause {
+    match condition {
+        Condition::Always => Clause::True,
+        Condition::Absent => absent(),
+        Condition::Present => present(),
+        Condition::VersionIs(version) => {
+            Clause::Compare(VERSION.to_owned(), "=", layout::number(*version))
+        }
+        Condition::Attribute { name, compare, value } => {
+            let (column, value) = (layout::attribute(name), layout::scalar(value));
+            match compare {
+                Compare::Equal => Clause::Compare(column, "=", value),
+                Compare::Less => Clause::Compare(column, "<", value),
+                Compare::Greater => Clause::Compare(column, ">", value),
+                // An attribute that is not there is unequal to everything, and not what is meant.
+                Compare::NotEqual => Clause::all([
+                    Clause::Present(column.clone()),
+                    Clause::Compare(column, "<>", value),
+                ]),
+            }
+        }
+        Condition::NoAttribute(name) => {
+            Clause::all([present(), Clause::Absent(layout::attribute(name))])
+        }
+        Condition::ExpiredBy(now) => {
+            let now = layout::number(layout::millis(*now));
+            Clause::Compare(EXPIRES.to_owned(), "<", now)
+        }
+        Condition::All(conditions) => Clause::all(conditions.iter().map(clause)),
+        Condition::Any(conditions) => Clause::any(conditions.iter().map(clause)),
+    }
 }
 
-pub(super) fn present(places: &mut Placeholders, column: &str) -> Clause {
-    Clause::Test(format!("attribute_exists({})", places.name(column)))
-}
-
-pub(super) fn compare(
-    places: &mut Placeholders,
-    column: &str,
-    how: &str,
-    value: AttributeValue,
-) -> Clause {
-    Clause::Test(format!("{} {how} {}", places.name(column), places.value(value)))
-}
+#[cfg(test)]
+mod tests;

@@ -120,13 +120,15 @@ fn of_code(error: &Service, is_server: bool) -> Failure {
     if PASSING.contains(&code) {
         return Failure::Again(StoreError::Busy);
     }
+    let said = format!("{code}: {}", error.message().unwrap_or("no message"));
+    let said = said.chars().take(TEXT_CHARS_MAX).collect();
     if is_server {
-        return Failure::Lost(text(error));
+        return Failure::Lost(said);
     }
     if UNFIT.contains(&code) {
-        return Failure::Final(StoreError::Invalid(text(error)));
+        return Failure::Final(StoreError::Invalid(said));
     }
-    Failure::Final(unavailable(error))
+    Failure::Final(StoreError::Unavailable(said))
 }
 
 /// Whether there was nobody to send to. Whatever else goes wrong on a connection may have gone
@@ -159,3 +161,6 @@ fn text(error: &(dyn Error + 'static)) -> String {
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,7 +193,9 @@ fn text(bytes: &Bytes) -> String {
 
 fn shard(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    parts.iter().for_each(|part| hasher.update(part));
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize() % SHARDS
 }
 
@@ -209,3 +211,6 @@ pub(super) fn as_time(value: &AttributeValue) -> Option<UnixTime> {
 pub(super) fn as_bytes(value: &AttributeValue) -> Option<Bytes> {
     value.as_b().ok().map(|blob| Bytes::copy_from_slice(blob.as_ref()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, ProvideErrorMetadata},
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-        TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+        TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
     },
 };
 use tokio::time;
@@ -15,6 +15,7 @@ use super::{
     DynamoDb,
     failure::{self, Failure},
     layout::{PARTITION_KEY, SORT_KEY, TTL},
+    translate::incomplete,
 };
 use crate::store::StoreError;
 
@@ -54,7 +55,7 @@ impl DynamoDb {
             Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(false),
             Err(error) => return Err(failure::of(error).of_a_read()),
         };
-        let keys = table.as_ref().map(|table| table.key_schema()).unwrap_or_default();
+        let keys = table.as_ref().map(TableDescription::key_schema).unwrap_or_default();
         let keys: Vec<_> = keys.iter().map(KeySchemaElement::attribute_name).collect();
         if keys != [PARTITION_KEY, SORT_KEY] {
             let fault = format!("the table {name} has the keys {keys:?}, and is not Headgate's");
@@ -107,8 +108,4 @@ impl DynamoDb {
             }),
         }
     }
-}
-
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    StoreError::Invalid(error.to_string())
 }

@@ -11,7 +11,7 @@ use headgate_store::{Batch, Condition, Content, Edit, Key, Operation};
 use super::{
     commit::Commit,
     edits,
-    expression::{self, Clause, Joint, Placeholders},
+    expression::{self, Clause, Placeholders},
     layout::{self, PARTITION_KEY, Row, SORT_KEY, VERSION},
 };
 use crate::store::StoreError;
@@ -63,32 +63,26 @@ impl Commit {
             Operation::Put { key, content, when } => {
                 let mut row = layout::item(key);
                 layout::fill(&mut row, content);
-                let mut places = Placeholders::default();
-                let when = expression::clause(when, &mut places);
-                self.put(row, when, places)
+                self.put(row, expression::clause(when))
             }
             Operation::Update { key, edits, when } => self.update(key, edits, when),
             Operation::Delete { key, when } => {
-                let mut places = Placeholders::default();
-                let when = expression::clause(when, &mut places);
-                self.delete(layout::item(key), when, places)
+                self.delete(layout::item(key), &expression::clause(when))
             }
             Operation::Append { topic, partition, time, payload } => {
                 let mut row = layout::entry(topic, *partition, *time, (self.version, at));
                 layout::fill(&mut row, &value(payload));
-                self.put(row, Clause::True, Placeholders::default())
+                self.put(row, Clause::True)
             }
             Operation::Schedule { queue, due, id, payload } => {
                 let mut row = layout::delayed(queue, *due, id)?;
                 row.insert("due".to_owned(), layout::number(layout::millis(*due)));
                 row.insert("id".to_owned(), layout::blob(id));
                 layout::fill(&mut row, &value(payload));
-                self.put(row, Clause::True, Placeholders::default())
+                self.put(row, Clause::True)
             }
             Operation::Take { queue, due, id } => {
-                let mut places = Placeholders::default();
-                let is_there = expression::present(&mut places, PARTITION_KEY);
-                self.delete(layout::delayed(queue, *due, id)?, is_there, places)
+                self.delete(layout::delayed(queue, *due, id)?, &expression::present())
             }
             Operation::CommitOffset { .. } | Operation::ResetOffset { .. } => Err(no_offsets()),
             Operation::Trim { .. } => {
@@ -103,16 +97,15 @@ impl Commit {
 
     fn check(&self, key: &Key, when: &Condition) -> Result<TransactWriteItem, StoreError> {
         let mut places = Placeholders::default();
-        let when = expression::clause(when, &mut places).text(&mut places);
-        // A check must ask something.
-        let when = when.unwrap_or_else(|| {
-            let key = places.name(PARTITION_KEY);
-            format!("attribute_exists({key}) OR attribute_not_exists({key})")
-        });
+        let when = match expression::clause(when) {
+            // A check must ask something.
+            Clause::True => expression::always(),
+            when => when,
+        };
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(layout::item(key)))
-            .condition_expression(when)
+            .set_condition_expression(when.text(&mut places))
             .set_expression_attribute_names(places.names())
             .set_expression_attribute_values(places.values())
             .return_values_on_condition_check_failure(ON_REFUSAL)
@@ -120,12 +113,7 @@ impl Commit {
         Ok(TransactWriteItem::builder().condition_check(check.map_err(incomplete)?).build())
     }
 
-    fn put(
-        &self,
-        mut row: Row,
-        when: Clause,
-        mut places: Placeholders,
-    ) -> Result<TransactWriteItem, StoreError> {
+    fn put(&self, mut row: Row, when: Clause) -> Result<TransactWriteItem, StoreError> {
         row.insert(VERSION.to_owned(), layout::number(self.version));
         let bytes = layout::bytes(&row);
         if bytes > ITEM_BYTES_MAX {
@@ -133,12 +121,12 @@ impl Commit {
                 "an item has {bytes} bytes, and at most {ITEM_BYTES_MAX} are allowed"
             )));
         }
-        let unwritten = expression::unwritten(self.version, &mut places);
-        let when = Clause::join(Joint::And, [when, unwritten]).text(&mut places);
+        let mut places = Placeholders::default();
+        let when = Clause::all([when, expression::unwritten(self.version)]);
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(row))
-            .set_condition_expression(when)
+            .set_condition_expression(when.text(&mut places))
             .set_expression_attribute_names(places.names())
             .set_expression_attribute_values(places.values())
             .return_values_on_condition_check_failure(ON_REFUSAL)
@@ -155,17 +143,13 @@ impl Commit {
         let edits =
             edits::Update::fold(edits).map_err(|why| StoreError::Invalid(why.to_owned()))?;
         let mut places = Placeholders::default();
-        let clauses = [
-            expression::clause(when, &mut places),
-            edits.guard(&mut places),
-            expression::unwritten(self.version, &mut places),
-        ];
-        let when = Clause::join(Joint::And, clauses).text(&mut places);
+        let unwritten = expression::unwritten(self.version);
+        let when = Clause::all([expression::clause(when), edits.guard(), unwritten]);
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(layout::item(key)))
             .update_expression(edits.text(self.version, &mut places))
-            .set_condition_expression(when)
+            .set_condition_expression(when.text(&mut places))
             .set_expression_attribute_names(places.names())
             .set_expression_attribute_values(places.values())
             .return_values_on_condition_check_failure(ON_REFUSAL)
@@ -173,12 +157,8 @@ impl Commit {
         Ok(TransactWriteItem::builder().update(update.map_err(incomplete)?).build())
     }
 
-    fn delete(
-        &self,
-        key: Row,
-        when: Clause,
-        mut places: Placeholders,
-    ) -> Result<TransactWriteItem, StoreError> {
+    fn delete(&self, key: Row, when: &Clause) -> Result<TransactWriteItem, StoreError> {
+        let mut places = Placeholders::default();
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key))
@@ -200,7 +180,8 @@ pub(super) fn no_offsets() -> StoreError {
     StoreError::Invalid("offsets are kept by Kafka, not by DynamoDB".to_owned())
 }
 
-/// The SDK misses a part of an action, which is a fault of this file.
-fn incomplete(error: BuildError) -> StoreError {
+/// The SDK misses a part of a request, which is a fault of whoever builds it.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
+pub(super) fn incomplete(error: BuildError) -> StoreError {
     StoreError::Invalid(error.to_string())
 }

@@ -72,7 +72,7 @@ impl DynamoDbLocal {
             }
             seen.push(line);
         }
-        let ended = server.kill();
+        let ended = server.kill().and_then(|()| server.wait());
         panic!("DynamoDB Local does not start ({ended:?}):\n{}", seen.join("\n"));
     }
 }

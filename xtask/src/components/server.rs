@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::process::{self, program};
 
 /// How long a server may take to be ready; one was seen to take 13 s on a machine under load.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long it may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks at whether it is ready or has ended.

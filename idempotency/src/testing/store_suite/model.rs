@@ -117,8 +117,7 @@ fn name(chance: &mut fastrand::Rng) -> String {
 
 fn scalar(chance: &mut fastrand::Rng) -> Scalar {
     if chance.bool() {
-        chance.u64(..4).into()
-    } else {
-        Scalar::from(["", "x", "y"][chance.usize(..3)])
+        return chance.u64(..4).into();
     }
+    Scalar::from(*chance.choice(&["", "x", "y"]).expect("there are some"))
 }
