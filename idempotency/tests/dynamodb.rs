@@ -1,5 +1,12 @@
 //! The store on DynamoDB, against DynamoDB Local.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of a test are tests too"
+)]
+
 #[path = "dynamodb/proxy.rs"]
 mod proxy;
 
