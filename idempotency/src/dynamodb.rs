@@ -181,7 +181,7 @@ impl DynamoDb {
     }
 
     async fn send(&self, commit: &Commit, actions: &[TransactWriteItem]) -> Result<(), Failure> {
-        self.meter.request();
+        self.meter.write(actions.len());
         if let [action] = actions {
             return self.send_one(action.clone()).await;
         }

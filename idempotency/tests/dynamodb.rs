@@ -7,6 +7,8 @@
     reason = "helpers of a test are tests too"
 )]
 
+#[path = "dynamodb/costs.rs"]
+mod costs;
 #[path = "dynamodb/proxy.rs"]
 mod proxy;
 
@@ -37,7 +39,7 @@ async fn table_at(endpoint: &str) -> DynamoDb {
 fn settings(endpoint: &str) -> Settings {
     let name = format!("headgate-{:016x}", OsRandom.bits());
     // The machine may be busy with other tests.
-    let (attempt, operation) = (Duration::from_secs(10), Duration::from_secs(60));
+    let (attempt, operation) = (Duration::from_secs(10), Duration::from_mins(1));
     let attempts_max = 20.try_into().unwrap();
     Settings {
         attempt_timeout: attempt,
@@ -70,6 +72,12 @@ async fn a_table_is_a_store() {
 async fn the_verbs_hold_on_a_table() {
     let Some(table) = table().await else { return };
     conformance(&table).await;
+}
+
+#[tokio::test]
+async fn the_documented_costs_are_what_is_counted() {
+    let Some(table) = table().await else { return };
+    costs::check(table).await;
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ impl DynamoDb {
     pub async fn published(&self, entry: &Outgoing) -> Result<(), StoreError> {
         let shard = layout::outbox_shard(&entry.topic, entry.partition);
         let key = layout::place(layout::outbox(shard), entry.sort.clone());
-        self.meter.request();
+        self.meter.write(1);
         let call = self.client.delete_item().table_name(&self.settings.table).set_key(Some(key));
         let call = call.return_consumed_capacity(COUNTED);
         let done = Box::pin(call.send()).await;

@@ -12,7 +12,11 @@ const PARTS: f64 = 100.0;
 pub struct Consumed {
     /// Requests that were sent, also those that were refused or lost.
     pub requests: u64,
-    /// Read units of the answers that told them. A refusal does not tell what it consumed.
+    /// Items that requests of their own wrote, or tried to.
+    pub writes_alone: u64,
+    /// Items that transactions wrote or checked, or tried to. Each costs twice.
+    pub writes_together: u64,
+    /// Read units of the answers that told them.
     pub read_units: f64,
     /// Write units of the answers that told them. A refusal does not tell what it consumed, which
     /// is what the write would have.
@@ -22,6 +26,8 @@ pub struct Consumed {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     requests: AtomicU64,
+    alone: AtomicU64,
+    together: AtomicU64,
     read_parts: AtomicU64,
     write_parts: AtomicU64,
 }
@@ -29,6 +35,13 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request that writes that many items.
+    pub(super) fn write(&self, items: usize) {
+        self.request();
+        let sum = if items > 1 { &self.together } else { &self.alone };
+        sum.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     pub(super) fn read_units(&self, consumed: Option<&ConsumedCapacity>) {
@@ -43,6 +56,8 @@ impl Meter {
         let units = |parts: &AtomicU64| parts.load(Ordering::Relaxed) as f64 / PARTS;
         Consumed {
             requests: self.requests.load(Ordering::Relaxed),
+            writes_alone: self.alone.load(Ordering::Relaxed),
+            writes_together: self.together.load(Ordering::Relaxed),
             read_units: units(&self.read_parts),
             write_units: units(&self.write_parts),
         }

@@ -13,22 +13,22 @@ fn remove() -> Edit {
 }
 
 /// What becomes of the one attribute that edits are about.
-fn check(edits: &[Edit], expected: Result<Change<'_>, &'static str>) {
+fn check(edits: &[Edit], expected: &Result<Change<'_>, &'static str>) {
     let folded = Update::fold(edits).map(|mut update| update.changes.pop_last().unwrap().1);
-    assert_eq!(folded, expected, "{edits:?}");
+    assert_eq!(&folded, expected, "{edits:?}");
 }
 
 #[test]
 fn edits_of_one_attribute_become_one() {
-    check(&[set(1), set(2)], Ok(Change::Set(2.into())));
-    check(&[set(1), add(2, 9)], Ok(Change::Set(3.into())));
-    check(&[set(1), remove()], Ok(Change::Remove));
-    check(&[remove(), add(2, 9)], Ok(Change::Set(11.into())));
-    check(&[add(2, 9), add(3, 8)], Ok(Change::Add { amount: 5, from: 9 }));
-    check(&[add(2, 9), set(1)], Ok(Change::Set(1.into())));
-    check(&[set("bytes"), add(1, 0)], Err(NO_NUMBER));
-    check(&[set(u64::MAX), add(1, 0)], Err(OVERFLOW));
-    check(&[add(u64::MAX, 0), add(1, 0)], Err(OVERFLOW));
+    check(&[set(1), set(2)], &Ok(Change::Set(2.into())));
+    check(&[set(1), add(2, 9)], &Ok(Change::Set(3.into())));
+    check(&[set(1), remove()], &Ok(Change::Remove));
+    check(&[remove(), add(2, 9)], &Ok(Change::Set(11.into())));
+    check(&[add(2, 9), add(3, 8)], &Ok(Change::Add { amount: 5, from: 9 }));
+    check(&[add(2, 9), set(1)], &Ok(Change::Set(1.into())));
+    check(&[set("bytes"), add(1, 0)], &Err(NO_NUMBER));
+    check(&[set(u64::MAX), add(1, 0)], &Err(OVERFLOW));
+    check(&[add(u64::MAX, 0), add(1, 0)], &Err(OVERFLOW));
 }
 
 #[test]
