@@ -74,13 +74,13 @@ impl Costs {
         Self { table, clock, records, rows }
     }
 
-    fn claim(&self, name: &str) -> Claim {
+    fn claim(name: &str) -> Claim {
         let key = RecordKey::new(&Scope::new("costs").unwrap(), name.to_owned()).unwrap();
         Claim::new(key, Fingerprint::of_bytes(b"payload"), &Settings::default())
     }
 
     async fn run(&self, name: &str) -> Ticket {
-        match self.records.claim(self.claim(name)).await.unwrap() {
+        match self.records.claim(Self::claim(name)).await.unwrap() {
             Claimed::Run(ticket) => ticket,
             other => panic!("{name} is free: {other:?}"),
         }
@@ -99,7 +99,7 @@ impl Costs {
         let alone = after.writes_alone - before.writes_alone;
         let together = after.writes_together - before.writes_together;
         let units = alone + 2 * together;
-        assert_eq!(after.read_units, before.read_units, "{what} reads nothing");
+        assert!(after.read_units <= before.read_units, "{what} reads nothing");
         // DynamoDB Local tells two units for a transaction of whatever size, and none for a refusal.
         let told = after.write_units - before.write_units;
         assert!(told <= units as f64, "{what}: {told} units are told, and {units} expected");
@@ -113,10 +113,10 @@ async fn transactional(costs: &mut Costs) {
     let records = costs.records.clone();
     for (name, is_wide) in [("narrow", false), ("wide", true)] {
         let what = if is_wide { "event, with one state and one child" } else { "event" };
-        let (claim, outcome) = (costs.claim(name), commit(is_wide, name, &records));
+        let (claim, outcome) = (Costs::claim(name), commit(is_wide, name, &records));
         let once = costs.row(what, records.once(claim, outcome)).await.unwrap();
         assert!(matches!(once, Once::Committed(_)), "{once:?}");
-        let (claim, outcome) = (costs.claim(name), commit(is_wide, name, &records));
+        let (claim, outcome) = (Costs::claim(name), commit(is_wide, name, &records));
         let once = costs.row("its duplicate", records.once(claim, outcome)).await.unwrap();
         assert!(matches!(once, Once::Replay(_)), "{once:?}");
     }
@@ -125,7 +125,7 @@ async fn transactional(costs: &mut Costs) {
 async fn claimed(costs: &mut Costs) {
     costs.section("keyed or leased");
     let records = costs.records.clone();
-    let claim = costs.claim("claimed");
+    let claim = Costs::claim("claimed");
     let ticket = costs.row("claim", records.claim(claim)).await.unwrap();
     let Claimed::Run(ticket) = ticket else { panic!("the key is free: {ticket:?}") };
     costs.row("beat", records.renew(&ticket)).await.unwrap();
@@ -136,15 +136,15 @@ async fn claimed(costs: &mut Costs) {
     let ticket = costs.run("claimed wide").await;
     let wide = commit(true, "claimed wide", &records);
     costs.row("commit, with one state and one child", records.commit(ticket, wide)).await.unwrap();
-    let claim = costs.claim("claimed");
+    let claim = Costs::claim("claimed");
     let replay = costs.row("duplicate", records.claim(claim)).await.unwrap();
     assert!(matches!(replay, Claimed::Replay(_)), "{replay:?}");
     let _lost = costs.run("lost").await;
-    let claim = costs.claim("lost");
+    let claim = Costs::claim("lost");
     let busy = costs.row("claim of what another one works on", records.claim(claim)).await;
     assert!(matches!(busy, Ok(Claimed::Busy { .. })), "{busy:?}");
     costs.clock.advance(Settings::default().lease * 2);
-    let claim = costs.claim("lost");
+    let claim = Costs::claim("lost");
     let taken = costs.row("takeover of a lost claim", records.claim(claim)).await.unwrap();
     assert!(matches!(taken, Claimed::Run(_)), "{taken:?}");
 }
@@ -175,7 +175,7 @@ async fn failures(costs: &mut Costs) {
     let ticket = costs.run("held").await;
     let hold = Hold { error: "error".to_owned(), ..Hold::default() };
     costs.row("hold", records.hold(ticket, hold)).await.unwrap();
-    let key = costs.claim("held").key;
+    let key = Costs::claim("held").key;
     let held = records.held(&key).await.unwrap().unwrap();
     let done = Resolution::Done(Commit::new("result"));
     costs.row("resolve", records.resolve(&key, &held, done)).await.unwrap();
