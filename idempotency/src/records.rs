@@ -4,6 +4,7 @@ mod beat;
 mod claim;
 mod send;
 mod settle;
+mod stats;
 mod watch;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::{
     store::{Store, StoreError},
     watermark::{Position, Watermark},
 };
+use stats::Counters;
+pub use stats::Stats;
 use watch::Watch;
 
 /// Idempotency records in a store. Clones are handles of the same ones.
@@ -37,6 +40,7 @@ struct Inner {
     random: Arc<dyn Random>,
     settings: Settings,
     watch: Mutex<Watch>,
+    counters: Counters,
 }
 
 impl Records {
@@ -47,8 +51,8 @@ impl Records {
         random: Arc<dyn Random>,
         settings: Settings,
     ) -> Self {
-        let watch = Mutex::default();
-        Self { inner: Arc::new(Inner { store, clock, random, settings, watch }) }
+        let (watch, counters) = (Mutex::default(), Counters::default());
+        Self { inner: Arc::new(Inner { store, clock, random, settings, watch, counters }) }
     }
 
     /// The settings.
@@ -59,6 +63,11 @@ impl Records {
     /// The store, for reads of state.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// What happened since these records were made.
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.read()
     }
 
     /// The wall clock that records are judged by.
