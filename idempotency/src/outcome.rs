@@ -71,7 +71,8 @@ pub struct Committed {
 /// An attempt that failed and is to be made again.
 #[derive(Clone, Debug)]
 pub struct Release {
-    /// When.
+    /// When. The record is kept for its time to live from then on, so a time long past gives the
+    /// key back as if it had not been used: attempts begin anew, and another payload may come.
     pub due: UnixTime,
     /// Why, in a line. The first kilobyte is kept.
     pub error: String,
