@@ -17,6 +17,8 @@ mod dead_letter;
 mod decorator;
 mod delivery;
 mod derived;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod embedded;
 mod error;
 mod fault;
@@ -48,6 +50,8 @@ pub use crate::dead_letter::{DEAD_LETTERS, Reason};
 pub use crate::decorator::{Decorated, InvalidTerms, RUNS_MAX};
 pub use crate::delivery::{Delivery, Settlement};
 pub use crate::derived::{child_id, root_id};
+#[cfg(feature = "dynamodb")]
+pub use crate::dynamodb::DynamoDb;
 pub use crate::error::{CommitError, Lost, TicketError, Uncommitted};
 pub use crate::fault::Fault;
 pub use crate::fingerprint::Fingerprint;
