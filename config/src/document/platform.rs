@@ -25,6 +25,8 @@ pub(crate) struct Platform {
     pub(crate) admin: Admin,
     /// What lasts longer than the process.
     pub(crate) data: Data,
+    /// Where idempotency records are kept.
+    pub(crate) idempotency: Idempotency,
     /// Where the teams' files are.
     pub(crate) routes: Routes,
     /// Identity sources by name: what routes name in `auth`.
@@ -188,9 +190,27 @@ impl Default for Admin {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Data {
-    /// Folder for what must last, made when it is missing: the private keys that sign Passports.
-    /// Without this key they live in memory, and every start makes new ones.
+    /// Folder for what must last, made when it is missing: the private keys that sign Passports,
+    /// and the embedded store. Without this key the private keys live in memory and every start
+    /// makes new ones, and nothing can be stored.
     pub(crate) dir: Option<String>,
+}
+
+/// Where idempotency records are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Idempotency {
+    /// The store.
+    pub(crate) store: RecordStore,
+}
+
+/// A store of idempotency records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RecordStore {
+    /// A file in `data.dir`, for one edge. It is opened when a route needs it.
+    #[default]
+    Embedded,
 }
 
 /// Where the teams' files are.

@@ -111,9 +111,12 @@ fn status(error: Error) -> StatusCode {
             Outcome::DeniedPolicy => StatusCode::FORBIDDEN,
             Outcome::ClientBadRequest => StatusCode::BAD_REQUEST,
             Outcome::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
-            Outcome::LimitedConcurrency | Outcome::OriginUnhealthy => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Outcome::IdempotencyMissing => StatusCode::BAD_REQUEST,
+            Outcome::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
+            Outcome::IdempotencyBusy => StatusCode::CONFLICT,
+            Outcome::LimitedConcurrency
+            | Outcome::StoreUnavailable
+            | Outcome::OriginUnhealthy => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::OriginConnect | Outcome::OriginReset => StatusCode::BAD_GATEWAY,
             Outcome::OriginTimeout | Outcome::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -125,10 +128,16 @@ fn status(error: Error) -> StatusCode {
 fn proxy_error(error: Error) -> &'static str {
     match error {
         Error::NoRoute => "destination_not_found",
-        Error::CredentialMissing | Error::CredentialInvalid | Error::Forbidden => {
-            "http_request_denied"
-        }
+        Error::CredentialMissing
+        | Error::CredentialInvalid
+        | Error::Forbidden
+        | Error::KeyConflict
+        | Error::KeyBusy
+        | Error::KeyInDoubt
+        | Error::AnswerNotKept => "http_request_denied",
         Error::BadRequest(_)
+        | Error::KeyMissing
+        | Error::KeyMalformed(_)
         | Error::BodyTimeout
         | Error::BodyTooLarge { .. }
         | Error::ClientLeft => "http_request_error",
@@ -138,7 +147,9 @@ fn proxy_error(error: Error) -> &'static str {
         Error::Reset => "connection_terminated",
         Error::Garbled => "http_protocol_error",
         Error::AttemptTimeout | Error::DeadlineExceeded => "http_response_timeout",
-        Error::KeysUnavailable | Error::Internal(_) => "proxy_internal_error",
+        Error::KeysUnavailable | Error::StoreUnavailable | Error::Internal(_) => {
+            "proxy_internal_error"
+        }
     }
 }
 
@@ -157,6 +168,13 @@ fn title(error: Error) -> &'static str {
         Error::BodyTimeout => "The request body came too slowly",
         Error::BodyTooLarge { .. } => "The request body is too large",
         Error::ClientLeft => "The client left",
+        Error::KeyMissing => "An idempotency-key is required",
+        Error::KeyMalformed(_) => "The idempotency-key is not valid",
+        Error::KeyConflict => "The idempotency-key was used for another request",
+        Error::KeyBusy => "The first request with this idempotency-key is still being served",
+        Error::KeyInDoubt => "It is not known whether the first request took effect",
+        Error::AnswerNotKept => "The first request was answered, and its answer was not kept",
+        Error::StoreUnavailable => "Idempotency keys can't be checked at the moment",
         Error::ConnectionsExhausted => "Too many requests are in flight to this service",
         Error::NoEndpoint => "The service has no endpoint",
         Error::Connect => "The service can't be reached",
@@ -180,7 +198,8 @@ fn grpc_status(error: Error) -> u16 {
         Error::CredentialMissing | Error::CredentialInvalid => 16, // UNAUTHENTICATED
         Error::Forbidden => 7,                                     // PERMISSION_DENIED
         Error::NoRoute => 12,                                      // UNIMPLEMENTED
-        Error::BadRequest(_) => 3,                                 // INVALID_ARGUMENT
+        // INVALID_ARGUMENT
+        Error::BadRequest(_) | Error::KeyMissing | Error::KeyMalformed(_) => 3,
         Error::BodyTooLarge { .. } => 8,                           // RESOURCE_EXHAUSTED
         Error::ClientLeft => 1,                                    // CANCELLED
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::BodyTimeout => 4,
@@ -213,7 +232,7 @@ fn problem(
     if let Some(wait) = retry_after {
         let _written = write!(body, ",\"retry_after_ms\":{}", wait.as_millis());
     }
-    if let Error::BadRequest(detail) = error {
+    if let Error::BadRequest(detail) | Error::KeyMalformed(detail) = error {
         let _written = write!(body, ",\"detail\":\"{detail}\"");
     }
     if let Error::BodyTooLarge { body_bytes_max } = error {
