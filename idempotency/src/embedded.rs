@@ -24,6 +24,20 @@ impl Store for Embedded {
             Ok(Written { version: ack.sequence, durability: ack.durability })
         })
     }
+
+    fn offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: u32,
+    ) -> Answer<'a, Option<u64>> {
+        Box::pin(ready(Self::offset(self, group, topic, partition).map_err(not_written)))
+    }
+
+    /// Reads past the committer, mostly from memory.
+    fn reads_first(&self) -> bool {
+        true
+    }
 }
 
 /// An error that came before anything was handed to the engine, or instead of a write.

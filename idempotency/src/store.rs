@@ -2,7 +2,11 @@
 
 use std::{fmt, pin::Pin};
 
-use headgate_store::{Batch, Durability, Item, Key, Refused};
+use headgate_store::{
+    BATCH_BYTES_MAX, Batch, Durability, Item, Key, OPERATIONS_MAX, Refused, VALUE_BYTES_MAX,
+};
+
+use crate::child::{self, Child};
 
 /// An answer that is awaited, behind a pointer so that the store is chosen at run time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -20,6 +24,48 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// A store that sends a batch again, because an answer was lost, sees to it that the batch
     /// takes effect once; where it can't tell, it answers [`StoreError::InDoubt`].
     fn commit(&self, batch: Batch) -> Answer<'_, Written>;
+
+    /// The next offset that a consumer group has to read of a partition: everything below it is
+    /// settled for ever. None: it never committed one.
+    fn offset<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        partition: u32,
+    ) -> Answer<'a, Option<u64>>;
+
+    /// Adds children to a batch, in the store's way: as log entries, unless it says otherwise.
+    fn emit(&self, batch: Batch, children: Vec<Child>) -> Batch {
+        child::append(batch, children)
+    }
+
+    /// Whether a read is so cheap that it comes before a write that may be refused: then a
+    /// duplicate costs no write. Where a read is a request, the refusal itself tells as much.
+    fn reads_first(&self) -> bool {
+        false
+    }
+
+    /// What one batch may hold.
+    fn budget(&self) -> Budget {
+        Budget::default()
+    }
+}
+
+/// What one batch may hold. The default is the embedded store's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Operations.
+    pub operations: usize,
+    /// Bytes of all operations.
+    pub bytes: usize,
+    /// Bytes of a result.
+    pub result_bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { operations: OPERATIONS_MAX, bytes: BATCH_BYTES_MAX, result_bytes: VALUE_BYTES_MAX }
+    }
 }
 
 /// A batch is written.
@@ -48,10 +94,29 @@ pub enum StoreError {
     /// The batch is larger than the store takes, or not valid. Nothing was written.
     #[error("{0}")]
     Invalid(String),
+    /// What stands under a key is no record of that key: two raw keys have one hash, or a newer
+    /// version wrote it. Nothing was written.
+    #[error("what stands under the key is not its record: {0}")]
+    Foreign(&'static str),
     /// No answer came: the batch may have been written or not, as a whole. Read before acting.
     #[error("whether the store has the batch is not known: {0}")]
     InDoubt(String),
     /// The store can't be reached or is closed. Nothing was written.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+}
+
+impl StoreError {
+    /// The stable code, with a page in `docs/errors`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "HG1310",
+            Self::Busy => "HG1305",
+            Self::Full => "HG1306",
+            Self::Invalid(_) => "HG1309",
+            Self::Foreign(_) => "HG1406",
+            Self::InDoubt(_) => "HG1407",
+            Self::Unavailable(_) => "HG1408",
+        }
+    }
 }

@@ -1,0 +1,6 @@
+//! The facts, by verb.
+
+pub(super) mod claims;
+pub(super) mod failures;
+pub(super) mod once;
+pub(super) mod outcomes;
