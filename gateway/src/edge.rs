@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use headgate_idempotency::{KeyError, Records};
 use headgate_router::{
     device::Classifier,
     retry::{Budget, Policy},
@@ -19,6 +20,7 @@ use crate::{
     identity::{self, Authenticator, FetchKeys},
     passport::{self, Mint},
     settings::{self, Settings},
+    step::idempotency::Keys,
     upstream::{Upstream, UpstreamState},
 };
 
@@ -66,6 +68,8 @@ pub(crate) struct Route {
     pub(crate) metrics: RouteMetrics,
     pub(crate) retry: Policy,
     pub(crate) budget: Budget,
+    /// What an `idempotency-key` does. None: nothing.
+    pub(crate) keys: Option<Keys>,
 }
 
 /// What an edge is given by whoever wires it.
@@ -81,6 +85,9 @@ pub struct Parts {
     pub fetch: Arc<dyn FetchKeys>,
     /// The digest of the configuration in force.
     pub digest: Arc<str>,
+    /// Where idempotency records are kept. None: nowhere, and requests with a key are refused on
+    /// the routes that heed it.
+    pub records: Option<Records>,
 }
 
 /// Why an edge can't be built from its settings.
@@ -96,6 +103,9 @@ pub enum BuildError {
     /// Passports can't be signed.
     #[error(transparent)]
     Passport(#[from] passport::Error),
+    /// A route's keys can't be kept apart.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A route names an upstream that is not there.
     #[error("route {team}/{route} names an upstream that is not there")]
     Upstream {
@@ -226,6 +236,7 @@ impl Route {
             metrics: parts.metrics.route(&one.team, &one.name),
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: Budget::new(one.retry.budget, parts.clock.now()),
+            keys: Keys::of(one, parts.records.as_ref())?,
         }))
     }
 }

@@ -98,7 +98,7 @@ impl Key {
         let value = value.trim_ascii();
         let key = match value.strip_prefix(b"\"") {
             Some(quoted) => unquoted(quoted)?,
-            None if value.iter().all(is_word) => value.to_vec(),
+            None if value.iter().copied().all(is_word) => value.to_vec(),
             None => return Err(KeyFault::Malformed),
         };
         match key.len() {
@@ -129,8 +129,8 @@ impl Key {
 }
 
 /// Visible, and nothing that a list, a parameter or a string is made of.
-fn is_word(byte: &u8) -> bool {
-    byte.is_ascii_graphic() && !b"\"\\,;".contains(byte)
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"\\,;".contains(&byte)
 }
 
 /// Reads a String from behind its first quote to its last.
@@ -204,8 +204,7 @@ pub fn record_key(
 /// what it says and not by how it is written.
 pub fn fingerprint(method: &Method, target: &str, headers: &HeaderMap, body: &[u8]) -> Fingerprint {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let body =
-        if is_json(kind) { Fingerprint::of_json(body) } else { Fingerprint::of_bytes(body) };
+    let body = if is_json(kind) { Fingerprint::of_json(body) } else { Fingerprint::of_bytes(body) };
     body.with(method.as_str().as_bytes()).with(target.as_bytes())
 }
 

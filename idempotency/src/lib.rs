@@ -15,6 +15,7 @@ mod claim;
 mod embedded;
 mod error;
 mod fingerprint;
+pub mod http;
 mod key;
 mod outcome;
 mod protocol;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::document::scalar::{Length, LengthOrZero, Size};
 
 /// What an `idempotency-key` does on the route: the first request with it is passed on, and later
-/// ones get the first one's answer. GET, HEAD, OPTIONS, TRACE and WebSockets are not affected.
-/// Needs `data.dir`.
+/// ones get the first one's answer. GET, HEAD, OPTIONS and TRACE are not affected, and so is no
+/// WebSocket. Needs `data.dir`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Idempotency {

@@ -43,7 +43,8 @@ impl Resolver<'_, '_> {
             self.check_match(&matches.0);
         }
         self.check_times(table);
-        let body_max = self.route.max_body.as_ref().unwrap_or(&self.input.platform.doc.edge.max_body);
+        let body_max =
+            self.route.max_body.as_ref().unwrap_or(&self.input.platform.doc.edge.max_body);
         self.check_sizes(table, body_max);
         let defaults = settings::Idempotency::default();
         settings::Idempotency {
@@ -71,7 +72,8 @@ impl Resolver<'_, '_> {
         }
         let data = platform.key_at(&["data".into()]);
         let draft = self.draft(Code::Contradiction, None, "there is no folder to keep records in");
-        let draft = draft.help("set `dir` in `[data]` of headgate.toml: the store keeps its file there");
+        let draft =
+            draft.help("set `dir` in `[data]` of headgate.toml: the store keeps its file there");
         self.report.push(draft.related(data, "`data.dir` is not set"));
     }
 
@@ -81,7 +83,8 @@ impl Resolver<'_, '_> {
             let message = "the route takes no method that a key is for";
             let draft = self.draft(Code::Contradiction, None, message);
             let allowed = UNSAFE.map(|method| method.to_string()).join(", ");
-            self.report.push(draft.help(format!("keys are for {allowed}; GET may be repeated anyway")));
+            self.report
+                .push(draft.help(format!("keys are for {allowed}; GET may be repeated anyway")));
         }
         let takes = |header: &str, value: &str| {
             pattern.header_predicates().any(|one| one.contains(header) && one.contains(value))
@@ -93,7 +96,8 @@ impl Resolver<'_, '_> {
         } else {
             return;
         };
-        let message = format!("the route is for {stream}, whose messages can't be kept and repeated");
+        let message =
+            format!("the route is for {stream}, whose messages can't be kept and repeated");
         let draft = self.draft(Code::Contradiction, None, message);
         self.report.push(draft.help("let the messages carry a key of their own, for the BFF"));
     }

@@ -72,6 +72,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         access,
         fetch: Arc::new(NoFetch),
         digest: "test".into(),
+        records: None,
     };
     (Edge::new(&settings, parts).unwrap(), writer)
 }

@@ -4,10 +4,12 @@
 use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
+use headgate_idempotency::http::REPLAYED;
 use headgate_types::{Outcome, RetryAdvice};
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
+    response,
 };
 
 use crate::{
@@ -31,10 +33,9 @@ const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(2);
 /// Passes the origin's answer on.
 pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
     let Answer { mut response, lease, call, pace, upgrade } = answer;
-    let Ok(hop) = headers::strip_hop(response.headers_mut()) else {
+    let Ok(hop) = clean(response.headers_mut()) else {
         return refuse(record, Error::Garbled);
     };
-    headers::strip_ours(response.headers_mut());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(downstream) = upgrade.filter(|_| hop.upgrades_to_websocket) else {
             return refuse(record, Error::Garbled);
@@ -50,6 +51,50 @@ pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseB
     let (parts, incoming) = response.into_parts();
     let body = OriginBody::new(incoming, lease, call, pace, record);
     Response::from_parts(parts, ResponseBody::Origin(Box::new(body)))
+}
+
+/// Removes what ends at this hop, and what only the edge may say, from the head of an answer.
+///
+/// # Errors
+///
+/// A sentence when the head contradicts its own framing.
+pub(crate) fn clean(headers: &mut HeaderMap) -> Result<headers::Hop, &'static str> {
+    let hop = headers::strip_hop(headers)?;
+    headers::strip_ours(headers);
+    Ok(hop)
+}
+
+/// Passes on an origin's answer that has been read to its end.
+pub(crate) fn whole(
+    mut record: Box<Record>,
+    parts: response::Parts,
+    body: Bytes,
+) -> Response<ResponseBody> {
+    record.bytes_out = body.len() as u64;
+    Response::from_parts(parts, ResponseBody::own(body, Some(record)))
+}
+
+/// Repeats an answer that was given before.
+pub(crate) fn replay(
+    mut record: Box<Record>,
+    (status, headers): (StatusCode, HeaderMap),
+    body: Bytes,
+) -> Response<ResponseBody> {
+    record.answered(status);
+    record.replayed();
+    record.bytes_out = body.len() as u64;
+    let mut response = Response::new(ResponseBody::own(body, Some(record)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+/// Answers for a task that is gone, and has taken the record of its exchange with it.
+pub(crate) fn broken_off() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::own(Bytes::new(), None));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// Answers in the origin's place: an RFC 9457 problem with RFC 9209 `proxy-status`.
@@ -109,14 +154,13 @@ fn status(error: Error) -> StatusCode {
             Outcome::NoRoute => StatusCode::NOT_FOUND,
             Outcome::DeniedAuth => StatusCode::UNAUTHORIZED,
             Outcome::DeniedPolicy => StatusCode::FORBIDDEN,
-            Outcome::ClientBadRequest => StatusCode::BAD_REQUEST,
+            Outcome::ClientBadRequest | Outcome::IdempotencyMissing => StatusCode::BAD_REQUEST,
             Outcome::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
-            Outcome::IdempotencyMissing => StatusCode::BAD_REQUEST,
             Outcome::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
             Outcome::IdempotencyBusy => StatusCode::CONFLICT,
-            Outcome::LimitedConcurrency
-            | Outcome::StoreUnavailable
-            | Outcome::OriginUnhealthy => StatusCode::SERVICE_UNAVAILABLE,
+            Outcome::LimitedConcurrency | Outcome::StoreUnavailable | Outcome::OriginUnhealthy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Outcome::OriginConnect | Outcome::OriginReset => StatusCode::BAD_GATEWAY,
             Outcome::OriginTimeout | Outcome::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -200,8 +244,8 @@ fn grpc_status(error: Error) -> u16 {
         Error::NoRoute => 12,                                      // UNIMPLEMENTED
         // INVALID_ARGUMENT
         Error::BadRequest(_) | Error::KeyMissing | Error::KeyMalformed(_) => 3,
-        Error::BodyTooLarge { .. } => 8,                           // RESOURCE_EXHAUSTED
-        Error::ClientLeft => 1,                                    // CANCELLED
+        Error::BodyTooLarge { .. } => 8, // RESOURCE_EXHAUSTED
+        Error::ClientLeft => 1,          // CANCELLED
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::BodyTimeout => 4,
         Error::Internal(_) => 13, // INTERNAL
         _ => 14,                  // UNAVAILABLE

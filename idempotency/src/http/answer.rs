@@ -36,6 +36,13 @@ pub enum Answer {
 pub struct Unreadable;
 
 impl Answer {
+    /// The status with which the first request was answered.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Kept { status, .. } | Self::NotKept { status } => *status,
+        }
+    }
+
     /// The answer in bytes: version, kind and status, then, of one that is kept, each header with
     /// its lengths, and the body. An answer whose headers are above [`HEAD_BYTES_MAX`] becomes one
     /// that is not kept.

@@ -26,8 +26,21 @@ fn quoted_and_plain_spellings_name_the_same_key() {
 #[test]
 fn what_is_no_key_is_refused() {
     for value in [
-        "\"", "\"open", "\"a\"b", "\"a\";p=1", "\"a\", \"b\"", "a, b", "a b", "a;b", "a\"b",
-        "\"\\n\"", "\"\\\"", "\"\u{e9}\"", "\u{e9}", "\"a\tb\"", "\"a\u{7f}\"",
+        "\"",
+        "\"open",
+        "\"a\"b",
+        "\"a\";p=1",
+        "\"a\", \"b\"",
+        "a, b",
+        "a b",
+        "a;b",
+        "a\"b",
+        "\"\\n\"",
+        "\"\\\"",
+        "\"\u{e9}\"",
+        "\u{e9}",
+        "\"a\tb\"",
+        "\"a\u{7f}\"",
     ] {
         assert_eq!(read(value), Err(KeyFault::Malformed), "{value:?}");
     }
