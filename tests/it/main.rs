@@ -21,6 +21,8 @@ mod devices;
 mod drain;
 mod event_streams;
 mod grpc;
+mod idempotency;
+mod idempotency_crashes;
 mod key_rotation;
 mod limits;
 mod listeners;

@@ -8,7 +8,10 @@ use headgate_idempotency::http::REPLAYED;
 use headgate_types::{Outcome, RetryAdvice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, UPGRADE,
+        WWW_AUTHENTICATE,
+    },
     response,
 };
 
@@ -67,27 +70,37 @@ pub(crate) fn clean(headers: &mut HeaderMap) -> Result<headers::Hop, &'static st
 /// Passes on an origin's answer that has been read to its end.
 pub(crate) fn whole(
     mut record: Box<Record>,
-    parts: response::Parts,
+    mut parts: response::Parts,
     body: Bytes,
 ) -> Response<ResponseBody> {
     record.bytes_out = body.len() as u64;
+    name_length(&mut parts.headers, parts.status, &body);
     Response::from_parts(parts, ResponseBody::own(body, Some(record)))
 }
 
 /// Repeats an answer that was given before.
 pub(crate) fn replay(
     mut record: Box<Record>,
-    (status, headers): (StatusCode, HeaderMap),
+    (status, mut headers): (StatusCode, HeaderMap),
     body: Bytes,
 ) -> Response<ResponseBody> {
     record.answered(status);
     record.replayed();
     record.bytes_out = body.len() as u64;
+    name_length(&mut headers, status, &body);
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
     let mut response = Response::new(ResponseBody::own(body, Some(record)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
+}
+
+/// Says how long a body in memory is, alike in the first answer and in its repetitions.
+fn name_length(headers: &mut HeaderMap, status: StatusCode, body: &Bytes) {
+    // What these mean by a length is not their own body's (RFC 9110, 8.6).
+    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
 }
 
 /// Answers for a task that is gone, and has taken the record of its exchange with it.
