@@ -65,3 +65,6 @@ impl Records {
         ticket.stop_at().since(self.inner.clock.now())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ fn own_or(key: &RecordKey, refused: Refused, mark: &Mark) -> Result<Sent, StoreE
 fn own(record: &Record) -> Sent {
     Sent::Written { version: record.version, durability: None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,11 @@ impl MemoryStore {
         Self { engine: Arc::new(Memory::new()) }
     }
 
+    /// Writes a batch, at once.
+    pub(super) fn write(&self, batch: &Batch) -> Result<Written, StoreError> {
+        commit(&self.engine, batch)
+    }
+
     /// The engine, to look into.
     pub fn engine(&self) -> &dyn Engine {
         &*self.engine
@@ -57,7 +62,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, batch: Batch) -> Answer<'_, Written> {
-        Box::pin(ready(commit(&self.engine, &batch)))
+        Box::pin(ready(self.write(&batch)))
     }
 
     fn offset<'a>(
