@@ -202,6 +202,53 @@ async fn key_of_an_edge_that_died_is_free_after_its_lease() {
     assert_eq!((replay.text(), shop.orders()), ("{\"order\":2}", 2));
 }
 
+/// Kills the edge so long after the BFF's answer, and returns what the client has seen by then.
+async fn killed_after(shop: &Shop, data: &str, delay: Duration) -> Option<Reply> {
+    let before = shop.orders();
+    let mut edge = keyed_in(&shop.bff, data, "timeout = \"5s\"", "lease = \"1s\"").start().await;
+    let mut client = edge.h1().await;
+    let first = tokio::spawn(async move {
+        let response = client.try_open(order("k", "{}")).await.ok()?;
+        Reply::read(response).await.ok()
+    });
+    shop.took(before + 1).await;
+    shop.answer();
+    tokio::time::sleep(delay).await;
+    edge.signal(Signal::SIGKILL);
+    edge.ended().await;
+    first.await.unwrap()
+}
+
+#[tokio::test]
+async fn edge_that_is_killed_around_its_commit_never_contradicts_itself() {
+    for micros in [0, 300, 600, 1_000, 2_000, 4_000, 20_000] {
+        let (shop, (_folder, data)) = (Shop::slow().await, records());
+        let seen = killed_after(&shop, &data, Duration::from_micros(micros)).await;
+
+        let times = ("timeout = \"5s\"", "lease = \"1s\"");
+        let again = keyed_in(&shop.bff, &data, times.0, times.1).start().await;
+        shop.answer();
+        let ends = Instant::now() + PATIENCE;
+        let reply = loop {
+            let reply = again.send(order("k", "{}")).await;
+            if reply.status == 201 {
+                break reply;
+            }
+            is(&reply, 409, "idempotency_busy", "HG0022");
+            assert!(Instant::now() < ends, "the key is never free");
+        };
+        // Committed, and then it is repeated; or not, and then nobody had seen it.
+        let is_replay = reply.header("idempotency-replayed") == "true";
+        assert_eq!(shop.orders(), if is_replay { 1 } else { 2 }, "{micros}");
+        if let Some(seen) = seen {
+            assert!(is_replay, "{micros}: an answer was seen that nobody remembers");
+            assert_eq!((seen.status, &seen.body), (reply.status, &reply.body));
+        }
+        let last = again.send(order("k", "{}")).await;
+        assert_eq!((last.status, &last.body), (201, &reply.body), "{micros}");
+    }
+}
+
 #[tokio::test]
 async fn held_key_of_an_edge_that_died_is_never_passed_on_again() {
     let shop = Shop::slow().await;

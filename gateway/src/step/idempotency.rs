@@ -205,3 +205,6 @@ fn claim(
         trace: Some(record.trace_id()),
     })
 }
+
+#[cfg(test)]
+mod tests;
