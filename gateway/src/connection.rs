@@ -1,10 +1,12 @@
 //! One client connection: hyper reads and writes HTTP on pingora's stream.
 
 use std::{
+    future::poll_fn,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -13,14 +15,16 @@ use headgate_telemetry::{BadHead, Listener, Refusal};
 use http::{HeaderValue, Request};
 use hyper::{
     body::Incoming,
-    server::conn::{http1, http2},
+    server::conn::{
+        http1::{self, UpgradeableConnection},
+        http2,
+    },
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pingora_core::protocols::{ALPN, GetSocketDigest, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
     time::timeout,
 };
 
@@ -31,6 +35,7 @@ use crate::{
     edge::Edge,
     exchange::{Answering, Exchanges},
     stream::{Activity, EdgeStream, Patience},
+    timer::SpareTimer,
 };
 
 /// What an HTTP/2 client says first (RFC 9113, 3.4).
@@ -67,6 +72,8 @@ pub(crate) struct Connection {
     pub(crate) forwarded_for: HeaderValue,
     /// The connection's clock.
     pub(crate) activity: Arc<Activity>,
+    /// What its exchanges limit their attempts with.
+    pub(crate) timer: SpareTimer,
 }
 
 impl Connection {
@@ -85,6 +92,7 @@ impl Connection {
             listener,
             forwarded_for: address_value(peer.ip()),
             activity: Activity::new(Arc::clone(&edge.clock)),
+            timer: SpareTimer::default(),
         })
     }
 }
@@ -210,23 +218,11 @@ async fn serve_h1(
     if limits.headers_max.get() != HYPER_HEADERS_MAX {
         builder.max_headers(limits.headers_max.get());
     }
-    let mut hyper =
-        pin!(builder.serve_connection(io, service_fn(answer(edge, connection))).with_upgrades());
-    let mut phase = edge.lifecycle.watch();
-    let mut is_told = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = hyper.as_mut() => return ended,
-            () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
-            // Before that, answers close their connections: a request that is under way when the
-            // edge begins to drain still gets through.
-            () = reached(&mut phase, Phase::Closed), if !is_told => {
-                is_told = true;
-                hyper.as_mut().graceful_shutdown();
-            }
-        }
-    }
+    let hyper = builder.serve_connection(io, service_fn(answer(edge, connection))).with_upgrades();
+    // Before that, answers close their connections: a request that is under way when the edge
+    // begins to drain still gets through.
+    let closing = reached(edge, Phase::Closed);
+    drive(hyper, UpgradeableConnection::graceful_shutdown, &activity, closing).await
 }
 
 async fn serve_h2(
@@ -250,21 +246,52 @@ async fn serve_h2(
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PING_TIMEOUT);
-    let mut hyper = pin!(builder.serve_connection(io, service_fn(answer(edge, connection))));
-    let mut phase = edge.lifecycle.watch();
-    let mut is_told = false;
-    loop {
+    let hyper = builder.serve_connection(io, service_fn(answer(edge, connection)));
+    let closing = async {
+        reached(edge, Phase::Draining).await;
+        // GOAWAY names the last stream that is served, so nothing is lost by telling at once; but
+        // hyper closes at once a connection that it has not greeted yet.
         tokio::select! {
-            biased;
-            ended = hyper.as_mut() => return ended,
-            () = activity.idle.notified() => hyper.as_mut().graceful_shutdown(),
-            // GOAWAY names the last stream that is served, so nothing is lost by telling at once.
-            () = reached(&mut phase, Phase::Draining), if !is_told => {
-                is_told = true;
-                hyper.as_mut().graceful_shutdown();
-            }
+            () = until(|| activity.has_asked()) => {}
+            () = reached(edge, Phase::Closed) => {}
         }
-    }
+    };
+    drive(hyper, http2::Connection::graceful_shutdown, &activity, closing).await
+}
+
+/// Serves a connection to its end, and tells it to end politely when it has idled for its time, or
+/// the edge closes.
+async fn drive<C: Future<Output = Ended>>(
+    connection: C,
+    end: impl Fn(Pin<&mut C>),
+    activity: &Activity,
+    closing: impl Future<Output = ()>,
+) -> Ended {
+    let mut connection = pin!(connection);
+    let mut closing = pin!(closing);
+    let mut is_told = false;
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            if is_told {
+                return Poll::Pending;
+            }
+            if !activity.has_idled() {
+                ready!(closing.as_mut().poll(cx));
+            }
+            is_told = true;
+            end(connection.as_mut());
+        }
+    })
+    .await
+}
+
+/// Returns once something has happened that happens only while this task is polled, so that
+/// nobody has to wake it.
+async fn until(mut happened: impl FnMut() -> bool) {
+    poll_fn(|_| if happened() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 fn answer(
@@ -276,8 +303,8 @@ fn answer(
 }
 
 /// Returns once the edge has come to a phase; never if it ends before.
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
+async fn reached(edge: &Edge, wanted: Phase) {
+    if edge.lifecycle.watch().wait_for(|phase| *phase >= wanted).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -9,7 +9,10 @@ use headgate_router::{
     retry::{Budget, Policy},
     table::{Table, Tie},
 };
-use headgate_telemetry::{EdgeMetrics, Metrics, RouteMetrics, access::Log};
+use headgate_telemetry::{
+    EdgeMetrics, Metrics, RouteMetrics,
+    access::{Log, Members},
+};
 use headgate_types::Clock;
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -56,7 +59,8 @@ pub(crate) struct Snapshot {
     pub(crate) mint: Arc<Mint>,
     /// The `headgate-device` value of each class.
     devices: HashMap<Arc<str>, HeaderValue>,
-    pub(crate) digest: Arc<str>,
+    /// What the access line of every exchange says of the configuration.
+    pub(crate) members: Members,
 }
 
 /// A route as the data path uses it.
@@ -66,6 +70,8 @@ pub(crate) struct Route {
     pub(crate) timeout: Duration,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: RouteMetrics,
+    /// What the access line of each of its exchanges says of it.
+    pub(crate) members: Members,
     pub(crate) retry: Policy,
     pub(crate) budget: Budget,
     /// What an `idempotency-key` does. None: nothing.
@@ -207,7 +213,7 @@ impl Snapshot {
                 .map(device)
                 .filter_map(|(class, value)| Some((class, value.ok()?)))
                 .collect(),
-            digest: Arc::clone(&parts.digest),
+            members: Members::of(&[("config", &parts.digest)]),
             upstreams,
         })
     }
@@ -232,10 +238,15 @@ impl Route {
         Ok(Arc::new(Self {
             settings: one.clone(),
             timeout: one.timeout.unwrap_or(settings.edge.limits.request_timeout),
-            upstream,
             metrics: parts.metrics.route(&one.team, &one.name),
+            members: Members::of(&[
+                ("team", &one.team),
+                ("route", &one.name),
+                ("upstream", &upstream.settings.name),
+            ]),
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: Budget::new(one.retry.budget, parts.clock.now()),
+            upstream,
             keys: Keys::of(one, parts.records.as_ref())?,
         }))
     }

@@ -52,8 +52,8 @@ impl Exchanges {
 
     /// Answers one request.
     pub(crate) fn answer(&self, request: Request<ClientBody>) -> Answering {
-        let (edge, connection) = (Arc::clone(&self.edge), Arc::clone(&self.connection));
-        Box::pin(async move { Ok(run(edge, connection, request).await) })
+        self.connection.asked(&self.edge);
+        Box::pin(run(Arc::clone(&self.edge), Arc::clone(&self.connection), request))
     }
 }
 
@@ -77,31 +77,34 @@ impl tower::Service<Request<ClientBody>> for Exchanges {
 /// # Cancel safety
 ///
 /// Dropped when the client leaves; the call upstream is cancelled and the record says so.
-async fn run(
+fn run(
     edge: Arc<Edge>,
     connection: Arc<Connection>,
     request: Request<ClientBody>,
-) -> Response<ResponseBody> {
-    let (parts, body) = request.into_parts();
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send {
+    let (mut parts, body) = request.into_parts();
     let version = parts.version;
-    let has_body = !body.is_end_stream();
-    let mut record = step::trace::begin(&edge, &connection, &parts);
-    let trace_id = trace::format_trace_id(record.trace_id());
-    let mut response = match serve(&edge, &connection, &mut record, (parts, body)).await {
-        Ok(Entered::Passed(answer)) => step::respond::pass_on(record, answer),
-        Ok(Entered::Keyed(keyed)) => Box::pin(step::idempotency::serve(record, keyed)).await,
-        Err(error) => {
-            if has_body {
-                connection.activity.linger();
+    // A block, which uses what it captures in place; an async function would keep a second copy.
+    async move {
+        let has_body = !body.is_end_stream();
+        let mut record = step::trace::begin(&edge, &connection, &parts);
+        let trace_id = trace::format_trace_id(record.trace_id());
+        let mut response = match serve(&edge, &connection, &mut record, &mut parts, body).await {
+            Ok(Entered::Passed(answer)) => step::respond::pass_on(record, answer),
+            Ok(Entered::Keyed(keyed)) => Box::pin(step::idempotency::serve(record, keyed)).await,
+            Err(error) => {
+                if has_body {
+                    connection.activity.linger();
+                }
+                step::respond::refuse(record, error)
             }
-            step::respond::refuse(record, error)
+        };
+        response.headers_mut().insert(headers::TRACE_ID, trace_id);
+        if version < Version::HTTP_2 && edge.lifecycle.phase() > Phase::Serving {
+            step::respond::close_connection(&mut response);
         }
-    };
-    response.headers_mut().insert(headers::TRACE_ID, trace_id);
-    if version < Version::HTTP_2 && edge.lifecycle.phase() > Phase::Serving {
-        step::respond::close_connection(&mut response);
+        Ok(response)
     }
-    response
 }
 
 /// The steps, each of which may end the exchange with an error.
@@ -109,15 +112,16 @@ async fn serve(
     edge: &Arc<Edge>,
     connection: &Arc<Connection>,
     record: &mut Record,
-    (mut parts, body): (Parts, ClientBody),
+    parts: &mut Parts,
+    body: ClientBody,
 ) -> Result<Entered, Error> {
     let snapshot = record.snapshot();
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
-    let target = step::target::read(&mut parts, hop)?;
+    let target = step::target::read(parts, hop)?;
     let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
-    let device = step::classify::classify(&snapshot, &parts, &target, early.as_deref());
+    let device = step::classify::classify(&snapshot, parts, &target, early.as_deref());
     record.classified(&device);
-    let route = step::route::find(&snapshot, &parts, &target, &device, early.as_deref())?;
+    let route = step::route::find(&snapshot, parts, &target, &device, early.as_deref())?;
     record.routed(&route);
     let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;
     record.authenticated(caller.as_ref());
@@ -127,7 +131,7 @@ async fn serve(
         // Boxed: it is rare, and would make every exchange as large as itself.
         return Box::pin(step::idempotency::enter(keys, known, record, parts, body)).await;
     }
-    let call = step::dispatch::dispatch(
+    let mut call = step::dispatch::dispatch(
         &step::dispatch::Context {
             edge,
             snapshot: &snapshot,
@@ -142,7 +146,8 @@ async fn serve(
         body,
     )
     .await?;
-    step::forward::forward(edge, &route, record, call).await.map(Entered::Passed)
+    let answer = step::forward::forward(edge, connection, &route, record, &mut call).await?;
+    Ok(Entered::Passed(answer))
 }
 
 #[cfg(test)]

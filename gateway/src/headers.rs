@@ -1,5 +1,7 @@
 //! Headers between two framed sides: what ends at this hop, what is ours alone.
 
+use std::cell::RefCell;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
@@ -125,6 +127,27 @@ pub(crate) fn strip_ours(headers: &mut HeaderMap) {
 /// Some frameworks read `_` in a header's name as `-`.
 fn is_ours(name: &str) -> bool {
     name.starts_with(OURS) || name.starts_with("headgate_")
+}
+
+/// The number of an attempt, which is 1 for nearly all.
+pub(crate) fn attempt_value(number: u32) -> HeaderValue {
+    if number == 1 { HeaderValue::from_static("1") } else { HeaderValue::from(number) }
+}
+
+/// A time that is left. The first attempts of a route nearly all have the same, which is therefore
+/// kept from one to the next.
+pub(crate) fn millis_value(millis: u64) -> HeaderValue {
+    thread_local! {
+        static LAST: RefCell<(u64, HeaderValue)> = const {
+            RefCell::new((0, HeaderValue::from_static("0")))
+        };
+    }
+    LAST.with_borrow_mut(|(known, value)| {
+        if *known != millis {
+            (*known, *value) = (millis, HeaderValue::from(millis));
+        }
+        value.clone()
+    })
 }
 
 /// Whether a message is gRPC's.

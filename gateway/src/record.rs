@@ -64,7 +64,6 @@ impl Record {
         trace: trace::Incoming,
     ) -> Box<Self> {
         edge.lifecycle.begin();
-        connection.asked(edge);
         Box::new(Self {
             snapshot: edge.snapshot(),
             trace,
@@ -236,11 +235,6 @@ impl Record {
     }
 
     fn line(&self, outcome: Outcome, now: Moment) -> access::Line<'_> {
-        let route = self.route.as_deref().map(|route| access::Route {
-            team: &route.settings.team,
-            name: &route.settings.name,
-            upstream: &route.upstream.settings.name,
-        });
         let caller = self.caller.as_deref().map(|caller| access::Caller {
             source: &caller.identity.source,
             subject: caller.pseudonym(),
@@ -261,7 +255,7 @@ impl Record {
             outcome,
             status: self.status.map(|status| status.as_u16()),
             code: self.code,
-            route,
+            route: self.route.as_deref().map(|route| &route.members),
             device: self.device.as_ref(),
             priority: self.priority.map(Priority::class),
             identity: caller,
@@ -270,7 +264,7 @@ impl Record {
             response_bytes: self.bytes_out,
             duration: now.since(self.started()),
             journal: &self.journal,
-            config: &self.snapshot.digest,
+            config: &self.snapshot.members,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The server: pingora's runtimes, listeners and TLS around our connections.
 
 mod backlog;
+mod handshake;
 mod signals;
 
 use std::{
@@ -14,9 +15,8 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora_core::{
-    ErrorType::ConnectRefused,
     apps::ServerApp,
-    listeners::{ALPN, PreTlsProcess, TlsAccept, tls::TlsSettings},
+    listeners::tls::Acceptor,
     protocols::{Stream, l4::stream::Stream as L4Stream},
     server::{
         ListenFds, RunArgs, Server, ShutdownWatch,
@@ -25,14 +25,12 @@ use pingora_core::{
     services::{
         Service as PingoraService, ServiceReadyNotifier, ServiceWithDependents, listening::Service,
     },
-    upstreams::peer::{Tracer, Tracing},
 };
 use tokio::sync::watch;
 
 pub use crate::server::signals::Signals;
 use crate::{
     connection,
-    connections::Place,
     drain::Drained,
     edge::Edge,
     server::{backlog::Backlog, signals::Drain},
@@ -183,9 +181,10 @@ pub fn run(
     *drained.lock()
 }
 
-/// pingora's listening service, with our sockets and our moment to stop accepting.
+/// pingora's listening services, with our sockets and our moment to stop accepting.
 struct Listening {
-    service: Service<App>,
+    plain: Service<App>,
+    tls: Service<App>,
     sockets: Vec<Socket>,
     backlog: Backlog,
     stop_accepting: watch::Receiver<bool>,
@@ -193,67 +192,25 @@ struct Listening {
 
 impl Listening {
     fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
-        let backlog = Backlog::new(edge, &bound);
-        let mut service = Service::new("edge".to_owned(), App { edge: Arc::clone(edge) });
-        for socket in &bound.plain {
-            service.add_tcp(&socket.address.to_string());
-        }
-        if let Some(certificates) = bound.certificates {
-            for socket in &bound.tls {
-                let address = socket.address.to_string();
-                if let Some(tls) = tls_settings(&certificates) {
-                    service.add_tls_with_settings(&address, None, tls);
-                }
+        let acceptor = bound.certificates.as_ref().and_then(handshake::acceptor);
+        let backlog = Backlog::new(edge, &bound, acceptor.clone());
+        let service = |acceptor, sockets: &[Socket]| {
+            let mut service =
+                Service::new("edge".to_owned(), App { edge: Arc::clone(edge), acceptor });
+            for socket in sockets {
+                service.add_tcp(&socket.address.to_string());
             }
-            service.endpoints().set_pre_tls_callback(Arc::new(Handshakes(Arc::clone(edge))));
+            service
+        };
+        Self {
+            plain: service(None, &bound.plain),
+            tls: service(acceptor, &bound.tls),
+            sockets: bound.plain.into_iter().chain(bound.tls).collect(),
+            backlog,
+            stop_accepting,
         }
-        let sockets = bound.plain.into_iter().chain(bound.tls).collect();
-        Self { service, sockets, backlog, stop_accepting }
     }
 }
-
-fn tls_settings(certificates: &Arc<Certificates>) -> Option<TlsSettings> {
-    // The only constructor that takes no files; it can't fail.
-    let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks)).ok()?;
-    let resolver: Arc<Certificates> = Arc::clone(certificates);
-    tls.set_cert_resolver(resolver);
-    tls.set_alpn(ALPN::H2H1);
-    Some(tls)
-}
-
-/// Gives connections their place before the handshake costs anything, and counts handshakes as
-/// they begin: pingora reports a failed one to its log only.
-struct Handshakes(Arc<Edge>);
-
-#[async_trait]
-impl PreTlsProcess for Handshakes {
-    async fn process(&self, stream: &mut L4Stream) -> pingora_core::Result<()> {
-        let place = connection::enter(&self.0, connection::peer_of(stream));
-        let place = place.map_err(|_refused| pingora_core::Error::new(ConnectRefused))?;
-        stream.tracer = Some(Tracer(Box::new(Held(Arc::new(place)))));
-        self.0.metrics.tls_began();
-        Ok(())
-    }
-}
-
-/// A place that lasts as long as the stream which carries it.
-#[derive(Clone, Debug)]
-struct Held(#[expect(dead_code, reason = "its end is what counts")] Arc<Place>);
-
-impl Tracing for Held {
-    fn on_connected(&self) {}
-
-    fn on_disconnected(&self) {}
-
-    fn boxed_clone(&self) -> Box<dyn Tracing> {
-        Box::new(self.clone())
-    }
-}
-
-struct NoCallbacks;
-
-#[async_trait]
-impl TlsAccept for NoCallbacks {}
 
 #[async_trait]
 impl ServiceWithDependents for Listening {
@@ -271,8 +228,11 @@ impl ServiceWithDependents for Listening {
             }
         }
         ready.notify_ready();
-        let stop = self.stop_accepting.clone();
-        PingoraService::start_service(&mut self.service, fds, stop, listeners_per_fd).await;
+        let stop = || self.stop_accepting.clone();
+        tokio::join!(
+            PingoraService::start_service(&mut self.plain, fds.clone(), stop(), listeners_per_fd),
+            PingoraService::start_service(&mut self.tls, fds, stop(), listeners_per_fd),
+        );
         self.backlog.serve();
     }
 
@@ -284,6 +244,8 @@ impl ServiceWithDependents for Listening {
 /// Hands accepted streams to our connections.
 struct App {
     edge: Arc<Edge>,
+    /// What speaks TLS, where that is spoken.
+    acceptor: Option<Arc<Acceptor>>,
 }
 
 #[async_trait]
@@ -294,10 +256,14 @@ impl ServerApp for App {
         _shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let (edge, peer) = (Arc::clone(&self.edge), connection::peer_of(&*stream));
-        if stream.get_ssl_digest().is_some() {
-            connection::serve_tls(edge, stream, peer).await;
-        } else {
+        let Some(acceptor) = self.acceptor.clone() else {
             connection::serve_plain(edge, stream, peer).await;
+            return None;
+        };
+        let stream = stream.into_any().downcast::<L4Stream>().ok();
+        if let Some(stream) = stream {
+            // Boxed: a handshake is larger than all that a connection without one needs.
+            Box::pin(handshake::serve(edge, acceptor, *stream, peer)).await;
         }
         None
     }

@@ -16,7 +16,6 @@ use bytes::{Buf, Bytes};
 use headgate_types::{Clock, Moment};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Notify,
     time::{Instant, Sleep, sleep},
 };
 
@@ -38,8 +37,7 @@ pub(crate) struct Activity {
     head_timed_out: AtomicBool,
     lingers: AtomicBool,
     has_asked: AtomicBool,
-    /// Fires when the connection has idled for its time and should be closed politely.
-    pub(crate) idle: Notify,
+    has_idled: AtomicBool,
 }
 
 impl Activity {
@@ -54,7 +52,7 @@ impl Activity {
             head_timed_out: AtomicBool::new(false),
             lingers: AtomicBool::new(false),
             has_asked: AtomicBool::new(false),
-            idle: Notify::new(),
+            has_idled: AtomicBool::new(false),
         })
     }
 
@@ -68,6 +66,17 @@ impl Activity {
     /// Notes that the connection has sent a request, or never will. True the first time.
     pub(crate) fn asks_first(&self) -> bool {
         !self.has_asked.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the connection has sent a request.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection has idled for its time and should be closed politely. Only changes
+    /// while its stream is polled.
+    pub(crate) fn has_idled(&self) -> bool {
+        self.has_idled.load(Ordering::Relaxed)
     }
 
     /// Whether a head took longer than it may.
@@ -223,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
             self.idle_told = Some(now);
-            self.activity.idle.notify_one();
+            self.activity.has_idled.store(true, Ordering::Relaxed);
         }
     }
 

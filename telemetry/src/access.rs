@@ -39,9 +39,9 @@ pub struct Line<'a> {
     /// The status that was sent. None when the client left before.
     pub status: Option<u16>,
     /// The error's code, such as `HG0012`. None when the origin answered.
-    pub code: Option<&'a str>,
-    /// Who was to serve it. None when no route matched.
-    pub route: Option<Route<'a>>,
+    pub code: Option<&'static str>,
+    /// Who was to serve it: `team`, `route` and `upstream`. None when no route matched.
+    pub route: Option<&'a Members>,
     /// The device's class and the rule that decided it.
     pub device: Option<&'a headgate_types::Device>,
     /// What the request was worth.
@@ -58,8 +58,8 @@ pub struct Line<'a> {
     pub duration: Duration,
     /// The steps it passed.
     pub journal: &'a Journal,
-    /// The digest of the configuration in force.
-    pub config: &'a str,
+    /// The digest of the configuration in force, as `config`.
+    pub config: &'a Members,
 }
 
 /// Who sent what, and where.
@@ -79,15 +79,15 @@ pub struct Request<'a> {
     pub path: &'a str,
 }
 
-/// Who was to serve a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Route<'a> {
-    /// The route's team.
-    pub team: &'a str,
-    /// The route.
-    pub name: &'a str,
-    /// The upstream.
-    pub upstream: &'a str,
+/// Members that many lines share, written once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members(Box<[u8]>);
+
+impl Members {
+    /// Writes members by name and value, in this order. The names stand as they are.
+    pub fn of(members: &[(&'static str, &str)]) -> Self {
+        Self(json::members(members))
+    }
 }
 
 /// Who called: never the credential, and the subject only under a pseudonym.

@@ -61,6 +61,19 @@ async fn readiness_ends_before_connections_are_refused() {
     assert_eq!(edge.metrics().await.sum("headgate_gateway_draining_flag", &[]), 1);
 }
 
+#[tokio::test]
+async fn a_connection_that_opens_while_the_edge_drains_gets_its_first_request_served() {
+    let bff = Bff::ok().await;
+    let edge = Site::to(&bff).edge("drain = { accept_for = \"5s\" }").start().await;
+    edge.terminate();
+    while edge.ask("/readyz").await.status != 503 {}
+
+    for _ in 0..30 {
+        assert_eq!(edge.h2().await.send(get("/tv/x")).await.status, 200);
+        assert_eq!(edge.h1().await.send(get("/tv/x")).await.status, 200);
+    }
+}
+
 /// Whether the client knows that its request was not taken (RFC 9113, 6.8 for GOAWAY).
 fn is_unsent(error: &hyper::Error) -> bool {
     error.is_canceled()
@@ -110,10 +123,6 @@ impl Load {
                         if closes {
                             break;
                         }
-                    }
-                    // A load balancer opens no HTTP/2 connection to an edge that says goodbye.
-                    if is_h2 {
-                        break;
                     }
                 }
                 Ok(answered)

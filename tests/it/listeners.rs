@@ -111,6 +111,20 @@ async fn post_quantum_key_exchange_is_there() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_stalls_is_cut_off() {
+    let (bff, authority) = (Bff::ok().await, Authority::default());
+    let site = Site::to(&bff).tls(&authority, &["localhost"]).edge("header_timeout = \"300ms\"");
+    let edge = site.start().await;
+
+    // Nothing at all, and a first record that never ends.
+    for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let mut raw = Raw::connect(edge.tls()).await;
+        raw.send(begun).await;
+        assert_eq!(raw.rest().await, b"");
+    }
+}
+
+#[tokio::test]
 async fn garbage_on_the_tls_listener_harms_nobody() {
     let (bff, authority) = (Bff::ok().await, Authority::default());
     let edge = Site::to(&bff)

@@ -5,17 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use pingora_core::{
-    listeners::{PreTlsProcess as _, tls::Acceptor},
-    protocols::l4::stream::Stream as L4Stream,
-};
-use tokio::{net::TcpStream, time::timeout};
+use pingora_core::{listeners::tls::Acceptor, protocols::l4::stream::Stream as L4Stream};
+use tokio::net::TcpStream;
 
 use crate::{
     connection,
     edge::Edge,
-    server::{Bound, Handshakes, tls_settings},
-    tls::Certificates,
+    server::{Bound, handshake},
 };
 
 /// Connections that are taken from one socket's backlog at the end.
@@ -26,18 +22,18 @@ pub(super) struct Backlog {
     edge: Arc<Edge>,
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
-    certificates: Option<Arc<Certificates>>,
+    acceptor: Option<Arc<Acceptor>>,
 }
 
 impl Backlog {
-    pub(super) fn new(edge: &Arc<Edge>, bound: &Bound) -> Self {
+    pub(super) fn new(edge: &Arc<Edge>, bound: &Bound, acceptor: Option<Arc<Acceptor>>) -> Self {
         // Without a second handle the backlog is lost, as it is with every other server.
         let twin = |socket: &super::Socket| socket.listener.try_clone().ok();
         Self {
             edge: Arc::clone(edge),
             plain: bound.plain.iter().filter_map(twin).collect(),
             tls: bound.tls.iter().filter_map(twin).collect(),
-            certificates: bound.certificates.clone(),
+            acceptor,
         }
     }
 
@@ -49,12 +45,11 @@ impl Backlog {
                 tokio::spawn(connection::serve_plain(edge, Box::new(stream), peer));
             }
         }
-        let Some(tls) = self.certificates.take().and_then(|one| tls_settings(&one)) else { return };
-        let acceptor = Arc::new(tls.build());
+        let Some(acceptor) = &self.acceptor else { return };
         for listener in self.tls.drain(..) {
             for (stream, peer) in waiting(&listener) {
-                let (edge, acceptor) = (Arc::clone(&self.edge), Arc::clone(&acceptor));
-                tokio::spawn(serve_tls(edge, acceptor, stream, peer));
+                let (edge, acceptor) = (Arc::clone(&self.edge), Arc::clone(acceptor));
+                tokio::spawn(handshake::serve(edge, acceptor, stream, peer));
             }
         }
     }
@@ -68,19 +63,4 @@ fn waiting(listener: &TcpListener) -> impl Iterator<Item = (L4Stream, SocketAddr
         stream.set_nodelay(true).ok()?;
         Some((TcpStream::from_std(stream).ok()?.into(), peer))
     })
-}
-
-async fn serve_tls(
-    edge: Arc<Edge>,
-    acceptor: Arc<Acceptor>,
-    mut stream: L4Stream,
-    peer: SocketAddr,
-) {
-    if Handshakes(Arc::clone(&edge)).process(&mut stream).await.is_err() {
-        return;
-    }
-    let handshake = timeout(edge.limits.header_timeout, acceptor.tls_handshake(stream)).await;
-    if let Ok(Ok(stream)) = handshake {
-        connection::serve_tls(edge, Box::new(stream), peer).await;
-    }
 }

@@ -17,7 +17,8 @@ pub(crate) async fn for_device(snapshot: &Snapshot, headers: &HeaderMap) -> Opti
     if !snapshot.classifier.needs_claims() {
         return None;
     }
-    snapshot.authenticator.identify(headers).await
+    // Boxed, as below.
+    Box::pin(snapshot.authenticator.identify(headers)).await
 }
 
 /// The caller, as the route wants it: none where anybody may call.

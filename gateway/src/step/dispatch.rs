@@ -6,7 +6,7 @@ use headgate_router::{deadline, retry};
 use headgate_telemetry::Listener;
 use headgate_types::{Class, Deadline, Device, Priority};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri, Version,
+    HeaderMap, HeaderValue, Request, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
@@ -41,8 +41,9 @@ pub(crate) struct Context<'a> {
 }
 
 /// A call on an upstream, to be attempted once or several times.
-pub(crate) struct Outgoing {
-    head: Head,
+pub(crate) struct Outgoing<'a> {
+    /// The client's head, rewritten.
+    head: &'a mut Parts,
     body: Option<RequestBody>,
     /// Whether every attempt can be given the same request.
     pub(crate) is_replayable: bool,
@@ -53,39 +54,29 @@ pub(crate) struct Outgoing {
     /// What it means that an endpoint has not answered by then: the endpoint is slow, or the
     /// client asked for less time than the route gives.
     pub(crate) late: Error,
-    /// How far the body has come, and what went wrong.
-    pub(crate) watch: Arc<BodyWatch>,
+    /// How far the body has come, and what went wrong. None without a body.
+    watch: Option<Arc<BodyWatch>>,
     /// What the body may use up.
-    pub(crate) limits: RequestBodyLimits,
+    limits: RequestBodyLimits,
     /// The client's half of a WebSocket.
     pub(crate) upgrade: Option<OnUpgrade>,
     /// Whether the answer may stream for as long as it likes.
     pub(crate) is_grpc: bool,
 }
 
-#[derive(Clone)]
-struct Head {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    headers: HeaderMap,
-}
-
-impl Outgoing {
+impl Outgoing<'_> {
     /// The request for the next attempt; none when it was sent and can't be sent again.
     pub(crate) fn next(&mut self) -> Option<Request<RequestBody>> {
-        let (head, body) = if self.is_replayable {
-            (self.head.clone(), RequestBody::Empty)
+        let (body, headers) = if self.is_replayable {
+            (RequestBody::Empty, self.head.headers.clone())
         } else {
-            let body = self.body.take()?;
-            let headers = std::mem::take(&mut self.head.headers);
-            (Head { headers, ..self.head.clone() }, body)
+            (self.body.take()?, std::mem::take(&mut self.head.headers))
         };
         let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers;
+        request.method_mut().clone_from(&self.head.method);
+        request.uri_mut().clone_from(&self.head.uri);
+        *request.version_mut() = self.head.version;
+        *request.headers_mut() = headers;
         Some(request)
     }
 
@@ -94,6 +85,11 @@ impl Outgoing {
         let (parts, body) = request.into_parts();
         self.head.headers = parts.headers;
         self.body = Some(body);
+    }
+
+    /// What went wrong with the client's body, if that is why an attempt failed.
+    pub(crate) fn body_fault(&self) -> Option<Error> {
+        self.watch.as_ref()?.fault(self.limits)
     }
 
     /// Whether [`Outgoing::next`] has a request to give.
@@ -108,12 +104,12 @@ impl Outgoing {
 ///
 /// [`Error::BodyTooLarge`] for a declared length above the limit, [`Error::BadRequest`] for a body
 /// that starts malformed, [`Error::Internal`] when no Passport can be signed.
-pub(crate) async fn dispatch(
+pub(crate) async fn dispatch<'a>(
     context: &Context<'_>,
     record: &mut Record,
-    mut parts: Parts,
+    parts: &'a mut Parts,
     incoming: ClientBody,
-) -> Result<Outgoing, Error> {
+) -> Result<Outgoing<'a>, Error> {
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| context.target.is_websocket);
     let priority = priority(context.route, &parts.headers);
     let deadline = deadline_of(context, record, &parts.headers);
@@ -121,27 +117,21 @@ pub(crate) async fn dispatch(
     let late = if is_hurried { Error::DeadlineExceeded } else { Error::AttemptTimeout };
     record.prioritized(priority);
     let limits = body_limits(context);
-    let watch = Arc::<BodyWatch>::default();
     let is_bodyless = http_body::Body::is_end_stream(&incoming);
-    let mut body = if is_bodyless {
-        RequestBody::Empty
+    let (body, watch) = if is_bodyless {
+        (RequestBody::Empty, None)
     } else {
-        refuse_declared_length(&parts.headers, limits)?;
-        RequestBody::streaming(incoming, limits, Arc::clone(&watch))
+        let (body, watch) = open_body(parts, incoming, limits).await?;
+        record.watch_body(&watch);
+        (body, Some(watch))
     };
-    record.watch_body(&watch);
-    // A length is trusted to hyper; chunks can be malformed from the first byte on.
-    if parts.version < Version::HTTP_2 && !parts.headers.contains_key(CONTENT_LENGTH) {
-        let looked = body.look_ahead().await;
-        looked.map_err(|_| watch.fault(limits).unwrap_or(Error::Internal("unknown body fault")))?;
-    }
     set_headers(context, record, &mut parts.headers, priority)?;
-    let head = head(context, parts, upgrade.is_some());
+    address(context, parts, upgrade.is_some());
     Ok(Outgoing {
         is_replayable: is_bodyless && upgrade.is_none(),
-        is_idempotent: retry::is_idempotent(&head.method),
+        is_idempotent: retry::is_idempotent(&parts.method),
         is_grpc: record.is_grpc(),
-        head,
+        head: parts,
         body: (!is_bodyless || upgrade.is_some()).then_some(body),
         deadline,
         late,
@@ -149,6 +139,23 @@ pub(crate) async fn dispatch(
         limits,
         upgrade,
     })
+}
+
+/// Begins to read the client's body.
+async fn open_body(
+    parts: &Parts,
+    incoming: ClientBody,
+    limits: RequestBodyLimits,
+) -> Result<(RequestBody, Arc<BodyWatch>), Error> {
+    refuse_declared_length(&parts.headers, limits)?;
+    let watch = Arc::<BodyWatch>::default();
+    let mut body = RequestBody::streaming(incoming, limits, Arc::clone(&watch));
+    // A length is trusted to hyper; chunks can be malformed from the first byte on.
+    if parts.version < Version::HTTP_2 && !parts.headers.contains_key(CONTENT_LENGTH) {
+        let looked = body.look_ahead().await;
+        looked.map_err(|_| watch.fault(limits).unwrap_or(Error::Internal("unknown body fault")))?;
+    }
+    Ok((body, watch))
 }
 
 /// The route's class, lowered if the client wishes it; a word that is no class wishes nothing.
@@ -235,21 +242,23 @@ fn forwarded(connection: &Connection, headers: &mut HeaderMap) {
     headers.entry(headers::FORWARDED_PROTO).or_insert(proto);
 }
 
-/// Writes the head in the protocol that the upstream speaks.
-fn head(context: &Context<'_>, parts: Parts, is_upgrade: bool) -> Head {
-    let Parts { method, mut headers, .. } = parts;
+/// Writes host, target and version in the protocol that the upstream speaks.
+fn address(context: &Context<'_>, parts: &mut Parts, is_upgrade: bool) {
     let Context { route, target, .. } = context;
     let authority = target.authority.clone().unwrap_or_else(|| route.upstream.default_host());
+    let headers = &mut parts.headers;
+    // What the client's connection knows of the request is of no use on another one.
+    parts.extensions.clear();
     match route.upstream.settings.protocol {
         Protocol::H1 => {
-            headers::join_cookies(&mut headers);
+            headers::join_cookies(headers);
             headers.insert(HOST, authority);
             if is_upgrade {
                 headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             }
-            let uri = Uri::from(target.path_and_query.clone());
-            Head { method, uri, version: Version::HTTP_11, headers }
+            parts.uri = Uri::from(target.path_and_query.clone());
+            parts.version = Version::HTTP_11;
         }
         Protocol::H2c => {
             headers.remove(TRANSFER_ENCODING);
@@ -259,8 +268,8 @@ fn head(context: &Context<'_>, parts: Parts, is_upgrade: bool) -> Head {
                 .path_and_query(target.path_and_query.clone())
                 .build();
             // The authority was parsed from this very text.
-            let uri = uri.unwrap_or_else(|_| Uri::from(target.path_and_query.clone()));
-            Head { method, uri, version: Version::HTTP_2, headers }
+            parts.uri = uri.unwrap_or_else(|_| Uri::from(target.path_and_query.clone()));
+            parts.version = Version::HTTP_2;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Asks an endpoint, and another one where that is allowed, until there is an answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use headgate_router::{
     balance::{Call, End},
@@ -17,10 +17,10 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use tokio::time::timeout;
 
 use crate::{
     body::{Pace, RequestBody},
+    connection::Connection,
     edge::{Edge, Route},
     error::Error,
     headers,
@@ -62,9 +62,10 @@ struct Failed {
 /// Dropping it cancels the attempt under way at its endpoint.
 pub(crate) async fn forward(
     edge: &Arc<Edge>,
+    connection: &Connection,
     route: &Arc<Route>,
     record: &mut Record,
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing<'_>,
 ) -> Result<Answer, Error> {
     let mut now = edge.clock.now();
     record.mark_at(Mark::Dispatched, now);
@@ -80,13 +81,16 @@ pub(crate) async fn forward(
         }
         let limit = deadline::attempt_timeout(route.settings.try_timeout, remaining);
         let mut attempt = Attempt::new(route, record, number, call.endpoint(), now);
-        let asked = timeout(limit, attempt.ask(edge, &mut outgoing, remaining)).await;
+        let asked = {
+            let ask = pin!(attempt.ask(edge, outgoing, remaining));
+            connection.timer.within(limit, ask).await
+        };
         let failed = match asked {
-            Ok(Ok((response, lease))) => {
+            Some(Ok((response, lease))) => {
                 let status = response.status();
                 let head_at = attempt.began + attempt.head.unwrap_or_default();
                 call.answered(head_at, end_of(status));
-                let decision = retry_on_status(edge, route, &outgoing, number, &response);
+                let decision = retry_on_status(edge, route, outgoing, number, &response);
                 attempt.end(record, answered(status));
                 let Some(wait) = decision else {
                     record.mark_at(Mark::UpstreamHead, head_at);
@@ -97,16 +101,15 @@ pub(crate) async fn forward(
                 now = wait_for_retry(edge, wait).await;
                 continue;
             }
-            Ok(Err(failed)) => failed,
-            Err(_elapsed) => timed_out(limit >= remaining, &outgoing, attempt.is_sent),
+            Some(Err(failed)) => failed,
+            None => timed_out(limit >= remaining, outgoing, attempt.is_sent),
         };
         attempt.end(record, failed.result);
         call.finish(edge.clock.now(), End::Failure);
-        let broken = outgoing.watch.fault(outgoing.limits);
-        if let Some(error) = broken {
+        if let Some(error) = outgoing.body_fault() {
             return Err(error);
         }
-        match decide(edge, route, &outgoing, number, &failed) {
+        match decide(edge, route, outgoing, number, &failed) {
             Some(wait) => now = wait_for_retry(edge, wait).await,
             None => return Err(failed.error),
         }
@@ -163,7 +166,7 @@ impl<'a> Attempt<'a> {
     async fn ask(
         &mut self,
         edge: &Edge,
-        outgoing: &mut Outgoing,
+        outgoing: &mut Outgoing<'_>,
         remaining: Duration,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         let is_repeatable = outgoing.is_replayable && outgoing.is_idempotent;
@@ -174,10 +177,12 @@ impl<'a> Attempt<'a> {
             if !connection.is_reused {
                 self.connect = Some(edge.clock.now().since(self.began));
             }
-            let request = outgoing.next().ok_or(LOST)?;
-            let request = self.stamp(request, remaining);
+            if !outgoing.has_next() {
+                return Err(LOST);
+            }
             self.is_sent = true;
-            match connection.send(request).await {
+            let number = self.number;
+            match connection.send(|| Some(stamp(outgoing.next()?, number, remaining))).await {
                 Ok(response) => {
                     let head = edge.clock.now().since(self.began);
                     self.head = Some(head);
@@ -186,7 +191,9 @@ impl<'a> Attempt<'a> {
                 }
                 Err(SendError::Unsent(request)) => {
                     self.is_sent = false;
-                    outgoing.restore(*request);
+                    if let Some(request) = request {
+                        outgoing.restore(*request);
+                    }
                     if !connection.is_reused {
                         return Err(CLOSED_AT_ONCE);
                     }
@@ -199,20 +206,8 @@ impl<'a> Attempt<'a> {
                 }
             }
             upstream.metrics.attempted(AttemptResult::Stale);
-            lease = Lease::open(upstream, self.endpoint).await;
+            lease = Box::pin(Lease::open(upstream, self.endpoint)).await;
         }
-    }
-
-    /// Says what only this attempt knows.
-    fn stamp(
-        &self,
-        mut request: Request<RequestBody>,
-        remaining: Duration,
-    ) -> Request<RequestBody> {
-        let headers = request.headers_mut();
-        headers.insert(headers::ATTEMPT, HeaderValue::from(self.number));
-        headers.insert(headers::DEADLINE, HeaderValue::from(deadline::to_millis(remaining)));
-        request
     }
 
     fn end(self, record: &mut Record, result: AttemptResult) {
@@ -224,6 +219,18 @@ impl<'a> Attempt<'a> {
         let endpoint = address.unwrap_or_else(|| "".into());
         record.attempted(access::Attempt { endpoint, started, connect, head, result });
     }
+}
+
+/// Says what only this attempt knows.
+fn stamp(
+    mut request: Request<RequestBody>,
+    number: u32,
+    remaining: Duration,
+) -> Request<RequestBody> {
+    let headers = request.headers_mut();
+    headers.insert(headers::ATTEMPT, headers::attempt_value(number));
+    headers.insert(headers::DEADLINE, headers::millis_value(deadline::to_millis(remaining)));
+    request
 }
 
 /// A request that was sent and can't be sent again: only reached if a caller forgot to ask.
@@ -270,7 +277,7 @@ fn is_io(error: &hyper::Error) -> bool {
 }
 
 /// The attempt had all the time that was left, or as much as one attempt may take.
-fn timed_out(is_last: bool, outgoing: &Outgoing, is_sent: bool) -> Failed {
+fn timed_out(is_last: bool, outgoing: &Outgoing<'_>, is_sent: bool) -> Failed {
     let error = if is_last { outgoing.late } else { Error::AttemptTimeout };
     let condition = (!is_last).then_some(Condition::Timeout);
     Failed { error, result: AttemptResult::Timeout, condition, is_sent }
@@ -289,7 +296,7 @@ fn answered(status: StatusCode) -> AttemptResult {
 fn decide(
     edge: &Edge,
     route: &Route,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     number: u32,
     failed: &Failed,
 ) -> Option<Duration> {
@@ -300,7 +307,7 @@ fn decide(
 fn retry_on_status(
     edge: &Edge,
     route: &Route,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     number: u32,
     response: &Response<Incoming>,
 ) -> Option<Duration> {
@@ -316,7 +323,7 @@ fn retry_on_status(
 
 fn facts(
     edge: &Edge,
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     number: u32,
     failure: Condition,
     is_sent: bool,
@@ -343,7 +350,7 @@ fn retry_of(edge: &Edge, route: &Route, facts: &retry::Attempt) -> Option<Durati
 
 fn answer(
     edge: &Edge,
-    outgoing: Outgoing,
+    outgoing: &mut Outgoing<'_>,
     response: Response<Incoming>,
     lease: Lease,
     call: Call,
@@ -355,5 +362,5 @@ fn answer(
     } else {
         Pace::By(outgoing.deadline, outgoing.late)
     };
-    Answer { response, lease, call, pace, upgrade: outgoing.upgrade }
+    Answer { response, lease, call, pace, upgrade: outgoing.upgrade.take() }
 }

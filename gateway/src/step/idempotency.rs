@@ -16,7 +16,7 @@ use headgate_idempotency::{
 };
 use headgate_router::deadline;
 use headgate_types::{Deadline, Device};
-use http::{HeaderValue, header::CONTENT_LENGTH, request::Parts};
+use http::{HeaderValue, Request, header::CONTENT_LENGTH, request::Parts};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
@@ -89,6 +89,17 @@ impl Known {
         }
     }
 
+    /// Calls the upstream, as on any other route.
+    async fn ask(
+        &self,
+        record: &mut Record,
+        parts: &mut Parts,
+        body: ClientBody,
+    ) -> Result<Answer, Error> {
+        let mut call = dispatch::dispatch(&self.context(), record, parts, body).await?;
+        forward::forward(&self.edge, &self.connection, &self.route, record, &mut call).await
+    }
+
     fn deadline(&self, record: &Record, parts: &Parts) -> Deadline {
         let wish = parts.headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
         deadline::effective(record.started(), self.route.timeout, wish)
@@ -126,7 +137,7 @@ pub(crate) async fn enter(
     keys: &Keys,
     known: Known,
     record: &mut Record,
-    mut parts: Parts,
+    parts: &mut Parts,
     body: ClientBody,
 ) -> Result<Entered, Error> {
     let changes_something = !parts.method.is_safe() && !known.target.is_websocket;
@@ -136,15 +147,12 @@ pub(crate) async fn enter(
         if changes_something && keys.settings.is_required {
             return Err(Error::KeyMissing);
         }
-        let call = dispatch::dispatch(&known.context(), record, parts, body).await?;
-        return forward::forward(&known.edge, &known.route, record, call)
-            .await
-            .map(Entered::Passed);
+        return known.ask(record, parts, body).await.map(Entered::Passed);
     };
     if record.is_grpc() {
         return Err(Error::KeyMalformed("messages of gRPC can't be kept and repeated"));
     }
-    let deadline = known.deadline(record, &parts);
+    let deadline = known.deadline(record, parts);
     let left = deadline.remaining(known.edge.clock.now()).ok_or(Error::DeadlineExceeded)?;
     let limits = RequestBodyLimits {
         bytes_max: keys.settings.body_bytes_max.as_bytes(),
@@ -156,7 +164,9 @@ pub(crate) async fn enter(
     if !body.is_empty() {
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let claim = claim(keys, &known, record, (&parts, &key, &body))?;
+    let claim = claim(keys, &known, record, (parts, &key, &body))?;
+    let (none, ()) = Request::new(()).into_parts();
+    let parts = std::mem::replace(parts, none);
     Ok(Entered::Keyed(Box::new(Keyed { known, parts, body, claim, deadline })))
 }
 

@@ -1,3 +1,5 @@
+use std::future::poll_fn;
+
 use headgate_types::UnixTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -79,15 +81,18 @@ async fn an_exchange_in_progress_is_given_its_time() {
     assert!(waited.is_err(), "nothing was read and nothing ended");
 }
 
+/// How long it took until the connection was to be closed.
+async fn told(activity: &Activity, started: Instant) -> Duration {
+    poll_fn(|_| if activity.has_idled() { Poll::Ready(started.elapsed()) } else { Poll::Pending })
+        .await
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_told_first_and_cut_off_later() {
     let Pair { client: _client, mut edge, activity } = pair(false);
     let started = Instant::now();
-    let told = async {
-        activity.idle.notified().await;
-        started.elapsed()
-    };
-    let (told, error) = tokio::join!(told, read(&mut edge));
+    let told = told(&activity, started);
+    let (error, told) = tokio::join!(biased; read(&mut edge), told);
     assert_eq!(told, IDLE);
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::TimedOut);
     assert_eq!(started.elapsed(), IDLE + HEAD);
@@ -103,11 +108,8 @@ async fn the_idle_limit_counts_from_the_last_exchange() {
         drop(busy);
     };
     exchange.await;
-    let told = async {
-        activity.idle.notified().await;
-        started.elapsed()
-    };
-    let (told, _error) = tokio::join!(told, read(&mut edge));
+    let told = told(&activity, started);
+    let (_error, told) = tokio::join!(biased; read(&mut edge), told);
     assert_eq!(told, IDLE * 3);
 }
 

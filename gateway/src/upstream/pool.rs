@@ -176,8 +176,8 @@ impl Drop for Stream {
 
 /// Why a request has no answer.
 pub(crate) enum SendError {
-    /// Nothing of it was sent; here it is again.
-    Unsent(Box<Request<RequestBody>>),
+    /// Nothing of it was sent; here it is again, if it was asked for.
+    Unsent(Option<Box<Request<RequestBody>>>),
     /// It was sent at least in part.
     Sent(hyper::Error),
 }
@@ -196,7 +196,8 @@ impl Lease {
         let kept = POOL.with_borrow_mut(|pool| pool.take(upstream, endpoint, is_repeatable));
         match kept {
             Some(lease) => Ok(lease),
-            None => Self::open(upstream, endpoint).await,
+            // Boxed: it is rare, and would make every exchange as large as itself.
+            None => Box::pin(Self::open(upstream, endpoint)).await,
         }
     }
 
@@ -228,7 +229,7 @@ impl Lease {
         Ok(Self { sender, endpoint, is_reused: false, counted, _stream: stream })
     }
 
-    /// Sends the request and waits for the answer's head.
+    /// Waits for the connection, asks for the request, sends it, and waits for the answer's head.
     ///
     /// # Errors
     ///
@@ -239,24 +240,22 @@ impl Lease {
     /// Dropping it cancels the request: an HTTP/1.1 connection closes, an HTTP/2 stream is reset.
     pub(crate) async fn send(
         &mut self,
-        request: Request<RequestBody>,
+        request: impl FnOnce() -> Option<Request<RequestBody>>,
     ) -> Result<Response<Incoming>, SendError> {
         let sent = match &mut self.sender {
             Sender::H1(sender) => {
-                if sender.ready().await.is_err() {
-                    return Err(SendError::Unsent(Box::new(request)));
-                }
+                let ready = sender.ready().await.is_ok();
+                let request = ready.then(request).flatten().ok_or(SendError::Unsent(None))?;
                 sender.try_send_request(request).await
             }
             Sender::H2(sender) => {
-                if sender.ready().await.is_err() {
-                    return Err(SendError::Unsent(Box::new(request)));
-                }
+                let ready = sender.ready().await.is_ok();
+                let request = ready.then(request).flatten().ok_or(SendError::Unsent(None))?;
                 sender.try_send_request(request).await
             }
         };
         sent.map_err(|mut failed| match failed.take_message() {
-            Some(request) => SendError::Unsent(Box::new(request)),
+            Some(request) => SendError::Unsent(Some(Box::new(request))),
             None => SendError::Sent(failed.into_error()),
         })
     }

@@ -11,6 +11,8 @@ thread_local! {
     static SECOND: Cell<(u64, [u8; SECOND_BYTES])> = const { Cell::new((u64::MAX, [b'0'; SECOND_BYTES])) };
 }
 
+/// Bytes of a line of one attempt, about.
+const LINE_BYTES: usize = 1_024;
 /// `2026-11-18T11:06:40`.
 const SECOND_BYTES: usize = 19;
 
@@ -23,17 +25,19 @@ macro_rules! key {
 
 /// Appends one line with its newline.
 pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
+    // Nearly every line fits, so that its parts find the room that they need.
+    out.reserve(LINE_BYTES);
     let mut object = Object { out };
     object.raw(b"{\"time\":\"");
     object.time(line.time);
     object.raw(b"\"");
     request(&mut object, line);
-    object.text(key!("outcome"), line.outcome.as_str());
+    object.word(key!("outcome"), line.outcome.as_str());
     if let Some(status) = line.status {
         object.number(key!("status"), status.into());
     }
     if let Some(code) = line.code {
-        object.text(key!("code"), code);
+        object.word(key!("code"), code);
     }
     decisions(&mut object, line);
     object.number(key!("request_bytes"), line.request_bytes);
@@ -41,8 +45,20 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
     object.number(key!("duration_us"), micros(line.duration));
     timing(&mut object, line.journal);
     attempts(&mut object, line.attempts);
-    object.text(key!("config"), line.config);
+    object.raw(&line.config.0);
     object.raw(b"}\n");
+}
+
+/// Members as they stand behind others.
+pub(super) fn members(members: &[(&'static str, &str)]) -> Box<[u8]> {
+    let mut out = Vec::new();
+    let mut object = Object { out: &mut out };
+    for (name, value) in members {
+        object.raw(b",\"");
+        object.raw(name.as_bytes());
+        object.text(b"\":", value);
+    }
+    out.into()
 }
 
 fn request(object: &mut Object<'_>, line: &Line<'_>) {
@@ -59,8 +75,8 @@ fn request(object: &mut Object<'_>, line: &Line<'_>) {
     object.address(line.request.client.ip());
     object.raw(b"\"");
     object.number(key!("client_port"), line.request.client.port().into());
-    object.text(key!("listener"), line.request.listener.as_str());
-    object.text(key!("protocol"), protocol(line.request.version));
+    object.word(key!("listener"), line.request.listener.as_str());
+    object.word(key!("protocol"), protocol(line.request.version));
     object.text(key!("method"), line.request.method);
     if let Some(host) = line.request.host {
         object.text(key!("host"), host);
@@ -70,16 +86,14 @@ fn request(object: &mut Object<'_>, line: &Line<'_>) {
 
 fn decisions(object: &mut Object<'_>, line: &Line<'_>) {
     if let Some(route) = line.route {
-        object.text(key!("team"), route.team);
-        object.text(key!("route"), route.name);
-        object.text(key!("upstream"), route.upstream);
+        object.raw(&route.0);
     }
     if let Some(device) = line.device {
         object.text(key!("device"), &device.class);
         object.text(key!("device_reason"), &device.reason);
     }
     if let Some(priority) = line.priority {
-        object.text(key!("priority"), priority.as_str());
+        object.word(key!("priority"), priority.as_str());
     }
     if let Some(caller) = line.identity {
         object.text(key!("identity"), caller.source);
@@ -125,7 +139,7 @@ fn attempts(object: &mut Object<'_>, attempts: &[Attempt]) {
         if let Some(head) = attempt.head {
             object.number(key!("head_us"), micros(head));
         }
-        object.text(key!("result"), attempt.result.as_str());
+        object.word(key!("result"), attempt.result.as_str());
         object.raw(b"}");
         separator = b",";
     }
@@ -163,7 +177,14 @@ impl Object<'_> {
         self.escaped(value);
     }
 
+    /// A word of ours, which needs no escape.
+    #[inline]
+    fn word(&mut self, key: &[u8], value: &'static str) {
+        self.ascii(key, value.as_bytes());
+    }
+
     /// A value that is known to need no escape.
+    #[inline]
     fn ascii(&mut self, key: &[u8], value: &[u8]) {
         self.raw(key);
         self.raw(b"\"");

@@ -10,6 +10,8 @@ struct Exchange {
     device: Device,
     attempts: Vec<Attempt>,
     journal: Journal,
+    route: Members,
+    config: Members,
 }
 
 fn exchange() -> Exchange {
@@ -44,6 +46,8 @@ fn exchange() -> Exchange {
             },
         ],
         journal,
+        route: Members::of(&[("team", "tv"), ("route", "home"), ("upstream", "home-next")]),
+        config: Members::of(&[("config", "c0ffee")]),
     }
 }
 
@@ -63,7 +67,7 @@ fn line(exchange: &Exchange) -> Line<'_> {
         outcome: Outcome::Ok,
         status: Some(200),
         code: None,
-        route: Some(Route { team: "tv", name: "home", upstream: "home-next" }),
+        route: Some(&exchange.route),
         device: Some(&exchange.device),
         priority: Some(Class::Standard),
         identity: Some(Caller { source: "accounts", subject: Pseudonym::of("user-1") }),
@@ -72,7 +76,7 @@ fn line(exchange: &Exchange) -> Line<'_> {
         response_bytes: 1_024,
         duration: Duration::from_micros(2_345),
         journal: &exchange.journal,
-        config: "c0ffee",
+        config: &exchange.config,
     }
 }
 
@@ -231,7 +235,8 @@ proptest! {
         line.request.path = &text;
         line.request.method = &text;
         line.request.host = Some(&text);
-        line.config = &text;
+        let shared = Members::of(&[("config", &text)]);
+        line.config = &shared;
         (line.request_bytes, line.response_bytes) = (numbers.0, numbers.1);
         line.duration = Duration::from_micros(numbers.2.into());
         prop_assert_eq!(written(&line).matches('\n').count(), 1);

@@ -21,8 +21,7 @@ use crate::{
     record::Record,
     settings::Idempotency,
     step::{
-        dispatch,
-        forward::{self, Answer},
+        forward::Answer,
         idempotency::{Keyed, Keys},
         respond,
     },
@@ -178,13 +177,8 @@ impl Keyed {
 
     /// Sends the request, and reads an answer that is to be kept.
     async fn ask(self: Box<Self>, settings: &Idempotency, record: &mut Record) -> Said {
-        let Self { known, parts, body, .. } = *self;
-        let call = dispatch::dispatch(&known.context(), record, parts, body.into()).await;
-        let call = match call {
-            Ok(call) => call,
-            Err(error) => return Said::Nothing(error),
-        };
-        let answer = match forward::forward(&known.edge, &known.route, record, call).await {
+        let Self { known, mut parts, body, .. } = *self;
+        let answer = match known.ask(record, &mut parts, body.into()).await {
             Ok(answer) => answer,
             Err(error) => return Said::Nothing(error),
         };

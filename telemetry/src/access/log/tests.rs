@@ -4,7 +4,7 @@ use headgate_types::{Moment, Outcome, UnixTime};
 
 use super::*;
 use crate::{
-    access::{Journal, Request},
+    access::{Journal, Members, Request},
     labels::Listener,
     trace::{self, Peer, TraceContext},
 };
@@ -38,7 +38,7 @@ fn record(log: &Log, path: &str) {
         response_bytes: 0,
         duration: Duration::ZERO,
         journal: &Journal::start(Moment::ZERO),
-        config: "",
+        config: &Members::of(&[]),
     });
 }
 
