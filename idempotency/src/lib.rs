@@ -12,6 +12,8 @@
 mod base32;
 mod child;
 mod claim;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod embedded;
 mod error;
 mod fingerprint;
@@ -32,6 +34,8 @@ pub mod testing;
 
 pub use crate::child::Child;
 pub use crate::claim::{Claim, Claimed, Held, HeldAs, OnLost, Once, Recorded};
+#[cfg(feature = "dynamodb")]
+pub use crate::dynamodb::DynamoDb;
 pub use crate::error::{CommitError, Lost, TicketError, Uncommitted};
 pub use crate::fingerprint::Fingerprint;
 pub use crate::key::{KeyError, RAW_KEY_BYTES_MAX, RecordKey, SCOPE_BYTES_MAX, SPACE, Scope};

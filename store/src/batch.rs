@@ -316,6 +316,8 @@ pub enum Durability {
     Memory,
     /// Written and synced to the disk of this machine.
     Synced,
+    /// Written to several machines by the service that keeps it.
+    Replicated,
 }
 
 /// What one operation did.

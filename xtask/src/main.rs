@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these commands talk to a person")]
 
+mod components;
 mod fix;
 mod lint;
 mod load;
@@ -36,6 +37,8 @@ enum Verb {
     Fix(fix::Arguments),
     /// Measures on loopback: a scenario's name, `peers`, or `micro`.
     Load(load::Arguments),
+    /// Starts, stops and shows the real servers that tests run against.
+    Components(components::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Tidy(arguments) => tidy::run(&arguments),
         Verb::Fix(arguments) => fix::run(&arguments),
         Verb::Load(arguments) => load::run(&arguments),
+        Verb::Components(arguments) => components::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,19 @@
 //! `cargo xtask test`: everything that must pass.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
+use crate::components;
 use crate::process::{self, cargo};
 use crate::tools;
+
+/// Fetches or builds something once, and tells where it is.
+type Fetch = fn() -> Result<PathBuf>;
+
+/// What some tests need from outside: the variable that tells them where it is, and how it is had.
+const OUTSIDE: [(&str, Fetch); 2] =
+    [("HEADGATE_H2SPEC", tools::h2spec), ("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb)];
 
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
@@ -22,15 +32,16 @@ pub(crate) struct Arguments {
 /// A build or a test fails, or a program from outside can't be had.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tools::compilers()?;
-    let h2spec = if arguments.quick { None } else { Some(tools::h2spec()?) };
-    process::run(&mut build())?;
-
     let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
+    for (variable, fetch) in OUTSIDE {
+        if arguments.quick {
+            tests.env_remove(variable);
+        } else {
+            tests.env(variable, fetch()?);
+        }
+    }
+    process::run(&mut build())?;
     tests.args(&arguments.filter).env("HEADGATE_BIN", process::edge("debug"));
-    match h2spec {
-        Some(path) => tests.env("HEADGATE_H2SPEC", path),
-        None => tests.env_remove("HEADGATE_H2SPEC"),
-    };
     process::run(&mut tests)
 }
 

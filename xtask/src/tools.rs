@@ -44,7 +44,11 @@ pub(crate) fn compilers() -> Result<()> {
 }
 
 /// Makes sure of a program, by the system's package where this process may install it.
-fn ensure(name: &str, question: &str, package: &str, what: &str) -> Result<()> {
+///
+/// # Errors
+///
+/// It is missing, and may not or can't be installed.
+pub(crate) fn ensure(name: &str, question: &str, package: &str, what: &str) -> Result<()> {
     if process::exists(name, question) {
         return Ok(());
     }

@@ -121,7 +121,14 @@ impl<'a> Bench<'a> {
         self.subject.delayed(&self.name).await.expect("the store answers")
     }
 
+    pub(super) fn keeps_offsets(&self) -> bool {
+        self.subject.keeps_offsets()
+    }
+
     pub(super) async fn offset(&self) -> Option<u64> {
+        if !self.keeps_offsets() {
+            return None;
+        }
         let store = self.subject.store();
         store.offset(&self.name, &self.name, 0).await.expect("the store answers")
     }

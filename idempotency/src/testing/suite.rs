@@ -23,6 +23,11 @@ pub trait Subject: Send + Sync {
 
     /// The payloads of all entries of a delay queue, due or not.
     fn delayed<'a>(&'a self, queue: &'a str) -> Answer<'a, Vec<Bytes>>;
+
+    /// Whether consumer offsets are kept with the records, and not by a log of its own.
+    fn keeps_offsets(&self) -> bool {
+        true
+    }
 }
 
 /// The embedded store, opened by whoever tests it.
@@ -39,6 +44,37 @@ impl Subject for headgate_store::Store {
     fn delayed<'a>(&'a self, queue: &'a str) -> Answer<'a, Vec<Bytes>> {
         let entries = self.due(queue, FAR, usize::MAX).expect("the store is open");
         Box::pin(async { Ok(entries.into_iter().map(|due| due.payload).collect()) })
+    }
+}
+
+/// A table, which exists already.
+#[cfg(feature = "dynamodb")]
+impl Subject for crate::DynamoDb {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+
+    fn emitted<'a>(&'a self, topic: &'a str) -> Answer<'a, Vec<Bytes>> {
+        Box::pin(async move {
+            let mut payloads = Vec::new();
+            for shard in 0..crate::dynamodb::SHARDS {
+                let entries = self.outbox(shard, usize::MAX).await?;
+                let ours = entries.into_iter().filter(|it| it.topic == topic && it.partition == 0);
+                payloads.extend(ours.map(|entry| entry.payload));
+            }
+            Ok(payloads)
+        })
+    }
+
+    fn delayed<'a>(&'a self, queue: &'a str) -> Answer<'a, Vec<Bytes>> {
+        Box::pin(async move {
+            let entries = self.due(queue, FAR, usize::MAX).await?;
+            Ok(entries.into_iter().map(|due| due.payload).collect())
+        })
+    }
+
+    fn keeps_offsets(&self) -> bool {
+        false
     }
 }
 

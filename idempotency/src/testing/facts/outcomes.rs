@@ -41,26 +41,28 @@ pub(crate) async fn another_payload_is_a_conflict(bench: Bench<'_>) {
     let _ticket = bench.run(other()).await;
 }
 
-fn offset(bench: &Bench<'_>, offset: u64) -> Operation {
+/// Nothing where offsets are kept elsewhere.
+fn offset(bench: &Bench<'_>, offset: u64) -> Vec<Operation> {
+    if !bench.keeps_offsets() {
+        return Vec::new();
+    }
     let (group, topic) = (bench.name(), bench.name());
-    Operation::CommitOffset { group, topic, partition: 0, offset }
+    vec![Operation::CommitOffset { group, topic, partition: 0, offset }]
 }
 
 pub(crate) async fn a_commit_is_written_as_a_whole(bench: Bench<'_>) {
     let ticket = bench.run(bench.claim()).await;
-    let commit =
-        Commit { also: vec![offset(&bench, 8)], ..bench.commit(Seen::Absent, "everything") };
+    let commit = Commit { also: offset(&bench, 8), ..bench.commit(Seen::Absent, "everything") };
     let committed = bench.records.commit(ticket, commit).await.expect("the claim is held");
     bench.only("everything").await;
-    assert_eq!(bench.offset().await, Some(8));
+    assert_eq!(bench.offset().await, bench.keeps_offsets().then_some(8));
     let state = bench.state().await.expect("it was written");
     assert_eq!(state.version, committed.version, "a later write can build on the answer");
 }
 
 pub(crate) async fn changed_state_leaves_nothing_of_a_commit(bench: Bench<'_>) {
     let ticket = bench.run(bench.claim()).await;
-    let stale =
-        || Commit { also: vec![offset(&bench, 8)], ..bench.commit(Seen::Version(1), "stale") };
+    let stale = || Commit { also: offset(&bench, 8), ..bench.commit(Seen::Version(1), "stale") };
     let uncommitted =
         bench.records.commit(ticket, stale()).await.expect_err("there is no such version");
     let expected = bench.state_key();
@@ -131,17 +133,20 @@ pub(crate) async fn a_refusal_is_replayed(bench: Bench<'_>) {
 }
 
 pub(crate) async fn a_group_offset_is_a_watermark(bench: Bench<'_>) {
+    if !bench.keeps_offsets() {
+        return;
+    }
     let at = Position { group: bench.name(), topic: bench.name(), partition: 0 };
     let watermark = bench.records.watermark(&at).await.expect("the store answers");
     assert!(!watermark.is_settled(0), "nothing is settled yet");
     let ticket = bench.run(bench.claim()).await;
-    let commit = Commit { also: vec![offset(&bench, 8)], ..Commit::new("done") };
+    let commit = Commit { also: offset(&bench, 8), ..Commit::new("done") };
     bench.records.commit(ticket, commit).await.expect("the claim is held");
     bench.clock.advance(Duration::from_hours(24 * 365));
     let watermark = bench.records.watermark(&at).await.expect("the store answers");
     assert!(watermark.is_settled(7), "known although the record has expired");
     assert!(!watermark.is_settled(8));
-    let late = Commit { also: vec![offset(&bench, 3)], ..Commit::new("late") };
+    let late = Commit { also: offset(&bench, 3), ..Commit::new("late") };
     let ticket = bench.run(bench.claim()).await;
     bench.records.commit(ticket, late).await.expect("the claim is held");
     assert_eq!(bench.offset().await, Some(8), "a former owner's offset is harmless");

@@ -1,0 +1,72 @@
+//! `cargo xtask components`: the real servers that tests run against, for working by hand.
+//!
+//! Each server is a file of its own that says how it is had, started and known to be ready; what
+//! they share is here. All listen on loopback, on a port that the system chooses.
+
+mod dynamodb;
+mod server;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+pub(crate) use self::dynamodb::fetch as fetch_dynamodb;
+use self::server::Server;
+
+/// What to do with which server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What to do.
+    verb: Verb,
+    /// With which server. None: with all.
+    component: Option<Component>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Verb {
+    /// Fetches the server if needed, starts it, waits until it serves and prints its address.
+    Start,
+    /// Ends it.
+    Stop,
+    /// Prints its address; fails when it does not run.
+    Status,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Component {
+    /// DynamoDB Local, in memory.
+    Dynamodb,
+}
+
+impl Component {
+    fn server(self) -> Server {
+        match self {
+            Self::Dynamodb => dynamodb::server(),
+        }
+    }
+}
+
+/// Does it, one server after the other.
+///
+/// # Errors
+///
+/// A server can't be had, does not become ready, does not end, or does not run when asked for.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let all = Component::value_variants();
+    let chosen = arguments.component.as_ref().map_or(all, std::slice::from_ref);
+    for component in chosen {
+        let server = component.server();
+        match arguments.verb {
+            Verb::Start => println!("{}", server.start()?),
+            Verb::Stop => server.stop()?,
+            Verb::Status => println!("{}", server.status()?),
+        }
+    }
+    Ok(())
+}
+
+/// The folder of what was fetched, kept between runs.
+fn cache() -> PathBuf {
+    crate::process::target().join("tools")
+}
