@@ -75,9 +75,13 @@ fn keyed_routes(loaded: &Loaded) -> impl Iterator<Item = String> {
 
 /// Which routes heed a key, and where their records are; nothing where none does.
 fn keyed_line(loaded: &Loaded) -> String {
-    let Some(Records::Embedded { dir }) = &loaded.records else { return String::new() };
+    let place = match &loaded.records {
+        Some(Records::Embedded { dir }) => dir.display().to_string(),
+        Some(Records::DynamoDb { table, .. }) => format!("table {table} of DynamoDB"),
+        _ => return String::new(),
+    };
     let routes: Vec<_> = keyed_routes(loaded).collect();
-    format!("idempotency keys on {}; records in {}\n", routes.join(", "), dir.display())
+    format!("idempotency keys on {}; records in {place}\n", routes.join(", "))
 }
 
 #[cfg(test)]

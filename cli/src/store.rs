@@ -1,14 +1,20 @@
 //! Opens the store of idempotency records, and looks after it while the edge serves.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use headgate_config as config;
+use headgate_config::{self as config, LOCAL_REGION};
 use headgate_gateway::server::Task;
-use headgate_idempotency::{OsRandom, Records, Settings};
+use headgate_idempotency::{
+    DynamoDb, OsRandom, Records, Settings, StoreError,
+    dynamodb::{Credentials, Settings as Table},
+};
 use headgate_store::{Batch, Done, Error, Store};
 use headgate_telemetry::{Metrics, StoreCounts, StoreMetrics};
 use headgate_types::Clock;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    runtime,
+    time::{MissedTickBehavior, interval, timeout},
+};
 
 use crate::exit::Invalid;
 
@@ -18,12 +24,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOKS_PER_SWEEP: u32 = 10;
 /// Steps of one sweep at most; what is left is for the next.
 const SWEEP_STEPS_MAX: usize = 10_000;
+/// How long the start waits for a stand-in to have its table.
+const TABLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The store, as far as a route needs one and it could be opened.
-pub(crate) struct Opened {
-    store: Option<Store>,
-    /// None when no route needs a store.
-    metrics: Option<StoreMetrics>,
+pub(crate) enum Opened {
+    /// No route needs one.
+    Unneeded,
+    /// The embedded one; none when it could not be opened.
+    Embedded(Option<Store>, StoreMetrics),
+    /// A table of DynamoDB; none when its client could not be made.
+    DynamoDb(Option<DynamoDb>),
 }
 
 impl Opened {
@@ -37,84 +48,121 @@ impl Opened {
     pub(crate) fn open(
         records: Option<&config::Records>,
         metrics: &Metrics,
-    ) -> Result<Self, Invalid> {
-        let Some(config::Records::Embedded { dir }) = records else {
-            return Ok(Self { store: None, metrics: None });
-        };
+    ) -> anyhow::Result<Self> {
+        match records {
+            Some(config::Records::Embedded { dir }) => Ok(Self::embedded(dir, metrics.store())?),
+            Some(config::Records::DynamoDb { table, endpoint, region }) => {
+                let is_local = region.as_deref() == Some(LOCAL_REGION);
+                Self::table(Table {
+                    table: table.clone(),
+                    endpoint: endpoint.clone(),
+                    region: region.clone(),
+                    credentials: if is_local { Credentials::Local } else { Credentials::Chain },
+                    ..Table::default()
+                })
+            }
+            _ => Ok(Self::Unneeded),
+        }
+    }
+
+    fn embedded(dir: &Path, metrics: StoreMetrics) -> Result<Self, Invalid> {
         let store = match Store::open(dir, &headgate_store::Settings::default()) {
             Ok(store) => Some(store),
             Err(error @ Error::Locked { .. }) => {
                 return Err(Invalid::message(format!("{error} (data.dir, {})", error.code())));
             }
             Err(error) => {
-                let code = error.code();
-                let reason = Invalid::new(error);
-                tracing::error!(code, %reason, "store can't be used; idempotency keys are refused");
+                refused(error.code(), error);
                 None
             }
         };
-        let opened = Self { store, metrics: Some(metrics.store()) };
-        opened.observe();
-        Ok(opened)
+        observe(store.as_ref(), &metrics);
+        Ok(Self::Embedded(store, metrics))
+    }
+
+    /// Makes the client, and the table where a stand-in has none. AWS is not asked: there the
+    /// table is made by whoever pays for it.
+    fn table(settings: Table) -> anyhow::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        if settings.endpoint.is_some() {
+            // With a client of its own, whose connections end with this runtime.
+            let made = async { DynamoDb::connect(settings.clone()).await?.create_table().await };
+            let made = runtime.block_on(async { timeout(TABLE_WITHIN, made).await });
+            let late = || StoreError::Unavailable("the table is not there in time".to_owned());
+            if let Err(error) = made.map_err(|_elapsed| late()).flatten() {
+                tracing::warn!(code = error.code(), %error, "table of idempotency keys not made");
+            }
+        }
+        let client = runtime.block_on(DynamoDb::connect(settings));
+        Ok(Self::DynamoDb(client.inspect_err(|error| refused(error.code(), error)).ok()))
     }
 
     /// The records in the store.
     pub(crate) fn records(&self, clock: &Arc<dyn Clock>) -> Option<Records> {
-        let store = self.store.clone()?;
         let mut settings = Settings::default();
-        // One process on one machine writes and judges every lease, by one clock.
-        settings.skew = Duration::ZERO;
-        Some(Records::new(Arc::new(store), Arc::clone(clock), Arc::new(OsRandom), settings))
+        let store: Arc<dyn headgate_idempotency::Store> = match self {
+            Self::Embedded(store, _) => {
+                // One process on one machine writes and judges every lease, by one clock.
+                settings.skew = Duration::ZERO;
+                Arc::new(store.clone()?)
+            }
+            Self::DynamoDb(table) => Arc::new(table.clone()?),
+            Self::Unneeded => return None,
+        };
+        Some(Records::new(store, Arc::clone(clock), Arc::new(OsRandom), settings))
     }
 
-    /// Takes over the store's counts and removes what has expired, until the edge ends. None when
-    /// there is nothing to look after.
+    /// Takes over the embedded store's counts and removes what has expired, until the edge ends.
+    /// None when there is nothing to look after.
     pub(crate) fn upkeep(&self, clock: &Arc<dyn Clock>) -> Option<Task> {
-        let metrics = self.metrics.clone()?;
-        let this = Self { store: self.store.clone(), metrics: Some(metrics) };
-        let clock = Arc::clone(clock);
+        let Self::Embedded(store, metrics) = self else { return None };
+        let (store, metrics, clock) = (store.clone(), metrics.clone(), Arc::clone(clock));
         Some(Box::new(|mut shutdown| {
             Box::pin(async move {
                 tokio::select! {
-                    () = this.look_after(clock) => {}
+                    () = look_after(store, metrics, clock) => {}
                     // A sender that is gone means the same as one that says stop.
                     _stopped = shutdown.wait_for(|stop| *stop) => {}
                 }
             })
         }))
     }
+}
 
-    async fn look_after(&self, clock: Arc<dyn Clock>) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut number = 0_u32;
-        loop {
-            looks.tick().await;
-            self.observe();
-            number = number.wrapping_add(1);
-            if number.is_multiple_of(LOOKS_PER_SWEEP)
-                && let Some(store) = &self.store
-            {
-                sweep(store, &*clock).await;
-            }
+fn refused(code: &'static str, error: impl std::error::Error) {
+    let reason = Invalid::new(error);
+    tracing::error!(code, %reason, "store can't be used; idempotency keys are refused");
+}
+
+async fn look_after(store: Option<Store>, metrics: StoreMetrics, clock: Arc<dyn Clock>) {
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut number = 0_u32;
+    loop {
+        looks.tick().await;
+        observe(store.as_ref(), &metrics);
+        number = number.wrapping_add(1);
+        if number.is_multiple_of(LOOKS_PER_SWEEP)
+            && let Some(store) = &store
+        {
+            sweep(store, &*clock).await;
         }
     }
+}
 
-    fn observe(&self) {
-        let Some(metrics) = &self.metrics else { return };
-        let Some(store) = &self.store else {
-            return metrics.observe(StoreCounts { is_closed: true, ..StoreCounts::default() });
-        };
-        let stats = store.stats();
-        metrics.observe(StoreCounts {
-            acknowledged: stats.acknowledged,
-            refused: stats.refused,
-            groups: stats.groups,
-            busy: stats.busy,
-            waiting: stats.waiting,
-            is_closed: stats.closed.is_some(),
-        });
-    }
+fn observe(store: Option<&Store>, metrics: &StoreMetrics) {
+    let Some(store) = store else {
+        return metrics.observe(StoreCounts { is_closed: true, ..StoreCounts::default() });
+    };
+    let stats = store.stats();
+    metrics.observe(StoreCounts {
+        acknowledged: stats.acknowledged,
+        refused: stats.refused,
+        groups: stats.groups,
+        busy: stats.busy,
+        waiting: stats.waiting,
+        is_closed: stats.closed.is_some(),
+    });
 }
 
 /// Removes what has expired, a step at a time, so that live batches pass in between.

@@ -55,7 +55,19 @@ pub enum Records {
         /// Its folder.
         dir: PathBuf,
     },
+    /// In a table of DynamoDB.
+    DynamoDb {
+        /// Its name.
+        table: String,
+        /// Where a stand-in listens. None: the region's own endpoint.
+        endpoint: Option<String>,
+        /// The region. None: where AWS's tools would find it.
+        region: Option<String>,
+    },
 }
+
+/// The region of DynamoDB Local, which takes any credentials.
+pub const LOCAL_REGION: &str = "local";
 
 /// Where a route and what it grants come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
 
 use crate::{
-    document::platform::RecordStore,
     fault::Report,
     load::{Input, Origin, Records},
     source::Place,
@@ -59,11 +58,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
-    let records = match platform.idempotency.store {
-        RecordStore::Embedded => {
-            data_dir.clone().filter(|_| is_needed).map(|dir| Records::Embedded { dir })
-        }
-    };
+    let records = idempotency::records(input, data_dir.as_deref(), report).filter(|_| is_needed);
     Resolved { settings, data_dir, records, origins }
 }
 

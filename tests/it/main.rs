@@ -19,6 +19,7 @@ mod connections;
 mod deadlines;
 mod devices;
 mod drain;
+mod dynamodb;
 mod event_streams;
 mod grpc;
 mod idempotency;

@@ -8,7 +8,7 @@ use crate::document::scalar::{Length, LengthOrZero, Size};
 
 /// What an `idempotency-key` does on the route: the first request with it is passed on, and later
 /// ones get the first one's answer. GET, HEAD, OPTIONS and TRACE are not affected, and so is no
-/// WebSocket. Needs `data.dir`.
+/// WebSocket. Needs `data.dir`, or DynamoDB in `[idempotency]`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Idempotency {
@@ -28,7 +28,7 @@ pub(crate) struct Idempotency {
     /// Bytes of a request body with a key, which is held in memory. Without this key: `256KiB`, or
     /// the route's `max_body` where that is less.
     pub(crate) max_body: Option<Size>,
-    /// Bytes of an answer's body that is kept, at most `960KiB`. A longer one reaches its client,
+    /// Bytes of an answer's body that is kept, at most `960KiB`, or `320KiB` in DynamoDB. A longer one reaches its client,
     /// and later requests with the key are told that it was not kept.
     pub(crate) max_answer: Size,
     /// Answers that are kept, by status; 408, 425 and 429 never are. After any other answer the

@@ -1,28 +1,60 @@
 //! What an `idempotency-key` does on a route.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use headgate_gateway::settings::{self, ANSWER_BYTES_MAX};
 use headgate_router::pattern::Pattern;
-use headgate_types::format_duration;
+use headgate_types::{ByteSize, format_duration};
 use http::Method;
 
 use crate::{
     document::{
         idempotency::{Idempotency, OnLost, StatusKind},
+        platform::RecordStore,
         scalar::Size,
         team::{Route, TeamFile},
     },
     fault::{Code, Draft, Report},
-    load::{Document, Input},
+    load::{Document, Input, LOCAL_REGION, Records},
     source::{Step, key_path},
 };
 
 /// The shortest lease: a renewal takes a synced write, and comes three times in it.
 const LEASE_MIN: Duration = Duration::from_secs(1);
 
+/// An item of DynamoDB has 400 KB for the answer, its head and the record around it.
+const DYNAMODB_ANSWER_BYTES_MAX: ByteSize = ByteSize::from_bytes(320 << 10);
+
 /// Methods that may change something (RFC 9110, 9.2.1 calls the others safe).
 const UNSAFE: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// Where records are kept. None where there is no folder for them.
+pub(super) fn records(
+    input: &Input<'_>,
+    data_dir: Option<&Path>,
+    report: &mut Report,
+) -> Option<Records> {
+    let platform = &input.platform;
+    let keys = &platform.doc.idempotency;
+    let table = keys.dynamodb.clone().unwrap_or_default();
+    let mut fault = |path: &[Step<'_>], message: &str, help: &str| {
+        let draft = Draft::new(Code::Contradiction, platform.at(path), message);
+        report.push(draft.key(key_path(path)).help(help));
+    };
+    if keys.store == RecordStore::Embedded {
+        if keys.dynamodb.is_some() {
+            let path = ["idempotency".into(), "dynamodb".into()];
+            fault(&path, "`dynamodb` is not used", "set `store = \"dynamodb\"` beside it");
+        }
+        return data_dir.map(|dir| Records::Embedded { dir: dir.to_owned() });
+    }
+    if table.region.as_deref() == Some(LOCAL_REGION) && table.endpoint.is_none() {
+        let path = ["idempotency".into(), "dynamodb".into(), "region".into()];
+        fault(&path, "region \"local\" is nowhere", "name DynamoDB Local's `endpoint` beside it");
+    }
+    let endpoint = table.endpoint.map(|url| url.0);
+    Some(Records::DynamoDb { table: table.table, endpoint, region: table.region })
+}
 
 /// One route's table, and the route's other keys that it has to fit.
 pub(super) struct Resolver<'i, 'r> {
@@ -67,7 +99,8 @@ impl Resolver<'_, '_> {
 
     fn check_store(&mut self) {
         let platform = &self.input.platform;
-        if platform.doc.data.dir.is_some() || !platform.is_whole {
+        let is_embedded = platform.doc.idempotency.store == RecordStore::Embedded;
+        if !is_embedded || platform.doc.data.dir.is_some() || !platform.is_whole {
             return;
         }
         let data = platform.key_at(&["data".into()]);
@@ -131,10 +164,14 @@ impl Resolver<'_, '_> {
     }
 
     fn check_sizes(&mut self, table: &Idempotency, body_max: &Size) {
-        if table.max_answer.0 > ANSWER_BYTES_MAX {
+        let answer_max = match self.input.platform.doc.idempotency.store {
+            RecordStore::Embedded => ANSWER_BYTES_MAX,
+            RecordStore::Dynamodb => DYNAMODB_ANSWER_BYTES_MAX,
+        };
+        if table.max_answer.0 > answer_max {
             let message = format!("max_answer {} is more than can be kept", table.max_answer.0);
             let draft = self.draft(Code::OutOfRange, Some("max_answer"), message);
-            self.report.push(draft.help(format!("at most {ANSWER_BYTES_MAX}")));
+            self.report.push(draft.help(format!("at most {answer_max}")));
         }
         if let Some(size) = &table.max_body
             && size.0 > body_max.0

@@ -179,3 +179,60 @@ fn a_route_that_heeds_keys_needs_a_folder() {
     assert!(fault.help.as_ref().unwrap().contains("`dir` in `[data]`"));
     assert_eq!(fault.related[0].at.file, "headgate.toml");
 }
+
+#[test]
+fn dynamodb_needs_no_folder() {
+    let table = "[idempotency]\nstore = \"dynamodb\"\n";
+    let of = |data: &str| site(data, "POST /tv/orders", "idempotency = {}").unwrap().records;
+    let plain = Records::DynamoDb { table: "headgate".to_owned(), endpoint: None, region: None };
+    assert_eq!(of(table), Some(plain));
+    let local = "dynamodb = { table = \"keys\", endpoint = \"http://127.0.0.1:8000\", region = \"local\" }\n";
+    let expected = Records::DynamoDb {
+        table: "keys".to_owned(),
+        endpoint: Some("http://127.0.0.1:8000".to_owned()),
+        region: Some("local".to_owned()),
+    };
+    assert_eq!(of(&format!("{table}{local}")), Some(expected));
+}
+
+#[test]
+fn what_contradicts_the_store_is_told() {
+    for (data, lines, fault, help) in [
+        (
+            "[data]\ndir = \"kept\"\n[idempotency]\ndynamodb = { table = \"keys\" }\n",
+            "idempotency = {}",
+            "idempotency.dynamodb: HG1019: `dynamodb` is not used",
+            "set `store = \"dynamodb\"`",
+        ),
+        (
+            "[idempotency]\nstore = \"dynamodb\"\ndynamodb = { region = \"local\" }\n",
+            "idempotency = {}",
+            "idempotency.dynamodb.region: HG1019: region \"local\" is nowhere",
+            "`endpoint`",
+        ),
+        (
+            "[idempotency]\nstore = \"dynamodb\"\ndynamodb = { endpoint = \"127.0.0.1\" }\n",
+            "idempotency = {}",
+            "idempotency.dynamodb.endpoint: HG1006: expected a URL without a path",
+            "",
+        ),
+        (
+            "[idempotency]\nstore = \"dynamodb\"\n",
+            "idempotency = { max_answer = \"321KiB\" }",
+            "route.order.idempotency.max_answer: HG1007: max_answer 321KiB is more",
+            "at most 320KiB",
+        ),
+        (
+            "[idempotency]\nstore = \"redis\"\n",
+            "",
+            "idempotency.store: HG1006: \"redis\" is none of embedded, dynamodb",
+            "",
+        ),
+    ] {
+        let found = faults(data, "POST /tv/orders", lines);
+        assert!(
+            matches!(found.as_slice(), [one] if one.0.starts_with(fault) && one.1.contains(help)),
+            "{data}: {found:#?}"
+        );
+    }
+}
