@@ -29,9 +29,12 @@ use crate::{
 
 /// How long a write of the store may take. One of the embedded store takes milliseconds.
 const STORE_WAIT: Duration = Duration::from_secs(5);
-/// How soon a request that waits for its twin looks again, and how seldom at last.
+/// How soon a request that waits for its twin looks again.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(5);
+/// How seldom it looks at last, where a look is a read of memory.
 const LOOK_AGAIN_LAST: Duration = Duration::from_millis(100);
+/// How seldom it looks at last, where each look is a request that is paid for.
+const LOOK_AGAIN_LAST_REMOTE: Duration = Duration::from_millis(500);
 
 type Reply = oneshot::Sender<Response<ResponseBody>>;
 
@@ -106,6 +109,8 @@ impl Keyed {
         let wait = keys::wish_to_wait(&self.parts.headers).unwrap_or(keys.settings.wait);
         let left = self.deadline.remaining(self.known.edge.clock.now()).unwrap_or_default();
         let ends = Instant::now() + wait.min(left);
+        let is_cheap = records.store().reads_first();
+        let longest = if is_cheap { LOOK_AGAIN_LAST } else { LOOK_AGAIN_LAST_REMOTE };
         let mut pause = LOOK_AGAIN_FIRST;
         loop {
             let claimed = timeout(STORE_WAIT, records.claim(self.claim.clone())).await;
@@ -119,7 +124,7 @@ impl Keyed {
                 () = sleep(pause.min(left)) => {}
                 () = reply.closed() => return Err(Error::ClientLeft),
             }
-            pause = (pause * 2).min(LOOK_AGAIN_LAST);
+            pause = (pause * 2).min(longest);
         }
     }
 
