@@ -8,9 +8,10 @@ use headgate_admin::{
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
-    Edge, Phase, UpstreamState, identity::SourceStatus, settings::IdentityKind,
+    Edge, Phase, UpstreamState,
+    identity::SourceStatus,
+    settings::{IdentityKind, Route},
 };
-use headgate_router::table::Table;
 use headgate_telemetry::access;
 use headgate_types::{Clock, UnixTime, format_duration};
 
@@ -66,11 +67,7 @@ impl Live {
 /// The routes in the order in which they are preferred.
 fn routes(loaded: &Loaded) -> Vec<RouteStatus> {
     let settings = &loaded.settings;
-    let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
-    // The edge was built from the same routes, so they do not tie.
-    let order = Table::build(patterns).map(|table| table.ids().collect()).unwrap_or_default();
-    let status = |id: usize| {
-        let route = settings.routes.get(id)?;
+    let status = |route: &Route| {
         Some(RouteStatus {
             team: route.team.to_string(),
             name: route.name.to_string(),
@@ -81,7 +78,7 @@ fn routes(loaded: &Loaded) -> Vec<RouteStatus> {
             timeout: format_duration(route.timeout.unwrap_or(settings.edge.limits.request_timeout)),
         })
     };
-    <Vec<usize>>::into_iter(order).filter_map(status).collect()
+    settings.routes.iter().filter_map(status).collect()
 }
 
 const fn word(kind: &IdentityKind) -> &'static str {

@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use headgate_config::Loaded;
+use headgate_config::{Loaded, RouteOrigin};
 use headgate_gateway::settings::{Auth, Route};
-use headgate_router::table::Table;
 use headgate_types::format_duration;
 use serde::Serialize;
 
 use crate::{
     args,
-    exit::Invalid,
     output::{Output, columns},
 };
 
@@ -37,14 +35,11 @@ struct Row {
 /// The configuration's faults.
 pub(crate) fn routes(args: &args::Routes, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let loaded = headgate_config::load(&args.config.config)?;
-    let routes = &loaded.settings.routes;
-    let patterns = routes.iter().map(|route| route.pattern.clone()).enumerate();
-    let table = Table::build(patterns)
-        .map_err(|ties| Invalid::message(format!("{} routes tie", ties.len())))?;
     let is_wanted =
-        |route: &&Route| args.team.as_deref().is_none_or(|team| route.team.as_ref() == team);
-    let ids = table.ids().filter(|id| routes.get(*id).as_ref().is_some_and(is_wanted));
-    let rows: Vec<_> = ids.filter_map(|id| row(&loaded, id)).collect();
+        |route: &Route| args.team.as_deref().is_none_or(|team| route.team.as_ref() == team);
+    let all = loaded.settings.routes.iter().zip(&loaded.origins);
+    let wanted = all.filter(|(route, _)| is_wanted(route));
+    let rows: Vec<_> = wanted.filter_map(|(route, origin)| row(&loaded, route, origin)).collect();
     if output.json {
         output.json(&rows)?;
     } else {
@@ -71,10 +66,8 @@ pub(crate) fn routes(args: &args::Routes, output: &mut Output<'_>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(loaded: &Loaded, id: usize) -> Option<Row> {
+fn row(loaded: &Loaded, route: &Route, origin: &RouteOrigin) -> Option<Row> {
     let settings = &loaded.settings;
-    let route = settings.routes.get(id)?;
-    let origin = loaded.origins.get(id)?;
     let timeout = route.timeout.unwrap_or(settings.edge.limits.request_timeout);
     Some(Row {
         team: route.team.as_ref().to_owned(),

@@ -25,7 +25,7 @@ use crate::{
 /// A configuration without a fault.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What the data path needs.
+    /// What the data path needs, with the routes in the order in which they are preferred.
     pub settings: Settings,
     /// Where the admin listener is wanted.
     pub admin_listen: SocketAddr,

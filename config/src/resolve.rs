@@ -40,7 +40,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     team::check_files(input, report);
     let upstreams = route::upstreams(input, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
-    route::check_ties(&routes, &origins, report);
+    let (routes, origins) = route::rank(routes, origins, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
     let passport = edge::passport(input, data_dir.as_deref(), report);

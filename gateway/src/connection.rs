@@ -21,7 +21,7 @@ use hyper::{
     },
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use pingora_core::protocols::{ALPN, GetSocketDigest, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,6 +35,7 @@ use crate::{
     edge::Edge,
     exchange::{Answering, Exchanges},
     stream::{Activity, EdgeStream, Patience},
+    streams::{self, Streams},
     timer::SpareTimer,
 };
 
@@ -235,7 +236,7 @@ async fn serve_h2(
     let io = timed(edge, &connection, (stream, prefix), (limits.h2_idle, false));
     let activity = Arc::clone(&connection.activity);
     let header_bytes = u32::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(u32::MAX);
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams { unread: limits.stream_idle });
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(header_bytes)
@@ -246,7 +247,14 @@ async fn serve_h2(
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PING_TIMEOUT);
-    let hyper = builder.serve_connection(io, service_fn(answer(edge, connection)));
+    let answer = answer(edge, connection);
+    let hyper = builder.serve_connection(
+        io,
+        service_fn(move |request| {
+            let mut answering = answer(request);
+            poll_fn(move |cx| streams::note(answering.as_mut().poll(cx)))
+        }),
+    );
     let closing = async {
         reached(edge, Phase::Draining).await;
         // GOAWAY names the last stream that is served, so nothing is lost by telling at once; but

@@ -51,7 +51,7 @@ pub enum Caller {
 
 impl Edge {
     /// Runs the steps of an exchange up to the call upstream and tells what each decided. Calls no
-    /// upstream and counts nothing.
+    /// upstream and counts no exchange; a credential is verified, and counted, as any other.
     ///
     /// # Errors
     ///

@@ -10,6 +10,7 @@ mod connection;
 mod connections;
 pub mod server;
 mod stream;
+mod streams;
 mod timer;
 
 mod body;

@@ -87,7 +87,8 @@ pub struct Limits {
     pub body_bytes_max: ByteSize,
     /// Time between two pieces of a request body.
     pub body_idle: Duration,
-    /// Time between two pieces of a streamed answer, and of silence on a WebSocket.
+    /// Time between two pieces of a streamed answer, of silence on a WebSocket, and for which a
+    /// client may take nothing of an answer.
     pub stream_idle: Duration,
     /// Time of one exchange on a route that names none.
     pub request_timeout: Duration,

@@ -108,6 +108,29 @@ async fn reader_that_stops_is_cut_off() {
     assert_eq!(line["outcome"], "client_cancelled", "{line}");
 }
 
+#[tokio::test]
+async fn h2_stream_whose_reader_stops_is_cut_off_alone() {
+    let (bff, _sent) = gushing("HTTP/1.1 200 OK\r\ncontent-length: 209715200\r\n\r\n").await;
+    let edge = Site::to(&bff).edge("stream_idle = \"500ms\"").start().await;
+    let mut client = edge.h2().await;
+    let mut stalled = client.open(get("/tv/stalled")).await;
+
+    // Nothing of it is read until it has ended; another stream on the connection goes on.
+    let line = edge.access_line_of("/tv/stalled").await;
+    assert_eq!(line["outcome"], "client_cancelled", "{line}");
+    let mut read = 0;
+    let ended = loop {
+        match stalled.frame().await {
+            Some(Ok(frame)) => read += frame.into_data().map_or(0, |data| data.len()),
+            ended => break ended,
+        }
+    };
+    assert!(ended.is_some_and(|frame| frame.is_err()), "the stream is reset");
+    assert!(read < TOTAL);
+    // No route takes this one.
+    assert_eq!(client.send(get("/_headgate/none")).await.status, 404);
+}
+
 async fn read_all(mut raw: Raw) -> usize {
     raw.head().await;
     let mut read = 0;

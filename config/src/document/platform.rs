@@ -79,7 +79,8 @@ pub(crate) struct Edge {
     pub(crate) header_timeout: Length,
     /// Time between two pieces of a request body.
     pub(crate) body_idle: Length,
-    /// Time between two pieces of a streamed answer, and of silence on a WebSocket.
+    /// Time between two pieces of a streamed answer, of silence on a WebSocket, and for which a
+    /// client may take nothing of an answer.
     pub(crate) stream_idle: Length,
     /// Time of one exchange on a route that names none.
     pub(crate) timeout: Length,

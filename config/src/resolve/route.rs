@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use headgate_gateway::settings::{self, Auth, Retry};
-use headgate_router::{device, table::Table};
+use headgate_router::{
+    device,
+    table::{Table, Tie},
+};
 use headgate_types::{Class, format_duration};
 
 use crate::{
@@ -125,10 +128,32 @@ pub(super) fn routes(
     (routes, origins)
 }
 
-/// Refuses routes that one request can match with nothing to choose between them.
-pub(super) fn check_ties(routes: &[settings::Route], origins: &[OriginDraft], report: &mut Report) {
+/// Puts routes into the order in which they are preferred, and refuses two that one request can
+/// match with nothing to choose between them.
+pub(super) fn rank(
+    routes: Vec<settings::Route>,
+    origins: Vec<OriginDraft>,
+    report: &mut Report,
+) -> (Vec<settings::Route>, Vec<OriginDraft>) {
     let patterns = routes.iter().map(|route| route.pattern.clone()).enumerate();
-    let Err(ties) = Table::build(patterns) else { return };
+    match Table::build(patterns) {
+        Ok(table) => {
+            let mut known: Vec<_> = routes.into_iter().zip(origins).map(Some).collect();
+            table.ids().filter_map(|id| known.get_mut(id)?.take()).unzip()
+        }
+        Err(ties) => {
+            refuse_ties(ties, &routes, &origins, report);
+            (routes, origins)
+        }
+    }
+}
+
+fn refuse_ties(
+    ties: Vec<Tie>,
+    routes: &[settings::Route],
+    origins: &[OriginDraft],
+    report: &mut Report,
+) {
     for tie in ties {
         let (Some(first), Some(second)) = (routes.get(tie.first), routes.get(tie.second)) else {
             continue;

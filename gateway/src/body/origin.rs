@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::{body::BodyError, error::Error, headers, record::Record, upstream::Lease};
+use crate::{body::BodyError, error::Error, headers, record::Record, streams, upstream::Lease};
 
 /// How long an answer's body may take.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +154,11 @@ impl OriginBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        streams::note(self.poll_next(cx))
+    }
+
+    /// What was read ahead, then the rest.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(ahead) = &mut self.ahead {
             if let Some(piece) = ahead.frames.pop_front() {
                 self.bytes += piece.len() as u64;
