@@ -43,9 +43,9 @@ pub enum CommitError {
         key: Key,
     },
     /// Something else of the batch does not hold, such as a delayed entry that is gone.
-    #[error("operation {index} that came with the commit does not hold")]
+    #[error("operation {index} of the commit does not hold")]
     Refused {
-        /// Its place among the operations that came with the commit.
+        /// Its place in the batch, in which the record is number 0 and the state follows.
         index: usize,
     },
     /// The commit is more than the store writes at once. Split the work into more events.

@@ -4,6 +4,7 @@ mod beat;
 mod claim;
 mod send;
 mod settle;
+pub(crate) mod stats;
 mod watch;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ struct Inner {
     random: Arc<dyn Random>,
     settings: Settings,
     watch: Mutex<Watch>,
+    counters: stats::Counters,
 }
 
 impl Records {
@@ -47,8 +49,8 @@ impl Records {
         random: Arc<dyn Random>,
         settings: Settings,
     ) -> Self {
-        let watch = Mutex::default();
-        Self { inner: Arc::new(Inner { store, clock, random, settings, watch }) }
+        let (watch, counters) = (Mutex::default(), stats::Counters::default());
+        Self { inner: Arc::new(Inner { store, clock, random, settings, watch, counters }) }
     }
 
     /// The settings.
@@ -59,6 +61,11 @@ impl Records {
     /// The store, for reads of state.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// What happened since these records were made.
+    pub fn stats(&self) -> stats::Stats {
+        self.inner.counters.read()
     }
 
     /// The wall clock that records are judged by.

@@ -15,7 +15,6 @@ const SKEW: Duration = Duration::from_secs(2);
 
 /// How records are kept and claims judged. All of it is read at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Settings {
     /// How long a claim holds without a beat, unless the claim says otherwise. A crashed worker's
     /// key waits so long; a live one beats every third of it.

@@ -114,7 +114,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.settled {
-            tracing::debug!(key = ?self.key, "ticket dropped unsettled; its lease runs out");
+            tracing::warn!(key = ?self.key, "ticket dropped unsettled, its lease runs out");
         }
     }
 }

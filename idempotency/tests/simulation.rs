@@ -7,18 +7,22 @@ use headgate_store::testing::seeds;
 
 #[test]
 fn effects_are_once_for_every_seed() {
-    let (mut losses, mut repeated, mut held, mut parked) = (0, 0, 0, 0);
+    let (mut stops, mut losses, mut repeated, mut held, mut parked) = (0, 0, 0, 0, 0);
     for seed in seeds() {
         let report = simulate(seed, None).unwrap_or_else(|found| panic!("{found}"));
+        stops += report.stops;
         losses += report.losses;
         repeated += report.repeated;
         held += report.held;
         parked += report.parked;
         assert!(report.repeated == 0 || report.mode == Mode::LeasedRetry, "{report:?}");
     }
-    println!("{losses} losses, {repeated} repeated, {held} held, {parked} parked");
-    if seeds().len() >= 64 {
-        assert!(losses > 0 && repeated > 0 && held > 0 && parked > 0, "too little happens");
+    println!("{stops} stops, {losses} losses, {repeated} repeated, {held} held, {parked} parked");
+    if seeds().len() >= 256 {
+        assert!(
+            stops >= 1_000 && losses > 0 && repeated > 0 && held > 0 && parked > 0,
+            "too little happens"
+        );
     }
 }
 

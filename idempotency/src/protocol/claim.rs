@@ -74,7 +74,7 @@ pub(crate) fn hold(key: &RecordKey, record: &Record) -> Batch {
         Edit::Remove(LEASE.to_owned()),
         Edit::Expires(None),
     ];
-    Batch::new().update(key.item().clone(), edits, is_unchanged(record))
+    Batch::new().update(key.item().clone(), edits, is_unchanged(record)).from_reserve()
 }
 
 /// Renews a lease, and journals an effect with the same write. Everything that an owner writes
@@ -90,5 +90,6 @@ pub(crate) fn renew(ticket: &Ticket, effect: Option<(&str, &Effect)>, now: UnixT
     }
     edits.extend(effect.map(|(name, effect)| effect.edit(name)));
     let when = Condition::All(vec![is_owned(ticket.owner, ticket.fence), is_state(State::Run)]);
-    Batch::new().update(ticket.key.item().clone(), edits, when)
+    // What was begun before the disk filled up must not be lost for want of a beat.
+    Batch::new().update(ticket.key.item().clone(), edits, when).from_reserve()
 }

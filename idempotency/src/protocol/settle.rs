@@ -220,7 +220,9 @@ impl Settlement {
     ) -> Result<Batch, CommitError> {
         let budget = store.budget();
         within("bytes of the result", self.result_bytes, budget.result_bytes)?;
-        if self.writes.iter().any(|write| write.key.space == SPACE) {
+        if self.writes.iter().any(|write| write.key.space == SPACE)
+            || self.also.iter().any(is_on_records)
+        {
             return Err(CommitError::ReservedSpace);
         }
         let mut batch = Batch::new().update(key.item().clone(), self.edits, when).from_reserve();
@@ -251,6 +253,15 @@ pub(crate) fn refused(batch: &Batch, refused: &Refused) -> CommitError {
             CommitError::StateConflict { key: key.clone() }
         }
         _ => CommitError::Refused { index: refused.operation },
+    }
+}
+
+fn is_on_records(operation: &Operation) -> bool {
+    match operation {
+        Operation::Put { key, .. }
+        | Operation::Update { key, .. }
+        | Operation::Delete { key, .. } => key.space == SPACE,
+        _ => false,
     }
 }
 

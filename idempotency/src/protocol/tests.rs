@@ -90,6 +90,15 @@ fn a_takeover_fails_when_the_worker_has_beaten_since_it_was_seen() {
 }
 
 #[test]
+fn what_was_begun_may_use_the_space_kept_free() {
+    let world = World::new(OnLost::Hold);
+    let ticket = world.claimed();
+    assert!(renew(&ticket, None, START).uses_reserve());
+    assert!(hold(&world.claim.key, &world.record()).uses_reserve());
+    assert!(!anew(&world.claim, owner(1), START).0.uses_reserve(), "nothing new is begun");
+}
+
+#[test]
 fn of_two_takeovers_one_is_written() {
     let world = World::new(OnLost::Retry);
     let _ticket = world.claimed();

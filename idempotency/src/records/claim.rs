@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headgate_store::Item;
 
-use super::{Records, send::Sent};
+use super::{Records, send::Sent, stats::count};
 use crate::{
     claim::{Claim, Claimed, Held, HeldAs},
     error::TicketError,
@@ -42,6 +42,8 @@ impl Records {
         let mut found = self.first_sight(&claim.key).await?;
         for _ in 0..ROUNDS_MAX {
             let (sent, now) = (self.inner.clock.now(), self.inner.clock.unix_time());
+            let counters = &self.inner.counters;
+            let is_lost = found.as_ref().is_some_and(|record| record.state == State::Run);
             let (batch, won) = match found.take() {
                 None => anew(&claim, owner, now),
                 Some(record) => match self.stand(&claim, record) {
@@ -64,6 +66,10 @@ impl Records {
             match self.send(&claim.key, &batch, &mark).await? {
                 Sent::Written { .. } => {
                     self.inner.watch.lock().forget(&claim.key);
+                    count(&counters.claimed);
+                    if is_lost {
+                        count(&counters.taken_over);
+                    }
                     return Ok(Claimed::Run(Ticket::new(&claim, won, sent)));
                 }
                 Sent::Refused(refused) => found = parse(&claim.key, refused.current)?,
@@ -125,7 +131,10 @@ impl Records {
             Sent::Written { durability: None, .. } => {
                 Err(StoreError::InDoubt("the answer to a beat was lost".to_owned()).into())
             }
-            Sent::Refused(_) => Err(TicketError::Fenced),
+            Sent::Refused(_) => {
+                count(&self.inner.counters.fenced);
+                Err(TicketError::Fenced)
+            }
         }
     }
 
@@ -137,12 +146,15 @@ impl Records {
     ) -> Result<Result<Held, Option<Record>>, StoreError> {
         let batch = hold(key, record);
         match self.send(key, &batch, &Mark::of(record.owner, State::Hold)).await? {
-            Sent::Written { .. } => Ok(Ok(Held {
-                state: HeldAs::InDoubt,
-                fence: record.fence,
-                attempts: record.attempt,
-                error: LOST.to_owned(),
-            })),
+            Sent::Written { .. } => {
+                count(&self.inner.counters.held);
+                Ok(Ok(Held {
+                    state: HeldAs::InDoubt,
+                    fence: record.fence,
+                    attempts: record.attempt,
+                    error: LOST.to_owned(),
+                }))
+            }
             Sent::Refused(refused) => Ok(Err(parse(key, refused.current)?)),
         }
     }
@@ -154,7 +166,13 @@ impl Records {
 
     pub(super) fn stand(&self, claim: &Claim, record: Record) -> Standing {
         let look = self.look(&claim.key, &record);
-        classify(claim, record, look)
+        let standing = classify(claim, record, look);
+        match standing {
+            Standing::Replay(_) => count(&self.inner.counters.replayed),
+            Standing::Conflict => count(&self.inner.counters.conflicts),
+            _ => {}
+        }
+        standing
     }
 }
 
@@ -162,3 +180,6 @@ impl Records {
 pub(super) fn parse(key: &RecordKey, item: Option<Item>) -> Result<Option<Record>, StoreError> {
     item.map(|item| Record::read(key, &item)).transpose()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headgate_store::{Batch, Durability, Refused};
 
-use super::Records;
+use super::{Records, stats::count};
 use crate::{
     key::RecordKey,
     protocol::Mark,
@@ -54,6 +54,7 @@ impl Records {
                 Err(StoreError::InDoubt(detail)) => {
                     doubt = Some(StoreError::InDoubt(detail));
                     doubts += 1;
+                    count(&self.inner.counters.doubts);
                 }
                 Err(error) => return Err(doubt.unwrap_or(error)),
             }

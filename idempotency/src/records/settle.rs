@@ -4,6 +4,7 @@ use super::{
     Records,
     claim::{CONTENDED, ROUNDS_MAX, parse},
     send::Sent,
+    stats::count,
 };
 use crate::{
     claim::{Claim, Held, Once},
@@ -83,10 +84,12 @@ impl Records {
         let settled = self.settle_ticket(&ticket, outcome).await;
         match settled {
             Ok(committed) => {
+                count(&self.inner.counters.settled);
                 ticket.settle();
                 Ok(committed)
             }
             Err(CommitError::Fenced) => {
+                count(&self.inner.counters.fenced);
                 ticket.settle();
                 Err(Uncommitted { error: CommitError::Fenced, ticket: None })
             }
@@ -154,6 +157,7 @@ impl Records {
             let batch = settlement.clone().of_once((&claim, owner), over, now, store)?;
             match self.send(&claim.key, &batch, &mark).await? {
                 Sent::Written { version, durability } => {
+                    count(&self.inner.counters.settled);
                     return Ok(Once::Committed(Committed { version, durability }));
                 }
                 Sent::Refused(refusal) if refusal.operation == 0 => {

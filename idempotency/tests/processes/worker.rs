@@ -82,8 +82,7 @@ struct Partition {
 
 impl Partition {
     fn new(store: Store, number: u32, port: u16) -> Self {
-        let mut settings = Settings::default();
-        (settings.lease, settings.skew) = (LEASE, SKEW);
+        let settings = Settings { lease: LEASE, skew: SKEW, ..Settings::default() };
         let clock = Arc::new(RealClock(Instant::now()));
         let records = Records::new(Arc::new(store.clone()), clock, Arc::new(OsRandom), settings);
         Self { store, number, records, line: Line::open(port) }

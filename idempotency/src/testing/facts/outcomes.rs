@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use headgate_store::Operation;
+use headgate_store::{Condition, Operation};
 
 use crate::{
     Claim, Claimed, Commit, CommitError, Fingerprint, Position, RecordKey, SPACE, Scope, Seen,
@@ -108,6 +108,12 @@ pub(crate) async fn records_are_no_state(bench: Bench<'_>) {
     SPACE.clone_into(&mut write.key.space);
     let forged = Commit { state: vec![write], ..Commit::new("forged") };
     let uncommitted = bench.records.commit(ticket, forged).await.expect_err("it is reserved");
+    assert!(matches!(uncommitted.error, CommitError::ReservedSpace), "{uncommitted:?}");
+    let ticket = uncommitted.ticket.expect("the claim is still held");
+    let (key, when) = (bench.key().item().clone(), Condition::Always);
+    let smuggled =
+        Commit { also: vec![Operation::Delete { key, when }], ..Commit::new("smuggled") };
+    let uncommitted = bench.records.commit(ticket, smuggled).await.expect_err("it is reserved");
     assert!(matches!(uncommitted.error, CommitError::ReservedSpace), "{uncommitted:?}");
 }
 

@@ -1,6 +1,12 @@
 //! One run: the workers, what happens to them, and the account at the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -27,6 +33,8 @@ const CALAMITIES: usize = 60;
 /// How long everything may take once nothing goes wrong any more: what a clock that is ahead put off
 /// is due by one that is behind twenty minutes later.
 const CALM: Duration = Duration::from_mins(30);
+/// How much too fast or too slow a clock runs at most.
+const DRIFT: f64 = 0.01;
 /// A clock that is ten minutes wrong.
 const FAR_OFF: i64 = 600_000;
 
@@ -37,6 +45,8 @@ pub struct SimReport {
     pub mode: Mode,
     /// Batches that were written.
     pub steps: usize,
+    /// Times that a worker was stopped.
+    pub stops: u32,
     /// Workers that were lost while they held a key, and whose key was taken over.
     pub losses: u32,
     /// Effects outside that were repeated, which only an unkeyed effect that is retried may be.
@@ -89,6 +99,7 @@ struct Run {
     skew: i64,
     /// Who reads the log now. There may be others who think so.
     reader: Arc<Mutex<usize>>,
+    stops: AtomicU32,
 }
 
 /// A process.
@@ -119,6 +130,7 @@ impl Run {
             events,
             skew,
             reader: Arc::default(),
+            stops: AtomicU32::new(0),
         }
     }
 
@@ -131,7 +143,9 @@ impl Run {
     }
 
     fn spawn(&self, number: usize, is_calm: bool) -> Process {
-        let (ice, clock) = (Ice::default(), Arc::new(SimClock::new(self.start, self.wrong_by())));
+        let rate = 1.0 + DRIFT * (self.chance.lock().f64() * 2.0 - 1.0);
+        let clock = Arc::new(SimClock::drifting(self.start, self.wrong_by(), rate));
+        let ice = Ice::default();
         let network = Network::new(self.witness.clone(), self.draw(u64::MAX));
         if is_calm {
             network.calm();
@@ -172,6 +186,7 @@ impl Run {
                 }
                 2 | 3 => {
                     let stopped = LEASE.mul_f64(self.chance.lock().f64() * 2.0);
+                    self.stops.fetch_add(1, Ordering::Relaxed);
                     process.ice.freeze_from(Instant::now(), stopped);
                 }
                 4 => *self.reader.lock() = number,
@@ -215,6 +230,7 @@ impl Run {
         let mut report = SimReport {
             mode: self.mode,
             steps: self.witness.steps(),
+            stops: self.stops.load(Ordering::Relaxed),
             losses: 0,
             repeated: 0,
             held: 0,
