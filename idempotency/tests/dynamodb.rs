@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use headgate_idempotency::{
     DynamoDb, OsRandom, Random, Store, StoreError,
-    dynamodb::Settings,
+    dynamodb::{SHARDS, Settings},
     testing::{DynamoDbLocal, conformance, store_suite},
 };
 use headgate_store::{Batch, Condition, Content, Edit, Key, Operation, Scalar};
@@ -100,7 +100,8 @@ async fn a_table_that_is_not_there_is_unavailable() {
 async fn lossy() -> Option<(Proxy, DynamoDb, DynamoDb)> {
     let local = DynamoDbLocal::shared()?;
     let proxy = Proxy::to(local.endpoint()).await;
-    let settings = settings(&proxy.endpoint());
+    let attempts_max = 4.try_into().unwrap();
+    let settings = Settings { attempts_max, ..settings(&proxy.endpoint()) };
     let straight = Settings { endpoint: Some(local.endpoint().to_owned()), ..settings.clone() };
     let straight = DynamoDb::connect(straight).await.unwrap();
     straight.create_table().await.unwrap();
@@ -231,11 +232,13 @@ async fn delayed_entries_come_in_order_and_outgoing_ones_go() {
             found.iter().map(|due| (due.due.as_secs(), due.id.to_vec())).collect::<Vec<_>>()
         }
     };
+    let before = store.consumed().requests;
     assert_eq!(due(4, 10).await, []);
+    assert_eq!(store.consumed().requests - before, u64::from(SHARDS), "one for each shard");
     assert_eq!(due(5, 10).await, [(5, b"b".to_vec()), (5, b"c".to_vec())]);
     assert_eq!(due(1_000, 3).await.last(), Some(&(6, b"a".to_vec())));
     let mut outgoing = Vec::new();
-    for shard in 0..headgate_idempotency::dynamodb::SHARDS {
+    for shard in 0..SHARDS {
         outgoing.extend(store.outbox(shard, 10).await.unwrap());
     }
     let shown: Vec<_> = outgoing.iter().map(|it| (it.partition, it.payload.as_ref())).collect();
@@ -243,7 +246,7 @@ async fn delayed_entries_come_in_order_and_outgoing_ones_go() {
     for entry in &outgoing {
         store.published(entry).await.unwrap();
     }
-    for shard in 0..headgate_idempotency::dynamodb::SHARDS {
+    for shard in 0..SHARDS {
         assert_eq!(store.outbox(shard, 10).await.unwrap(), []);
     }
 }

@@ -29,6 +29,7 @@ No row below has a read.
 
 An event in the transactional mode is one request, and so is its duplicate.
 The modes with a claim take two, and a beat for each third of the lease that the handler runs.
+A look into a delay queue, or into the whole outbox, is 16 requests of one read unit at least, one for each shard.
 
 ";
 

@@ -27,7 +27,12 @@ const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-
 
 /// How it is started by hand.
 pub(super) fn server() -> Server {
-    Server { name: "dynamodb", command: || Ok(java(&fetch()?)) }
+    Server { name: "dynamodb", command: || Ok(java(&fetch()?)), address }
+}
+
+/// The launcher writes it when it serves.
+fn address(written: &str) -> Option<String> {
+    written.lines().find_map(|line| line.strip_prefix("READY ")).map(str::to_owned)
 }
 
 /// The folder of DynamoDB Local: its jars, a launcher, and Java's arguments in a file.
@@ -79,3 +84,6 @@ fn java(folder: &Path) -> Command {
     java.current_dir(folder).arg("@arguments");
     java
 }
+
+#[cfg(test)]
+mod tests;

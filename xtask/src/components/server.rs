@@ -17,15 +17,15 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks at whether it is ready or has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// What a server writes in front of its address once it serves.
-const READY: &str = "READY ";
 
-/// A server that writes `READY address` to its standard output.
+/// A server that says in what it writes that it serves.
 pub(super) struct Server {
     /// The name of its folder.
     pub(super) name: &'static str,
     /// Fetches what it takes, and tells how it is started.
     pub(super) command: fn() -> Result<Command>,
+    /// Finds its address in what it has written. None: it does not serve yet.
+    pub(super) address: fn(&str) -> Option<String>,
 }
 
 impl Server {
@@ -94,8 +94,7 @@ impl Server {
 
     /// The address that the log tells.
     fn address(&self) -> Option<String> {
-        let log = fs::read_to_string(self.log()).ok()?;
-        log.lines().find_map(|line| line.strip_prefix(READY)).map(str::to_owned)
+        (self.address)(&fs::read_to_string(self.log()).ok()?)
     }
 
     /// The process's number, when that process is ours: another one may have got the number since.
