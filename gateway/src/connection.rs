@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headgate_telemetry::{BadHead, Listener, Refusal};
+use headgate_telemetry::{BadHead, Listener, Refusal, access::Members};
 use http::{HeaderValue, Request};
 use hyper::{
     body::Incoming,
@@ -63,12 +63,12 @@ const REFUSE_FOR: Duration = Duration::from_secs(1);
 /// What every exchange on a connection shares.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// The client's address.
-    pub(crate) peer: SocketAddr,
     /// Whether the client's trace is taken over.
     pub(crate) peer_is_trusted: bool,
     /// Whether the client speaks TLS.
     pub(crate) listener: Listener,
+    /// What the access line of each of its exchanges says of it.
+    pub(crate) members: Members,
     /// The address for `x-forwarded-for`.
     pub(crate) forwarded_for: HeaderValue,
     /// The connection's clock.
@@ -88,9 +88,9 @@ impl Connection {
     /// Describes a connection from its client's address.
     pub(crate) fn new(edge: &Edge, peer: SocketAddr, listener: Listener) -> Arc<Self> {
         Arc::new(Self {
-            peer,
             peer_is_trusted: edge.trusts(peer.ip()),
             listener,
+            members: Members::of_client(peer, listener),
             forwarded_for: address_value(peer.ip()),
             activity: Activity::new(Arc::clone(&edge.clock)),
             timer: SpareTimer::default(),

@@ -1,6 +1,6 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
-use std::{collections::HashMap, net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
@@ -58,7 +58,7 @@ pub(crate) struct Snapshot {
     pub(crate) identity_names: Vec<Arc<str>>,
     pub(crate) mint: Arc<Mint>,
     /// The `headgate-device` value of each class.
-    devices: HashMap<Arc<str>, HeaderValue>,
+    devices: Vec<(Arc<str>, HeaderValue)>,
     /// What the access line of every exchange says of the configuration.
     pub(crate) members: Members,
 }
@@ -220,8 +220,8 @@ impl Snapshot {
 
     /// The class as a header value; a class that can't be one is not named.
     pub(crate) fn device_value(&self, class: &str) -> HeaderValue {
-        let known = self.devices.get(class).cloned();
-        known.unwrap_or(HeaderValue::from_static(UNKNOWN_DEVICE))
+        let known = self.devices.iter().find(|(known, _)| **known == *class);
+        known.map_or(HeaderValue::from_static(UNKNOWN_DEVICE), |(_, value)| value.clone())
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 
+use headgate_telemetry::trace::TRACESTATE;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION, TE,
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION, TE,
         TRANSFER_ENCODING, UPGRADE,
     },
 };
@@ -119,13 +120,25 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, &'static str> {
 
 /// Removes every header that only the edge may set.
 pub(crate) fn strip_ours(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| is_ours(name.as_str())).cloned() {
+    strip(headers, is_ours);
+}
+
+/// Removes what an endpoint is not to have from a client: what only the edge may set, what the
+/// edge answers itself, and half of a trace that is not taken over.
+pub(crate) fn strip_for_endpoint(headers: &mut HeaderMap) {
+    strip(headers, |name| is_ours(name) || *name == EXPECT || *name == TRACESTATE);
+}
+
+/// One look at each name, since most messages have nothing to remove.
+fn strip(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    while let Some(name) = headers.keys().find(|name| goes(name)).cloned() {
         headers.remove(name);
     }
 }
 
 /// Some frameworks read `_` in a header's name as `-`.
-fn is_ours(name: &str) -> bool {
+fn is_ours(name: &HeaderName) -> bool {
+    let name = name.as_str();
     name.starts_with(OURS) || name.starts_with("headgate_")
 }
 

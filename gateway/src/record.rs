@@ -127,13 +127,12 @@ impl Record {
         self.is_grpc
     }
 
-    /// Writes the trace into the request that an endpoint gets.
+    /// Writes the trace into the request that an endpoint gets, from which the client's is gone.
     pub(crate) fn write_trace(&self, headers: &mut HeaderMap) {
         headers.insert(trace::TRACEPARENT, self.trace.context.to_traceparent());
-        match &self.trace.state {
-            Some(state) => headers.insert(trace::TRACESTATE, state.clone()),
-            None => headers.remove(trace::TRACESTATE),
-        };
+        if let Some(state) = &self.trace.state {
+            headers.insert(trace::TRACESTATE, state.clone());
+        }
     }
 
     /// Notes that a step was passed now.
@@ -245,8 +244,7 @@ impl Record {
             trace: &self.trace.context,
             untrusted_parent: self.trace.untrusted,
             request: access::Request {
-                client: self.connection.peer,
-                listener: self.connection.listener,
+                client: &self.connection.members,
                 version: self.version,
                 method: self.method.as_str(),
                 host,

@@ -65,10 +65,8 @@ pub struct Line<'a> {
 /// Who sent what, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The client.
-    pub client: SocketAddr,
-    /// The kind of listener.
-    pub listener: Listener,
+    /// The client: `client`, `client_port` and `listener`.
+    pub client: &'a Members,
     /// The protocol on the connection.
     pub version: http::Version,
     /// The method.
@@ -84,9 +82,14 @@ pub struct Request<'a> {
 pub struct Members(Box<[u8]>);
 
 impl Members {
-    /// Writes members by name and value, in this order. The names stand as they are.
-    pub fn of(members: &[(&'static str, &str)]) -> Self {
-        Self(json::members(members))
+    /// Writes texts by name, in this order. The names stand as they are.
+    pub fn of(texts: &[(&'static str, &str)]) -> Self {
+        Self(json::texts(texts))
+    }
+
+    /// Writes who has connected, and where.
+    pub fn of_client(address: SocketAddr, listener: Listener) -> Self {
+        Self(json::client(address, listener))
     }
 }
 

@@ -7,7 +7,7 @@ use headgate_telemetry::Listener;
 use headgate_types::{Class, Deadline, Device, Priority};
 use http::{
     HeaderMap, HeaderValue, Request, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use hyper::upgrade::OnUpgrade;
@@ -203,10 +203,8 @@ fn set_headers(
     priority: Priority,
 ) -> Result<(), Error> {
     let Context { connection, route, caller, device, snapshot, .. } = context;
-    headers::strip_ours(headers);
+    headers::strip_for_endpoint(headers);
     headers.reserve(EDGE_HEADERS);
-    // The edge has answered it, or will, when the endpoint reads the body.
-    headers.remove(EXPECT);
     record.write_trace(headers);
     forwarded(connection, headers);
     headers.insert(headers::DEVICE, snapshot.device_value(&device.class));

@@ -1,10 +1,11 @@
 //! The line as bytes: one pass, one buffer, nothing that formats through `fmt`.
 
-use std::{cell::Cell, net::IpAddr, time::Duration};
+use std::{cell::Cell, net::SocketAddr, time::Duration};
 
 use headgate_types::UnixTime;
 
 use super::{ATTEMPTS_MAX, Attempt, Journal, Line, Mark, TEXT_BYTES_MAX};
+use crate::labels::Listener;
 
 thread_local! {
     /// The second that the thread wrote last, and its text.
@@ -49,8 +50,8 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
     object.raw(b"}\n");
 }
 
-/// Members as they stand behind others.
-pub(super) fn members(members: &[(&'static str, &str)]) -> Box<[u8]> {
+/// Texts as they stand behind other members.
+pub(super) fn texts(members: &[(&'static str, &str)]) -> Box<[u8]> {
     let mut out = Vec::new();
     let mut object = Object { out: &mut out };
     for (name, value) in members {
@@ -58,6 +59,16 @@ pub(super) fn members(members: &[(&'static str, &str)]) -> Box<[u8]> {
         object.raw(name.as_bytes());
         object.text(b"\":", value);
     }
+    out.into()
+}
+
+/// A client as it stands behind other members.
+pub(super) fn client(address: SocketAddr, listener: Listener) -> Box<[u8]> {
+    let mut out = Vec::new();
+    let mut object = Object { out: &mut out };
+    object.text(key!("client"), &address.ip().to_canonical().to_string());
+    object.number(key!("client_port"), address.port().into());
+    object.word(key!("listener"), listener.as_str());
     out.into()
 }
 
@@ -70,12 +81,7 @@ fn request(object: &mut Object<'_>, line: &Line<'_>) {
     if let Some(parent) = line.untrusted_parent {
         object.ascii(key!("untrusted_traceparent"), parent.to_header().as_bytes());
     }
-    object.raw(key!("client"));
-    object.raw(b"\"");
-    object.address(line.request.client.ip());
-    object.raw(b"\"");
-    object.number(key!("client_port"), line.request.client.port().into());
-    object.word(key!("listener"), line.request.listener.as_str());
+    object.raw(&line.request.client.0);
     object.word(key!("protocol"), protocol(line.request.version));
     object.text(key!("method"), line.request.method);
     if let Some(host) = line.request.host {
@@ -237,18 +243,8 @@ impl Object<'_> {
         self.raw(&[digit(byte >> 4), digit(byte & 15)]);
     }
 
-    fn digits(&mut self, mut value: u64) {
-        let mut text = [b'0'; 20];
-        let mut count = 0;
-        for place in text.iter_mut().rev() {
-            *place = b'0' + u8::try_from(value % 10).unwrap_or_default();
-            value /= 10;
-            count += 1;
-            if value == 0 {
-                break;
-            }
-        }
-        self.raw(text.get(text.len() - count..).unwrap_or_default());
+    fn digits(&mut self, value: u64) {
+        self.raw(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// RFC 3339 with milliseconds. All but those is kept from line to line.
@@ -267,20 +263,6 @@ impl Object<'_> {
         let millis = time.as_duration().subsec_millis();
         let digit = |unit: u32| b'0' + u8::try_from(millis / unit % 10).unwrap_or_default();
         self.raw(&[b'.', digit(100), digit(10), digit(1), b'Z']);
-    }
-
-    fn address(&mut self, address: IpAddr) {
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                let mut separator: &[u8] = b"";
-                for part in address.octets() {
-                    self.raw(separator);
-                    self.digits(part.into());
-                    separator = b".";
-                }
-            }
-            IpAddr::V6(address) => self.raw(address.to_string().as_bytes()),
-        }
     }
 }
 

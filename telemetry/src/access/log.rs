@@ -23,8 +23,13 @@ use crate::{catalog, metrics::Metrics};
 pub const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Buffers. A thread keeps to one, so that up to this many threads never meet.
 pub const BUFFERS: usize = 16;
-/// How long the writer rests between two rounds.
+/// How long the writer rests between two rounds at most.
 pub const WRITE_INTERVAL: Duration = Duration::from_millis(25);
+/// How long it rests at least, whatever there is to write.
+const WRITE_INTERVAL_MIN: Duration = Duration::from_millis(2);
+/// Bytes that a buffer should have gathered by the next round: so few that the processor's caches
+/// still hold them, and the buffers do not push everything else out.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// Takes access lines. Cheap to clone.
 #[derive(Clone)]
@@ -121,7 +126,9 @@ impl Shared {
     fn write_until_closed(&self, mut sink: impl Write) {
         let mut batch = Buffer::default();
         let mut is_broken = false;
+        let mut rest = WRITE_INTERVAL;
         loop {
+            let mut largest = 0;
             let is_closing = self.is_closing.load(Relaxed);
             for Aligned(buffer) in &self.buffers {
                 let taken = if is_closing {
@@ -135,13 +142,15 @@ impl Shared {
                     buffer.try_lock().is_some_and(|mut buffer| buffer.take(&mut batch))
                 };
                 if taken {
+                    largest = largest.max(batch.bytes.len());
                     self.write(&mut sink, &mut batch, &mut is_broken);
                 }
             }
             if is_closing {
                 break;
             }
-            thread::park_timeout(WRITE_INTERVAL);
+            rest = rest_after(rest, largest);
+            thread::park_timeout(rest);
         }
         *self.has_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.ended.notify_all();
@@ -163,6 +172,13 @@ impl Shared {
         batch.bytes.clear();
         batch.lines = 0;
     }
+}
+
+/// The rest after which a buffer should hold [`BATCH_BYTES`], if lines come as they did in the
+/// last one.
+fn rest_after(rest: Duration, gathered: usize) -> Duration {
+    let wanted = rest.mul_f64(BATCH_BYTES as f64 / gathered.max(1) as f64);
+    wanted.clamp(WRITE_INTERVAL_MIN, WRITE_INTERVAL)
 }
 
 impl Buffer {

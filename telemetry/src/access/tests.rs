@@ -10,8 +10,13 @@ struct Exchange {
     device: Device,
     attempts: Vec<Attempt>,
     journal: Journal,
+    client: Members,
     route: Members,
     config: Members,
+}
+
+fn client(address: &str) -> Members {
+    Members::of_client(address.parse().unwrap(), Listener::Tls)
 }
 
 fn exchange() -> Exchange {
@@ -46,6 +51,7 @@ fn exchange() -> Exchange {
             },
         ],
         journal,
+        client: client("192.0.2.7:40000"),
         route: Members::of(&[("team", "tv"), ("route", "home"), ("upstream", "home-next")]),
         config: Members::of(&[("config", "c0ffee")]),
     }
@@ -57,8 +63,7 @@ fn line(exchange: &Exchange) -> Line<'_> {
         trace: &exchange.trace,
         untrusted_parent: None,
         request: Request {
-            client: "192.0.2.7:40000".parse().unwrap(),
-            listener: Listener::Tls,
+            client: &exchange.client,
             version: http::Version::HTTP_2,
             method: "GET",
             host: Some("api.example"),
@@ -202,9 +207,11 @@ fn texts_and_attempts_are_cut_at_their_limits() {
 fn mapped_addresses_are_written_as_version_4() {
     let exchange = exchange();
     let mut line = line(&exchange);
-    line.request.client = "[::ffff:192.0.2.7]:1".parse().unwrap();
+    let mapped = client("[::ffff:192.0.2.7]:1");
+    line.request.client = &mapped;
     assert_eq!(parsed(&line)["client"], "192.0.2.7");
-    line.request.client = "[2001:db8::1]:1".parse().unwrap();
+    let v6 = client("[2001:db8::1]:1");
+    line.request.client = &v6;
     assert_eq!(parsed(&line)["client"], "2001:db8::1");
 }
 

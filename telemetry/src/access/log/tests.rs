@@ -19,8 +19,7 @@ fn record(log: &Log, path: &str) {
         trace: &trace,
         untrusted_parent: None,
         request: Request {
-            client: "127.0.0.1:1".parse().unwrap(),
-            listener: Listener::Plain,
+            client: &Members::of_client("127.0.0.1:1".parse().unwrap(), Listener::Plain),
             version: http::Version::HTTP_11,
             method: "GET",
             host: None,
@@ -229,4 +228,13 @@ fn dropping_the_writer_closes_the_log() {
     while log.dropped() == 0 {
         record(&log, "/");
     }
+}
+
+#[test]
+fn the_writer_rests_less_the_more_there_is_to_write() {
+    let busy = rest_after(WRITE_INTERVAL, BATCH_BYTES * 5);
+    assert_eq!(busy, WRITE_INTERVAL / 5);
+    assert_eq!(rest_after(busy, BATCH_BYTES), busy, "as much as wanted: it stays");
+    assert_eq!(rest_after(busy, BUFFER_BYTES_MAX), WRITE_INTERVAL_MIN);
+    assert_eq!(rest_after(WRITE_INTERVAL_MIN, 0), WRITE_INTERVAL);
 }
