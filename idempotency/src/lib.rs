@@ -44,7 +44,7 @@ pub use crate::outcome::{
 };
 pub use crate::random::{OsRandom, Owner, Random};
 pub use crate::record::{EFFECTS_MAX, Effect, State, VERSION};
-pub use crate::records::{Records, stats::Stats};
+pub use crate::records::{Records, Stats};
 pub use crate::settings::{Redelivery, Settings, SettingsFault};
 pub use crate::store::{Answer, Budget, Store, StoreError, Written};
 pub use crate::ticket::Ticket;

@@ -4,7 +4,7 @@ mod beat;
 mod claim;
 mod send;
 mod settle;
-pub(crate) mod stats;
+mod stats;
 mod watch;
 
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use crate::{
     store::{Store, StoreError},
     watermark::{Position, Watermark},
 };
+use stats::Counters;
+pub use stats::Stats;
 use watch::Watch;
 
 /// Idempotency records in a store. Clones are handles of the same ones.
@@ -38,7 +40,7 @@ struct Inner {
     random: Arc<dyn Random>,
     settings: Settings,
     watch: Mutex<Watch>,
-    counters: stats::Counters,
+    counters: Counters,
 }
 
 impl Records {
@@ -49,7 +51,7 @@ impl Records {
         random: Arc<dyn Random>,
         settings: Settings,
     ) -> Self {
-        let (watch, counters) = (Mutex::default(), stats::Counters::default());
+        let (watch, counters) = (Mutex::default(), Counters::default());
         Self { inner: Arc::new(Inner { store, clock, random, settings, watch, counters }) }
     }
 
@@ -64,7 +66,7 @@ impl Records {
     }
 
     /// What happened since these records were made.
-    pub fn stats(&self) -> stats::Stats {
+    pub fn stats(&self) -> Stats {
         self.inner.counters.read()
     }
 

@@ -126,9 +126,12 @@ impl Settlement {
             let attempts = ticket.attempt.saturating_sub(1);
             self.edits.push(Edit::Set(ATTEMPT.to_owned(), attempts.into()));
         }
-        if matches!(self.state, State::Done | State::Rejected) {
-            self.edits.extend(ticket.effects.lock().keys().map(|name| without_effect(name)));
-        }
+        // An outcome needs no journal. Whatever else happens, the next attempt or a person must
+        // know what was carried out, also where the note of it was lost.
+        let needs_journal = !matches!(self.state, State::Done | State::Rejected);
+        self.edits.extend(ticket.effects.lock().iter().map(|(name, effect)| {
+            if needs_journal { effect.edit(name) } else { without_effect(name) }
+        }));
         let from = match self.state {
             State::Done | State::Rejected | State::Park => {
                 Condition::Any(vec![is_state(State::Run), is_state(State::Hold)])

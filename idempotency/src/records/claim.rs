@@ -92,6 +92,9 @@ impl Records {
     /// renews the claim with the same write. The next attempt finds it in its
     /// [ticket](Ticket::effect).
     ///
+    /// That an effect was carried out is known to the ticket even when it could not be written
+    /// down: a release, hold or park writes it too.
+    ///
     /// # Errors
     ///
     /// As [`renew`](Self::renew), and [`StoreError::Invalid`] above [`EFFECTS_MAX`] effects.
@@ -108,6 +111,9 @@ impl Records {
         if is_full {
             let detail = format!("a record journals at most {EFFECTS_MAX} effects");
             return Err(StoreError::Invalid(detail).into());
+        }
+        if matches!(effect, Effect::Carried { .. }) {
+            ticket.effects.lock().insert(name.to_owned(), effect.clone());
         }
         self.write_beat(ticket, Some((name, &effect))).await?;
         ticket.effects.lock().insert(name.to_owned(), effect);

@@ -3,8 +3,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Claim, Claimed, Commit, Fingerprint, OnLost, RecordKey, Records, Scope, Settings,
-    testing::{MemoryStore, SeededRandom, sim::clock::SimClock},
+    Blame, Claim, Claimed, Commit, Effect, Fingerprint, OnLost, RecordKey, Records, Release, Scope,
+    Settings, Store,
+    testing::{Failing, Fault, MemoryStore, SeededRandom, sim::clock::SimClock},
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -12,9 +13,13 @@ const TEN_MINUTES: i64 = 600_000;
 
 /// Two with the same seed would be one owner.
 fn records(store: &MemoryStore, ahead: i64, seed: u64) -> Records {
+    records_on(Arc::new(store.clone()), ahead, seed)
+}
+
+fn records_on(store: Arc<dyn Store>, ahead: i64, seed: u64) -> Records {
     let clock = Arc::new(SimClock::new(Instant::now(), ahead));
     let random = Arc::new(SeededRandom::new(seed));
-    Records::new(Arc::new(store.clone()), clock, random, Settings::default())
+    Records::new(store, clock, random, Settings::default())
 }
 
 fn claim(on_lost: OnLost) -> Claim {
@@ -61,4 +66,25 @@ async fn what_verbs_do_is_counted() {
     let (first, second) = (first.stats(), second.stats());
     assert_eq!((first.claimed, first.settled, first.fenced), (1, 1, 1));
     assert_eq!((second.held, second.replayed, second.conflicts), (1, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_whose_note_was_lost_is_known_to_the_next_attempt() {
+    let store = MemoryStore::new();
+    // The claim, the plan, and then the note that it was carried out.
+    let failing = Failing::new(Arc::new(store.clone()), 2, Some(Fault::Down(0)));
+    let first = records_on(Arc::new(failing), 0, 1);
+    let Claimed::Run(ticket) = first.claim(claim(OnLost::Hold)).await.unwrap() else { panic!() };
+    let planned = Effect::Planned { since: first.unix_time() };
+    first.journal(&ticket, "mail", planned).await.unwrap();
+    let carried = Effect::Carried { response: "sent".into() };
+    assert!(first.journal(&ticket, "mail", carried.clone()).await.is_err());
+    assert_eq!(ticket.effect("mail"), Some(carried.clone()), "a rerun must not repeat it");
+    let (due, error) = (first.unix_time(), "503".to_owned());
+    let blame = Blame::Dependency;
+    let release = Release { due, error, blame, delayed: None, also: Vec::new() };
+    first.release(ticket, release).await.unwrap();
+    let second = records(&store, 0, 2).claim(claim(OnLost::Hold)).await.unwrap();
+    let Claimed::Run(ticket) = second else { panic!("{second:?}") };
+    assert_eq!(ticket.effect("mail"), Some(carried));
 }
