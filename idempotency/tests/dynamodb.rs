@@ -15,7 +15,7 @@ mod proxy;
 use std::{sync::Arc, time::Duration};
 
 use headgate_idempotency::{
-    DynamoDb, OsRandom, Random, Store, StoreError,
+    DynamoDb, OsRandom, Random, Store, StoreError, Written,
     dynamodb::{SHARDS, Settings},
     testing::{DynamoDbLocal, conformance, store_suite},
 };
@@ -99,7 +99,10 @@ async fn a_table_that_is_not_there_is_unavailable() {
 /// A store behind a proxy that loses answers, and the same table without it.
 async fn lossy() -> Option<(Proxy, DynamoDb, DynamoDb)> {
     let local = DynamoDbLocal::shared()?;
-    let proxy = Proxy::to(local.endpoint()).await;
+    behind(Proxy::to(local.endpoint()).await, local).await
+}
+
+async fn behind(proxy: Proxy, local: &DynamoDbLocal) -> Option<(Proxy, DynamoDb, DynamoDb)> {
     let attempts_max = 4.try_into().unwrap();
     let settings = Settings { attempts_max, ..settings(&proxy.endpoint()) };
     let straight = Settings { endpoint: Some(local.endpoint().to_owned()), ..settings.clone() };
@@ -177,6 +180,36 @@ async fn a_write_that_another_one_may_have_hidden_is_in_doubt() {
     let entry = Operation::Take { queue: "q".to_owned(), due: UnixTime::default(), id: "i".into() };
     let answer = store.commit(Batch::new().with(entry)).await;
     assert!(matches!(answer, Err(StoreError::InDoubt(_))), "{answer:?}");
+}
+
+/// A batch whose answer is lost, while another writer is on the item before that is known.
+async fn overtaken(batch: Batch) -> Option<(Result<Written, StoreError>, DynamoDb)> {
+    let local = DynamoDbLocal::shared()?;
+    let (proxy, store, straight) = behind(Proxy::holding(local.endpoint()).await, local).await?;
+    proxy.lose(1);
+    let sent = tokio::spawn(async move { store.commit(batch).await });
+    proxy.held().await;
+    straight.commit(add(Condition::Present)).await.unwrap();
+    proxy.tell();
+    Some((sent.await.unwrap(), straight))
+}
+
+#[tokio::test]
+async fn a_write_that_was_overtaken_is_not_carried_out_again() {
+    let Some((answer, straight)) = overtaken(add(Condition::Always)).await else { return };
+    assert!(matches!(answer, Err(StoreError::InDoubt(_))), "{answer:?}");
+    assert_eq!(sum(&straight).await, Some(2.into()), "each took effect once");
+}
+
+#[tokio::test]
+async fn a_transaction_that_was_overtaken_is_known_by_its_token() {
+    // It leaves nothing that nobody else writes, by which it could be recognized.
+    let check = Operation::Check { key: Key::new("test", "other"), when: Condition::Absent };
+    let Some((answer, straight)) = overtaken(add(Condition::Always).with(check)).await else {
+        return;
+    };
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(sum(&straight).await, Some(2.into()), "each took effect once");
 }
 
 #[tokio::test]
