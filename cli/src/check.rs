@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
-use headgate_config::Loaded;
+use headgate_config::{Loaded, Records};
 use headgate_gateway::settings::Auth;
 use serde_json::json;
 
@@ -25,13 +25,14 @@ pub(crate) fn check(config: &Path, output: &mut Output<'_>) -> anyhow::Result<Ex
         writeln!(
             output.out,
             "ok: {} routes ({} without authentication) of {} teams, {} upstreams, {} identity \
-             sources, {} files\ndigest {}",
+             sources, {} files\n{}digest {}",
             settings.routes.len(),
             open_routes(&loaded).count(),
             teams(&loaded).len(),
             settings.upstreams.len(),
             settings.identity.len(),
             loaded.files.len(),
+            keyed_line(&loaded),
             loaded.digest
         )?;
     }
@@ -48,6 +49,7 @@ fn summary(loaded: &Loaded) -> serde_json::Value {
         "teams": teams(loaded),
         "routes": loaded.settings.routes.len(),
         "routes_without_authentication": open_routes(loaded).collect::<Vec<_>>(),
+        "routes_with_idempotency_keys": keyed_routes(loaded).collect::<Vec<_>>(),
         "upstreams": loaded.settings.upstreams.len(),
         "identity_sources": loaded.settings.identity.len(),
     })
@@ -62,6 +64,24 @@ fn open_routes(loaded: &Loaded) -> impl Iterator<Item = String> {
     routes
         .filter(|route| matches!(route.auth, Auth::None))
         .map(|route| format!("{}/{}", route.team, route.name))
+}
+
+fn keyed_routes(loaded: &Loaded) -> impl Iterator<Item = String> {
+    let routes = loaded.settings.routes.iter();
+    routes
+        .filter(|route| route.idempotency.is_some())
+        .map(|route| format!("{}/{}", route.team, route.name))
+}
+
+/// Which routes heed a key, and where their records are; nothing where none does.
+fn keyed_line(loaded: &Loaded) -> String {
+    let place = match &loaded.records {
+        Some(Records::Embedded { dir }) => dir.display().to_string(),
+        Some(Records::DynamoDb { table, .. }) => format!("table {table} of DynamoDB"),
+        _ => return String::new(),
+    };
+    let routes: Vec<_> = keyed_routes(loaded).collect();
+    format!("idempotency keys on {}; records in {place}\n", routes.join(", "))
 }
 
 #[cfg(test)]

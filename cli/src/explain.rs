@@ -7,7 +7,7 @@ use headgate_config::{Loaded, Origin};
 use headgate_gateway::{
     self as gateway, Caller, Edge, Exchange, Explanation,
     identity::HttpFetch,
-    settings::{Auth, Route},
+    settings::{Auth, OnLost, Route},
 };
 use headgate_telemetry::{Metrics, access};
 use headgate_types::format_duration;
@@ -21,7 +21,7 @@ use crate::{
     clock::SystemClock,
     exit,
     output::{Output, columns},
-    routes::auth_name,
+    routes::{auth_name, key_word},
 };
 
 /// Time for the writer of access lines, which has none here, to end.
@@ -57,6 +57,7 @@ struct Decisions {
     auth: Decision,
     priority: Decision,
     timeout: Decision,
+    idempotency: Decision,
     /// What was looked at on the way, in the order of an exchange.
     steps: Vec<Value>,
 }
@@ -114,6 +115,7 @@ async fn ask(
             access: log,
             fetch: Arc::new(HttpFetch::default()),
             digest: loaded.digest.as_str().into(),
+            records: None,
         },
     )
     .map_err(exit::Invalid::new)?;
@@ -136,7 +138,8 @@ fn refused(error: gateway::Error) -> Decisions {
         device: none.clone(),
         auth: none.clone(),
         priority: none.clone(),
-        timeout: none,
+        timeout: none.clone(),
+        idempotency: none,
         steps: Vec::new(),
     }
 }
@@ -157,7 +160,8 @@ fn decisions(loaded: &Loaded, explanation: &Explanation) -> Decisions {
             device,
             auth: none.clone(),
             priority: none.clone(),
-            timeout: none,
+            timeout: none.clone(),
+            idempotency: none,
             steps,
         };
     };
@@ -175,6 +179,7 @@ fn decisions(loaded: &Loaded, explanation: &Explanation) -> Decisions {
         auth: auth(loaded, route, &exchange.caller),
         priority: priority(exchange, &id, origin.map(|origin| origin.priority)),
         timeout: timeout(exchange, &id, origin.map(|origin| origin.timeout)),
+        idempotency: idempotency(route, &id),
         steps,
     }
 }
@@ -236,6 +241,23 @@ fn timeout(exchange: &Exchange, id: &str, origin: Option<Origin>) -> Decision {
     Decision::made(format_duration(exchange.remaining), reason)
 }
 
+fn idempotency(route: &Route, id: &str) -> Decision {
+    let Some(keys) = &route.idempotency else {
+        return Decision::made("none", format!("route {id} has no `idempotency`"));
+    };
+    let lost = match keys.on_lost {
+        OnLost::Retry => "passed on again",
+        OnLost::Hold => "held",
+    };
+    let reason = format!(
+        "`idempotency` of route {id}: answers are kept for {}, a twin waits {}, a key whose \
+         request was lost is {lost}; safe methods need no key",
+        format_duration(keys.ttl),
+        format_duration(keys.wait),
+    );
+    Decision::made(key_word(route), reason)
+}
+
 fn steps(loaded: &Loaded, explanation: &Explanation) -> Vec<Value> {
     let (host, path) = &explanation.target;
     let mut steps = vec![json!({ "step": "target", "host": host, "path": path })];
@@ -294,6 +316,7 @@ fn text(decisions: &Decisions) -> String {
         ("auth", &decisions.auth),
         ("priority", &decisions.priority),
         ("timeout", &decisions.timeout),
+        ("idempotency", &decisions.idempotency),
     ];
     let decided = rows.into_iter().map(|(name, decision)| {
         let value = decision.value.as_deref().unwrap_or("none");

@@ -7,6 +7,7 @@ mod output;
 mod clock;
 mod live;
 mod serve;
+mod store;
 
 mod demo;
 mod run;

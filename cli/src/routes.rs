@@ -23,6 +23,7 @@ struct Row {
     auth: String,
     priority: String,
     timeout: String,
+    idempotency: &'static str,
     file: String,
     line: usize,
 }
@@ -42,7 +43,8 @@ pub(crate) fn routes(args: &args::Routes, output: &mut Output<'_>) -> anyhow::Re
     if output.json {
         output.json(&rows)?;
     } else {
-        let head = ["TEAM", "ROUTE", "MATCH", "UPSTREAM", "AUTH", "PRIORITY", "TIMEOUT", "AT"];
+        let head =
+            ["TEAM", "ROUTE", "MATCH", "UPSTREAM", "AUTH", "PRIORITY", "TIMEOUT", "KEY", "AT"];
         let head = vec![head.map(str::to_owned).to_vec()];
         let cells = rows.into_iter().map(|row| {
             let at = format!("{}:{}", row.file, row.line);
@@ -54,6 +56,7 @@ pub(crate) fn routes(args: &args::Routes, output: &mut Output<'_>) -> anyhow::Re
                 row.auth,
                 row.priority,
                 row.timeout,
+                row.idempotency.to_owned(),
                 at,
             ]
         });
@@ -74,6 +77,7 @@ fn row(loaded: &Loaded, route: &Route, origin: &RouteOrigin) -> Option<Row> {
         auth: auth_name(loaded, route),
         priority: route.priority.as_str().to_owned(),
         timeout: format_duration(timeout),
+        idempotency: key_word(route),
         file: origin.at.file.clone(),
         line: origin.at.line,
     })
@@ -86,6 +90,15 @@ pub(crate) fn auth_name(loaded: &Loaded, route: &Route) -> String {
         Auth::Source { source, .. } => loaded.settings.identity.get(*source),
     };
     source.map_or_else(|| "none".to_owned(), |source| source.name.as_ref().to_owned())
+}
+
+/// What a route makes of an `idempotency-key`.
+pub(crate) const fn key_word(route: &Route) -> &'static str {
+    match &route.idempotency {
+        None => "none",
+        Some(keys) if keys.is_required => "required",
+        Some(_) => "optional",
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use headgate_telemetry::{Metrics, access};
 use headgate_types::Clock;
 use tokio::sync::watch;
 
-use crate::{clock::SystemClock, exit::Invalid, live::Live, output::Output};
+use crate::{clock::SystemClock, exit::Invalid, live::Live, output::Output, store::Opened};
 
 /// Time that queued access lines have to be written at the end.
 const ACCESS_FLUSH: Duration = Duration::from_secs(2);
@@ -64,7 +64,9 @@ pub(crate) fn serve(
     let metrics = Metrics::new();
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
+    let store = Opened::open(loaded.records.as_ref(), &metrics)?;
     let parts = Parts {
+        records: store.records(&clock),
         clock: Arc::clone(&clock),
         metrics,
         access: log.clone(),
@@ -84,13 +86,14 @@ pub(crate) fn serve(
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
-        status: Arc::new(Live::new(&edge, loaded, &addresses, clock, log)),
+        status: Arc::new(Live::new(&edge, loaded, &addresses, Arc::clone(&clock), log)),
     };
-    let tasks = vec![
+    let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
     ];
+    tasks.extend(store.upkeep(&clock).map(|task| ("store", task)));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
     if let Drained::CutOff { exchanges } = drained {

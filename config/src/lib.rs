@@ -22,5 +22,5 @@ pub mod reference;
 pub use crate::{
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TOTAL_BYTES_MAX},
-    load::{Loaded, Origin, RouteOrigin, load, load_from},
+    load::{LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, load, load_from},
 };

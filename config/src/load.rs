@@ -31,6 +31,8 @@ pub struct Loaded {
     pub admin_listen: SocketAddr,
     /// The folder for what must last. None when nothing is kept.
     pub data_dir: Option<PathBuf>,
+    /// Where idempotency records are kept. None when no route needs any.
+    pub records: Option<Records>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
     pub effective: String,
     /// SHA-256 of [`Self::effective`], in hexadecimal digits. Two edges with the same digest run
@@ -43,6 +45,29 @@ pub struct Loaded {
     /// Where each of the settings' routes comes from, in their order.
     pub origins: Vec<RouteOrigin>,
 }
+
+/// Where idempotency records are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Records {
+    /// In the embedded store.
+    Embedded {
+        /// Its folder.
+        dir: PathBuf,
+    },
+    /// In a table of DynamoDB.
+    DynamoDb {
+        /// Its name.
+        table: String,
+        /// Where a stand-in listens. None: the region's own endpoint.
+        endpoint: Option<String>,
+        /// The region. None: where AWS's tools would find it.
+        region: Option<String>,
+    },
+}
+
+/// The region of DynamoDB Local, which takes any credentials.
+pub const LOCAL_REGION: &str = "local";
 
 /// Where a route and what it grants come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +145,7 @@ pub fn load_from(
         settings: resolved.settings,
         admin_listen: input.platform.doc.admin.listen.0,
         data_dir: resolved.data_dir,
+        records: resolved.records,
         digest: digest_of(&effective),
         effective,
         files,

@@ -7,11 +7,12 @@ use headgate_router::device::Rule;
 
 use crate::{
     fault::Report,
-    load::{Input, Origin},
+    load::{Input, Origin, Records},
     source::Place,
 };
 
 mod edge;
+mod idempotency;
 mod identity;
 mod route;
 mod team;
@@ -20,6 +21,7 @@ mod team;
 pub(crate) struct Resolved {
     pub(crate) settings: Settings,
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) records: Option<Records>,
     pub(crate) origins: Vec<OriginDraft>,
 }
 
@@ -55,7 +57,9 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         routes,
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
-    Resolved { settings, data_dir, origins }
+    let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
+    let records = idempotency::records(input, data_dir.as_deref(), report).filter(|_| is_needed);
+    Resolved { settings, data_dir, records, origins }
 }
 
 /// The name that says "no identity needed".

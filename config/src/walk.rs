@@ -17,7 +17,6 @@ const WORD_BYTES_MAX: usize = 64;
 /// Keys that the design knows and this version does not, as paths with `*` for a name.
 const LATER: &[&str] = &[
     "events",
-    "idempotency",
     "topic",
     "handler",
     "upstream.*.concurrency",
@@ -28,7 +27,6 @@ const LATER: &[&str] = &[
     "route.*.fallback",
     "route.*.canary",
     "route.*.publish",
-    "route.*.idempotency",
     "route.*.concurrency",
     "route.*.breaker",
 ];

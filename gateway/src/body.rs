@@ -1,4 +1,5 @@
-//! Bodies on their way through: counted, limited and timed, never collected.
+//! Bodies on their way through: counted, limited and timed. None is collected but those of a
+//! request with an idempotency key and of its answer, up to their limits.
 
 mod client;
 mod origin;
@@ -6,7 +7,7 @@ mod request;
 
 pub use crate::body::client::ClientBody;
 pub(crate) use crate::body::{
-    origin::{OriginBody, Pace},
+    origin::{OriginBody, Pace, ReadAhead},
     request::{BodyWatch, RequestBody, RequestBodyLimits},
 };
 
@@ -19,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::record::Record;
+use crate::{error::Error, record::Record};
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -42,6 +43,14 @@ impl ResponseBody {
     /// Answers with these bytes; the record is closed when they have been taken.
     pub(crate) fn own(bytes: Bytes, record: Option<Box<Record>>) -> Self {
         Self::Own(OwnBody { bytes: (!bytes.is_empty()).then_some(bytes), record })
+    }
+
+    /// Drops an answer that nobody waits for any more: its client has left.
+    pub(crate) fn abandon(self) {
+        // An origin's body says so by itself.
+        if let Self::Own(OwnBody { record: Some(mut record), .. }) = self {
+            record.fail(Error::ClientLeft);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use headgate_idempotency::{KeyError, Records};
 use headgate_router::{
     device::Classifier,
     retry::{Budget, Policy},
@@ -22,6 +23,7 @@ use crate::{
     identity::{self, Authenticator, FetchKeys},
     passport::{self, Mint},
     settings::{self, Settings},
+    step::idempotency::Keys,
     upstream::{Upstream, UpstreamState},
 };
 
@@ -72,6 +74,8 @@ pub(crate) struct Route {
     pub(crate) members: Members,
     pub(crate) retry: Policy,
     pub(crate) budget: Budget,
+    /// What an `idempotency-key` does. None: nothing.
+    pub(crate) keys: Option<Keys>,
 }
 
 /// What an edge is given by whoever wires it.
@@ -87,6 +91,9 @@ pub struct Parts {
     pub fetch: Arc<dyn FetchKeys>,
     /// The digest of the configuration in force.
     pub digest: Arc<str>,
+    /// Where idempotency records are kept. None: nowhere, and requests with a key are refused on
+    /// the routes that heed it.
+    pub records: Option<Records>,
 }
 
 /// Why an edge can't be built from its settings.
@@ -102,6 +109,9 @@ pub enum BuildError {
     /// Passports can't be signed.
     #[error(transparent)]
     Passport(#[from] passport::Error),
+    /// A route's keys can't be kept apart.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A route names an upstream that is not there.
     #[error("route {team}/{route} names an upstream that is not there")]
     Upstream {
@@ -237,6 +247,7 @@ impl Route {
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: Budget::new(one.retry.budget, parts.clock.now()),
             upstream,
+            keys: Keys::of(one, parts.records.as_ref())?,
         }))
     }
 }

@@ -38,6 +38,27 @@ pub enum Error {
     /// The client left.
     #[error("client left")]
     ClientLeft,
+    /// The route wants an `idempotency-key` and there is none.
+    #[error("no idempotency-key")]
+    KeyMissing,
+    /// The `idempotency-key` can't be read.
+    #[error("idempotency-key is not valid: {0}")]
+    KeyMalformed(&'static str),
+    /// The key belongs to a request with another payload.
+    #[error("idempotency-key was used for another request")]
+    KeyConflict,
+    /// The first request with the key is still being served.
+    #[error("first request with the idempotency-key is under way")]
+    KeyBusy,
+    /// The first request with the key may have taken effect, and nobody knows.
+    #[error("outcome of the first request with the idempotency-key is in doubt")]
+    KeyInDoubt,
+    /// The first request with the key was answered, and its answer was not kept.
+    #[error("answer to the first request with the idempotency-key was not kept")]
+    AnswerNotKept,
+    /// The store that the request needs can't be asked.
+    #[error("store is not available")]
+    StoreUnavailable,
     /// Every endpoint is at its cap of connections.
     #[error("every endpoint is at its connection limit")]
     ConnectionsExhausted,
@@ -96,6 +117,13 @@ impl Error {
             Self::AttemptTimeout => "HG0015",
             Self::DeadlineExceeded => "HG0016",
             Self::Internal(_) => "HG0017",
+            Self::KeyMissing => "HG0019",
+            Self::KeyMalformed(_) => "HG0020",
+            Self::KeyConflict => "HG0021",
+            Self::KeyBusy => "HG0022",
+            Self::KeyInDoubt => "HG0023",
+            Self::AnswerNotKept => "HG0024",
+            Self::StoreUnavailable => "HG0025",
         }
     }
 
@@ -105,10 +133,16 @@ impl Error {
             Self::NoRoute => Outcome::NoRoute,
             Self::CredentialMissing | Self::CredentialInvalid => Outcome::DeniedAuth,
             Self::Forbidden => Outcome::DeniedPolicy,
-            Self::BadRequest(_) => Outcome::ClientBadRequest,
+            Self::BadRequest(_) | Self::KeyMalformed(_) => Outcome::ClientBadRequest,
             Self::BodyTimeout => Outcome::ClientTimeout,
             Self::BodyTooLarge { .. } => Outcome::ClientTooLarge,
             Self::ClientLeft => Outcome::ClientCancelled,
+            Self::KeyMissing => Outcome::IdempotencyMissing,
+            Self::KeyConflict | Self::KeyInDoubt | Self::AnswerNotKept => {
+                Outcome::IdempotencyConflict
+            }
+            Self::KeyBusy => Outcome::IdempotencyBusy,
+            Self::StoreUnavailable => Outcome::StoreUnavailable,
             Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
             Self::NoEndpoint | Self::KeysUnavailable => Outcome::OriginUnhealthy,
             Self::Connect => Outcome::OriginConnect,
@@ -129,6 +163,12 @@ impl Error {
             | Self::BadRequest(_)
             | Self::BodyTimeout
             | Self::BodyTooLarge { .. }
+            | Self::KeyMissing
+            | Self::KeyMalformed(_)
+            | Self::KeyConflict
+            | Self::KeyBusy
+            | Self::KeyInDoubt
+            | Self::AnswerNotKept
             | Self::ClientLeft => Side::Downstream,
             Self::NoEndpoint
             | Self::Connect
@@ -136,9 +176,10 @@ impl Error {
             | Self::Garbled
             | Self::AttemptTimeout
             | Self::DeadlineExceeded => Side::Upstream,
-            Self::KeysUnavailable | Self::ConnectionsExhausted | Self::Internal(_) => {
-                Side::Internal
-            }
+            Self::KeysUnavailable
+            | Self::ConnectionsExhausted
+            | Self::StoreUnavailable
+            | Self::Internal(_) => Side::Internal,
         }
     }
 

@@ -20,7 +20,10 @@ use crate::{
     error::Error,
     headers,
     record::Record,
-    step,
+    step::{
+        self,
+        idempotency::{Entered, Known},
+    },
 };
 
 /// The exchanges of one connection, as a service from request to answer.
@@ -87,7 +90,8 @@ fn run(
         let mut record = step::trace::begin(&edge, &connection, &parts);
         let trace_id = trace::format_trace_id(record.trace_id());
         let mut response = match serve(&edge, &connection, &mut record, &mut parts, body).await {
-            Ok(answer) => step::respond::pass_on(record, answer),
+            Ok(Entered::Passed(answer)) => step::respond::pass_on(record, answer),
+            Ok(Entered::Keyed(keyed)) => Box::pin(step::idempotency::serve(record, keyed)).await,
             Err(error) => {
                 if has_body {
                     connection.activity.linger();
@@ -106,11 +110,11 @@ fn run(
 /// The steps, each of which may end the exchange with an error.
 async fn serve(
     edge: &Arc<Edge>,
-    connection: &Connection,
+    connection: &Arc<Connection>,
     record: &mut Record,
     parts: &mut Parts,
     body: ClientBody,
-) -> Result<step::forward::Answer, Error> {
+) -> Result<Entered, Error> {
     let snapshot = record.snapshot();
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
@@ -121,6 +125,12 @@ async fn serve(
     record.routed(&route);
     let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;
     record.authenticated(caller.as_ref());
+    if let Some(keys) = &route.keys {
+        let (edge, connection, route) = (edge.clone(), connection.clone(), Arc::clone(&route));
+        let known = Known { edge, snapshot, connection, route, caller, device, target };
+        // Boxed: it is rare, and would make every exchange as large as itself.
+        return Box::pin(step::idempotency::enter(keys, known, record, parts, body)).await;
+    }
     let mut call = step::dispatch::dispatch(
         &step::dispatch::Context {
             edge,
@@ -136,7 +146,8 @@ async fn serve(
         body,
     )
     .await?;
-    step::forward::forward(edge, connection, &route, record, &mut call).await
+    let answer = step::forward::forward(edge, connection, &route, record, &mut call).await?;
+    Ok(Entered::Passed(answer))
 }
 
 #[cfg(test)]

@@ -215,6 +215,13 @@ impl Record {
         self.mark_at(Mark::ResponseHead, now);
     }
 
+    /// Notes that the answer is one that was given before.
+    pub(crate) fn replayed(&self) {
+        if let Some(route) = &self.route {
+            route.metrics.replayed();
+        }
+    }
+
     /// Notes when the answer's last byte went, for whoever has read the clock already.
     pub(crate) fn ended(&mut self, now: Moment) {
         self.ended_at = Some(now);

@@ -9,6 +9,10 @@ use headgate_types::{ByteSize, Class, Ratio};
 use http::Uri;
 use ipnet::IpNet;
 
+mod idempotency;
+
+pub use crate::settings::idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind};
+
 /// Everything that an edge needs to serve.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -348,6 +352,8 @@ pub struct Route {
     pub retry: Retry,
     /// Bytes of one request body. None means [`Limits::body_bytes_max`].
     pub body_bytes_max: Option<ByteSize>,
+    /// What an `idempotency-key` does. None means nothing: it is passed on like any header.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Who may call a route.

@@ -24,6 +24,7 @@ mod error;
 mod fault;
 mod fingerprint;
 mod handler;
+pub mod http;
 mod key;
 mod layer;
 mod outcome;

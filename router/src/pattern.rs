@@ -82,6 +82,12 @@ impl Pattern {
         self.predicates.iter().find_map(Predicate::devices).unwrap_or_default()
     }
 
+    /// The tests of headers, as they are written, such as `header.x-beta=1`.
+    pub fn header_predicates(&self) -> impl Iterator<Item = String> {
+        let is_header = |predicate: &&Predicate| matches!(predicate, Predicate::Header(..));
+        self.predicates.iter().filter(is_header).map(ToString::to_string)
+    }
+
     /// Whether it takes a method.
     pub fn takes_method(&self, method: &Method) -> bool {
         self.methods.contains(method)

@@ -61,6 +61,8 @@ impl Kind {
 pub enum Unit {
     /// Attempts at an upstream.
     Attempts,
+    /// Batches of the store.
+    Batches,
     /// Bytes.
     Bytes,
     /// Connections.
@@ -69,6 +71,8 @@ pub enum Unit {
     Fetches,
     /// A yes or no: 1 or 0.
     Flag,
+    /// Groups of batches.
+    Groups,
     /// TLS handshakes.
     Handshakes,
     /// Request heads.
@@ -90,10 +94,12 @@ impl Unit {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Attempts => "attempts",
+            Self::Batches => "batches",
             Self::Bytes => "bytes",
             Self::Connections => "connections",
             Self::Fetches => "fetches",
             Self::Flag => "flag",
+            Self::Groups => "groups",
             Self::Handshakes => "handshakes",
             Self::Heads => "heads",
             Self::Lines => "lines",
@@ -189,6 +195,8 @@ catalog! {
     RESPONSE_BYTES: Kind::Counter, Bytes, "headgate_gateway_response_body_bytes_total", [TEAM, ROUTE];
     /// Attempts after the first one of an exchange.
     RETRIES: Kind::Counter, Attempts, "headgate_gateway_retry_attempts_total", [TEAM, ROUTE];
+    /// Requests that were answered with the first answer to their `idempotency-key`. Beside them, outcomes `idempotency_*` and `store_unavailable` tell what else keys led to.
+    REPLAYED: Kind::Counter, Requests, "headgate_gateway_replayed_requests_total", [TEAM, ROUTE];
     /// Attempts at the upstream, by result.
     ATTEMPTS: Kind::Counter, Attempts, "headgate_gateway_upstream_attempts_total", [TEAM, UPSTREAM, ATTEMPT_RESULT];
     /// Time to open a connection to the upstream.
@@ -221,6 +229,18 @@ catalog! {
     KEY_FETCHES: Kind::Counter, Fetches, "headgate_gateway_identity_key_fetches_total", [SOURCE, FETCH];
     /// Passports signed, as far as none that was still fresh could be used again.
     SIGNED_PASSPORTS: Kind::Counter, Passports, "headgate_gateway_signed_passports_total", [];
+    /// Batches that the embedded store has written and acknowledged. As all of the store, read once a second.
+    STORE_ACKNOWLEDGED: Kind::Counter, Batches, "headgate_store_acknowledged_batches_total", [];
+    /// Batches of which a condition did not hold, or for which the disk had no space. The store works as it should: a duplicate is found by such a refusal.
+    STORE_REFUSED: Kind::Counter, Batches, "headgate_store_refused_batches_total", [];
+    /// Groups of batches, each made durable by one sync.
+    STORE_GROUPS: Kind::Counter, Groups, "headgate_store_synced_groups_total", [];
+    /// Batches that found the store's queue full.
+    STORE_BUSY: Kind::Counter, Batches, "headgate_store_busy_batches_total", [];
+    /// Batches that wait to be written.
+    STORE_WAITING: Kind::Gauge, Batches, "headgate_store_waiting_batches", [];
+    /// Whether the store is closed: 1 from a failed write, or if it could not be opened, to the end of the process. The requests that need it are refused.
+    STORE_CLOSED: Kind::Gauge, Flag, "headgate_store_closed_flag", [];
     /// Access lines, by whether they reached their file or found the queue full or the file broken.
     ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
 }

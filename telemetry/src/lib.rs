@@ -15,6 +15,9 @@ pub mod trace;
 
 pub use crate::{
     labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
-    metrics::{EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, UpstreamMetrics},
+    metrics::{
+        EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
+        UpstreamMetrics,
+    },
     registry::Exporter,
 };

@@ -1,11 +1,14 @@
 //! Handles to count with, made once for each route, upstream, identity source and edge.
 
+mod store;
+
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use headgate_types::Outcome;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
+pub use crate::metrics::store::{StoreCounts, StoreMetrics};
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},
     labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
@@ -51,6 +54,7 @@ impl Metrics {
             request_bytes: self.counter(&catalog::REQUEST_BYTES, &names),
             response_bytes: self.counter(&catalog::RESPONSE_BYTES, &names),
             retries: self.counter(&catalog::RETRIES, &names),
+            replayed: self.counter(&catalog::REPLAYED, &names),
         }
     }
 
@@ -112,7 +116,7 @@ impl Metrics {
         self.registry.register_counter(&key(metric, values), &METADATA)
     }
 
-    fn gauge(&self, metric: &'static Metric, values: &[&str]) -> Gauge {
+    pub(crate) fn gauge(&self, metric: &'static Metric, values: &[&str]) -> Gauge {
         self.registry.register_gauge(&key(metric, values), &METADATA)
     }
 
@@ -172,6 +176,7 @@ pub struct RouteMetrics {
     request_bytes: Counter,
     response_bytes: Counter,
     retries: Counter,
+    replayed: Counter,
 }
 
 impl RouteMetrics {
@@ -199,6 +204,11 @@ impl RouteMetrics {
     /// Counts an attempt after the first.
     pub fn retried(&self) {
         self.retries.increment(1);
+    }
+
+    /// Counts a request that got an answer which was given before.
+    pub fn replayed(&self) {
+        self.replayed.increment(1);
     }
 }
 

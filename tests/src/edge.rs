@@ -204,7 +204,12 @@ impl Edge {
 
     /// The first access line with that path.
     pub async fn access_line_of(&self, path: &str) -> Value {
-        let of = |line: &Value| line["path"] == path;
+        self.access_line_with("path", path).await
+    }
+
+    /// The first access line in which a member has that text.
+    pub async fn access_line_with(&self, member: &str, text: &str) -> Value {
+        let of = |line: &Value| line[member] == text;
         eventually("access line", || self.access_lines().into_iter().find(of)).await
     }
 

@@ -26,6 +26,14 @@ pub enum Outcome {
     ClientCancelled,
     /// A concurrency or connection limit was reached.
     LimitedConcurrency,
+    /// The route wants an `idempotency-key` and the request has none.
+    IdempotencyMissing,
+    /// The key belongs to another request, or to one whose answer can't be repeated.
+    IdempotencyConflict,
+    /// The first request with the key is still being served.
+    IdempotencyBusy,
+    /// The store that the request needs can't be asked.
+    StoreUnavailable,
     /// The upstream has no endpoint that can be asked, or the keys to check a credential are
     /// out of reach.
     OriginUnhealthy,
@@ -58,7 +66,7 @@ pub enum RetryAdvice {
 
 impl Outcome {
     /// All outcomes that the edge can reach.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Ok,
         Self::NoRoute,
         Self::DeniedAuth,
@@ -68,6 +76,10 @@ impl Outcome {
         Self::ClientTooLarge,
         Self::ClientCancelled,
         Self::LimitedConcurrency,
+        Self::IdempotencyMissing,
+        Self::IdempotencyConflict,
+        Self::IdempotencyBusy,
+        Self::StoreUnavailable,
         Self::OriginUnhealthy,
         Self::OriginConnect,
         Self::OriginReset,
@@ -89,6 +101,10 @@ impl Outcome {
             Self::ClientTooLarge => "client_too_large",
             Self::ClientCancelled => "client_cancelled",
             Self::LimitedConcurrency => "limited_concurrency",
+            Self::IdempotencyMissing => "idempotency_missing",
+            Self::IdempotencyConflict => "idempotency_conflict",
+            Self::IdempotencyBusy => "idempotency_busy",
+            Self::StoreUnavailable => "store_unavailable",
             Self::OriginUnhealthy => "origin_unhealthy",
             Self::OriginConnect => "origin_connect",
             Self::OriginReset => "origin_reset",
@@ -112,13 +128,18 @@ impl Outcome {
             | Self::DeniedPolicy
             | Self::ClientBadRequest
             | Self::ClientTooLarge
+            | Self::IdempotencyMissing
+            | Self::IdempotencyConflict
             | Self::Internal => RetryAdvice::No,
             Self::ClientTimeout
             | Self::OriginConnect
             | Self::OriginReset
             | Self::OriginTimeout
             | Self::DeadlineExceeded => RetryAdvice::Yes,
-            Self::LimitedConcurrency | Self::OriginUnhealthy => RetryAdvice::After,
+            Self::LimitedConcurrency
+            | Self::IdempotencyBusy
+            | Self::StoreUnavailable
+            | Self::OriginUnhealthy => RetryAdvice::After,
             Self::Ok | Self::ClientCancelled | Self::Origin5xx => RetryAdvice::Unstated,
         }
     }

@@ -19,6 +19,13 @@ fn checked(platform: &str, json: bool) -> anyhow::Result<String> {
         "team = \"tv\"\n[upstream.u]\nendpoints = [\"a:1\"]\n\
          [route.r]\nmatch = \"GET /tv/a\"\nto = \"u\"\n",
     )?;
+    if platform.contains("[data]") {
+        fs::write(
+            folder.path().join("routes.d/tv/order.toml"),
+            "team = \"tv\"\n[route.order]\nmatch = \"POST /tv/a\"\nto = \"u\"\n\
+             idempotency = {}\n",
+        )?;
+    }
     let mut out = Vec::new();
     check(&config, &mut Output { out: &mut out, json })?;
     Ok(String::from_utf8(out)?)
@@ -43,6 +50,18 @@ fn machines_read_what_a_good_configuration_comes_to() {
     assert_eq!(json["teams"], serde_json::json!(["tv"]));
     assert_eq!(json["routes_without_authentication"], serde_json::json!(["tv/r"]));
     assert_eq!(json["digest"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn routes_that_heed_keys_are_named_with_the_folder_of_their_records() {
+    let text = checked(&format!("{GOOD}[data]\ndir = \"kept\"\n"), false).unwrap();
+    let line = text.lines().nth(1).unwrap();
+    assert!(line.starts_with("idempotency keys on tv/order; records in "), "{text}");
+    assert!(line.ends_with("kept"), "{text}");
+    let json: Value =
+        serde_json::from_str(&checked(&format!("{GOOD}[data]\ndir = \"kept\"\n"), true).unwrap())
+            .unwrap();
+    assert_eq!(json["routes_with_idempotency_keys"], serde_json::json!(["tv/order"]));
 }
 
 #[test]

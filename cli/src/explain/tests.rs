@@ -5,6 +5,8 @@ use headgate_config::{Memory, load_from};
 use super::*;
 
 const PLATFORM: &str = r#"
+[data]
+dir = "data"
 [identity.keys]
 api_keys = [{ sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b", subject = "ops", scopes = ["read"] }]
 [[device]]
@@ -29,6 +31,10 @@ to = "home"
 auth = "keys"
 scopes = ["read"]
 timeout = "900ms"
+[route.order]
+match = "POST /tv/orders"
+to = "home"
+idempotency = { required = true, wait = "2s", on_lost = "hold" }
 [route.admin]
 match = "GET /tv/admin"
 to = "home"
@@ -39,7 +45,9 @@ scopes = ["write"]
 fn loaded() -> Loaded {
     let files =
         Memory::default().with("headgate.toml", PLATFORM).with("routes.d/tv/home.toml", HOME);
-    load_from(&files, Path::new("headgate.toml"), &BTreeMap::new()).unwrap()
+    let mut loaded = load_from(&files, Path::new("headgate.toml"), &BTreeMap::new()).unwrap();
+    loaded.settings.passport.keys_dir = None;
+    loaded
 }
 
 /// All decisions on `METHOD URL [NAME:VALUE …]`.
@@ -154,4 +162,15 @@ fn machines_read_value_and_reason() {
         .map(|step| step["step"].as_str().unwrap())
         .collect();
     assert_eq!(steps, ["target", "classify", "route", "authenticate", "dispatch"]);
+}
+
+#[test]
+fn what_a_key_does_is_told_with_its_times() {
+    let keyed = explained("POST http://e/tv/orders").idempotency;
+    assert_eq!(keyed.value.as_deref(), Some("required"));
+    for part in ["tv/order", "kept for 1d", "waits 2s", "is held"] {
+        assert!(keyed.reason.contains(part), "{part} in {}", keyed.reason);
+    }
+    let plain = explained("GET http://e/tv/home/ada x-app:tv/1").idempotency;
+    assert_eq!(plain.value.as_deref(), Some("none"));
 }

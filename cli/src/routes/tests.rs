@@ -7,10 +7,15 @@ fn printed(team: Option<&str>, json: bool) -> String {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("headgate.toml");
     let claims = "claims = [{ prefix = \"/\" }]\n";
-    fs::write(&config, format!("[team.tv]\n{claims}[team.web]\n{claims}")).unwrap();
+    fs::write(&config, format!("[data]\ndir = \"data\"\n[team.tv]\n{claims}[team.web]\n{claims}"))
+        .unwrap();
     for (team, routes) in [
         ("tv", "[route.any]\nmatch = \"GET /{*rest}\"\nto = \"u\"\n"),
-        ("web", "[route.home]\nmatch = \"GET /home\"\nto = \"u\"\ntimeout = \"2s\"\n"),
+        (
+            "web",
+            "[route.home]\nmatch = \"POST /home\"\nto = \"u\"\ntimeout = \"2s\"\n\
+             idempotency = { required = true }\n",
+        ),
     ] {
         fs::create_dir_all(folder.path().join("routes.d").join(team)).unwrap();
         fs::write(
@@ -30,9 +35,9 @@ fn printed(team: Option<&str>, json: bool) -> String {
 fn routes_are_listed_in_the_order_in_which_they_are_preferred() {
     assert_eq!(
         printed(None, false),
-        "TEAM  ROUTE  MATCH         UPSTREAM  AUTH  PRIORITY  TIMEOUT  AT\n\
-         web   home   GET /home     u         none  standard  2s       /routes.d/web/r.toml:5\n\
-         tv    any    GET /{*rest}  u         none  standard  30s      /routes.d/tv/r.toml:5\n"
+        "TEAM  ROUTE  MATCH         UPSTREAM  AUTH  PRIORITY  TIMEOUT  KEY       AT\n\
+         web   home   POST /home    u         none  standard  2s       required  /routes.d/web/r.toml:5\n\
+         tv    any    GET /{*rest}  u         none  standard  30s      none      /routes.d/tv/r.toml:5\n"
     );
 }
 

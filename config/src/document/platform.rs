@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     keys::ApiKey,
     scalar::{
-        Address, HeaderName, HostPattern, KeysUrl, Length, LengthOrZero, Network, PathPrefix, Size,
-        Test,
+        Address, HeaderName, HostPattern, KeysUrl, Length, LengthOrZero, Network, PathPrefix,
+        ServiceUrl, Size, Test,
     },
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Platform {
     pub(crate) admin: Admin,
     /// What lasts longer than the process.
     pub(crate) data: Data,
+    /// Where idempotency records are kept.
+    pub(crate) idempotency: Idempotency,
     /// Where the teams' files are.
     pub(crate) routes: Routes,
     /// Identity sources by name: what routes name in `auth`.
@@ -189,9 +191,57 @@ impl Default for Admin {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Data {
-    /// Folder for what must last, made when it is missing: the private keys that sign Passports.
-    /// Without this key they live in memory, and every start makes new ones.
+    /// Folder for what must last, made when it is missing: the private keys that sign Passports,
+    /// and the embedded store. Without this key the private keys live in memory and every start
+    /// makes new ones, and nothing can be stored.
     pub(crate) dir: Option<String>,
+}
+
+/// Where idempotency records are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Idempotency {
+    /// The store: `embedded` is a file in `data.dir`, for one edge; `dynamodb` a table, for
+    /// several. It is opened when a route needs it.
+    pub(crate) store: RecordStore,
+    /// The table. Only with `store = "dynamodb"`.
+    pub(crate) dynamodb: Option<DynamoDb>,
+}
+
+/// A store of idempotency records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RecordStore {
+    /// A file in `data.dir`, for one edge.
+    #[default]
+    Embedded,
+    /// A table of DynamoDB, for several edges.
+    Dynamodb,
+}
+
+/// A table of DynamoDB. Credentials are looked for where AWS's tools look.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DynamoDb {
+    /// The table's name.
+    #[schemars(length(min = 3, max = 255))]
+    pub(crate) table: String,
+    /// Where a stand-in such as DynamoDB Local listens; there the table is made if it is missing.
+    /// Without this key: the region's own endpoint, where the table has to be.
+    pub(crate) endpoint: Option<ServiceUrl>,
+    /// The region. `local` is DynamoDB Local's, and needs no credentials. Without this key: where
+    /// AWS's tools would find it.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) region: Option<String>,
+}
+
+/// The table that a deployment has when nothing else is said.
+const TABLE: &str = "headgate";
+
+impl Default for DynamoDb {
+    fn default() -> Self {
+        Self { table: TABLE.to_owned(), endpoint: None, region: None }
+    }
 }
 
 /// Where the teams' files are.

@@ -185,6 +185,13 @@ forms! {
     read |text| text.parse().ok().filter(is_fetchable),
     write ToString::to_string;
 
+    /// The URL of a service.
+    ServiceUrl(String), form "service-url",
+    expected "a URL without a path such as \"http://127.0.0.1:8000\"",
+    examples ["http://127.0.0.1:8000"],
+    read |text| is_service(text).then(|| text.trim_end_matches('/').to_owned()),
+    write Clone::clone;
+
     /// The name of a request header.
     HeaderName(String), form "header-name",
     expected "a header name such as \"x-api-key\"",
@@ -292,6 +299,11 @@ fn is_path_prefix(text: &str) -> bool {
 
 fn is_fetchable(url: &http::Uri) -> bool {
     matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+}
+
+fn is_service(text: &str) -> bool {
+    let url = text.parse::<http::Uri>().ok().filter(is_fetchable);
+    url.is_some_and(|url| matches!(url.path(), "" | "/") && url.query().is_none())
 }
 
 fn read_sha256(text: &str) -> Option<[u8; 32]> {

@@ -7,7 +7,10 @@ use headgate_types::{Class, Ratio};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::document::scalar::{Condition, EndpointAddress, Length, Match, Share, Size};
+use crate::document::{
+    idempotency::Idempotency,
+    scalar::{Condition, EndpointAddress, Length, Match, Share, Size},
+};
 
 /// A team's file: upstreams, and the routes to them. A team may have several.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -115,6 +118,9 @@ pub(crate) struct Route {
     pub(crate) retry: Retry,
     /// Bytes of one request body. Without this key: `edge.max_body`.
     pub(crate) max_body: Option<Size>,
+    /// What an `idempotency-key` does: the first request with it is passed on, and later ones get
+    /// the first one's answer. Without this table it is passed on like any header.
+    pub(crate) idempotency: Option<Idempotency>,
 }
 
 /// Who may call when a route does not say.
@@ -133,6 +139,7 @@ impl Default for Route {
             try_timeout: None,
             retry: Retry::default(),
             max_body: None,
+            idempotency: None,
         }
     }
 }

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
+mod idempotency;
+
 const PLATFORM: &str = r#"
 [identity.accounts]
 jwks = "https://id.example/jwks.json"

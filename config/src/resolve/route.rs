@@ -16,7 +16,7 @@ use crate::{
     },
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
-    resolve::{NOBODY, OriginDraft, edge::at_least_one, team},
+    resolve::{NOBODY, OriginDraft, edge::at_least_one, idempotency, team},
     source::{Node, Place, key_path},
     walk::nearest,
 };
@@ -99,6 +99,7 @@ pub(super) fn routes(
         let ceiling = input.platform.doc.team.get(team).map(|team| &team.ceiling);
         let (priority, priority_from) = one.priority(ceiling);
         let (timeout, timeout_from) = one.timeout(ceiling);
+        let keyed = one.idempotency(timeout);
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
@@ -121,6 +122,7 @@ pub(super) fn routes(
                 budget: route.retry.budget.0,
             },
             body_bytes_max: route.max_body.as_ref().map(|size| size.0),
+            idempotency: keyed,
         });
     }
     (routes, origins)
@@ -271,6 +273,15 @@ impl Resolver<'_, '_> {
             let message = format!("no device class {class:?}");
             self.fault(Code::Unresolved, "match", message, Some(help));
         }
+    }
+
+    fn idempotency(&mut self, timeout: Option<Duration>) -> Option<settings::Idempotency> {
+        let table = self.route.idempotency.as_ref()?;
+        let Self { input, file, name, route, .. } = *self;
+        let timeout = timeout.unwrap_or(input.platform.doc.edge.timeout.0);
+        let report = &mut *self.report;
+        let one = idempotency::Resolver { input, file, name, route, timeout, report };
+        Some(one.resolve(table))
     }
 
     fn priority(&mut self, ceiling: Option<&Ceiling>) -> (Class, Origin) {

@@ -1,14 +1,16 @@
 //! An origin's answer on its way to the client.
 
 use std::{
+    collections::VecDeque,
     fmt,
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use headgate_router::balance::{Call, End};
 use headgate_types::{Clock, Deadline};
 use http_body::{Body, Frame, SizeHint};
@@ -37,6 +39,26 @@ pub struct OriginBody {
     pace: Pace,
     timer: Option<Pin<Box<Sleep>>>,
     bytes: u64,
+    /// What was read before any of it is passed on.
+    ahead: Option<Ahead>,
+}
+
+/// The beginning of a body that is read before any of it is passed on.
+#[derive(Debug, Default)]
+struct Ahead {
+    frames: VecDeque<Bytes>,
+    broken: Option<Error>,
+}
+
+/// How reading ahead ended.
+#[derive(Debug)]
+pub(crate) enum ReadAhead {
+    /// At the body's end.
+    Whole(Bytes),
+    /// Above the limit; the body passes on what was read, and the rest.
+    Larger(Box<OriginBody>),
+    /// The body broke off.
+    Broken(Error),
 }
 
 impl fmt::Debug for OriginBody {
@@ -64,12 +86,68 @@ impl OriginBody {
             pace,
             timer: None,
             bytes: 0,
+            ahead: None,
         };
         // hyper polls no body that has none: the answer to a HEAD, a 204, a 304.
         if body.incoming.is_end_stream() {
             body.finish();
         }
         body
+    }
+
+    /// Reads the body up to a limit, before any of it is passed on. Trailers of a body that is
+    /// within the limit are lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the body, and cancels the call.
+    pub(crate) async fn read_ahead(
+        incoming: Incoming,
+        (lease, call, pace): (Lease, Call, Pace),
+        record: &Record,
+        bytes_max: usize,
+    ) -> ReadAhead {
+        let mut body = Self {
+            incoming,
+            lease: Some(lease),
+            call: Some(call),
+            record: None,
+            clock: Arc::clone(record.clock()),
+            pace,
+            timer: None,
+            bytes: 0,
+            ahead: Some(Ahead::default()),
+        };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        let mut bytes_count = 0;
+        while bytes_count <= bytes_max
+            && let Some(Ok(frame)) = poll_fn(|cx| body.poll_incoming(cx)).await
+        {
+            let Ok(piece) = frame.into_data() else { continue };
+            bytes_count += piece.len();
+            body.ahead.get_or_insert_default().frames.push_back(piece);
+        }
+        // What is passed on is counted when it goes.
+        body.bytes = 0;
+        if bytes_count > bytes_max {
+            return ReadAhead::Larger(Box::new(body));
+        }
+        let ahead = body.ahead.take().unwrap_or_default();
+        if let Some(error) = ahead.broken {
+            return ReadAhead::Broken(error);
+        }
+        if let Some(lease) = body.lease.take().filter(|_| !record.end_request_body()) {
+            lease.give_back();
+        }
+        ReadAhead::Whole(joined(ahead.frames))
+    }
+
+    /// Gives a body that was read ahead the record that it closes at its end.
+    pub(crate) fn with_record(mut self: Box<Self>, record: Box<Record>) -> Box<Self> {
+        self.record = Some(record);
+        self
     }
 
     pub(super) fn poll_frame(
@@ -79,7 +157,27 @@ impl OriginBody {
         streams::note(self.poll_next(cx))
     }
 
+    /// What was read ahead, then the rest.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(ahead) = &mut self.ahead {
+            if let Some(piece) = ahead.frames.pop_front() {
+                self.bytes += piece.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            self.ahead = None;
+            // It may have ended with the piece that passed the limit.
+            if self.call.is_none() {
+                self.finish();
+                return Poll::Ready(None);
+            }
+        }
+        self.poll_incoming(cx)
+    }
+
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
@@ -127,6 +225,12 @@ impl OriginBody {
     }
 
     fn finish(&mut self) {
+        if self.ahead.is_some() {
+            if let Some(call) = self.call.take() {
+                call.finish(self.clock.now(), End::Success);
+            }
+            return;
+        }
         let is_early = self.record.as_ref().is_some_and(|record| record.end_request_body());
         if let Some(lease) = self.lease.take().filter(|_| !is_early) {
             lease.give_back();
@@ -146,6 +250,10 @@ impl OriginBody {
         if let Some(call) = self.call.take() {
             call.finish(self.clock.now(), End::Failure);
         }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.broken = Some(error);
+            return;
+        }
         if let Some(mut record) = self.record.take() {
             record.bytes_out = self.bytes;
             record.fail(error);
@@ -153,11 +261,25 @@ impl OriginBody {
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.ahead.is_none() && self.incoming.is_end_stream()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        // What was read ahead is no longer in the incoming body's own hint.
+        if self.ahead.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
+    }
+}
+
+fn joined(frames: VecDeque<Bytes>) -> Bytes {
+    let mut frames = frames.into_iter();
+    match (frames.next(), frames.len()) {
+        (None, _) => Bytes::new(),
+        (Some(only), 0) => only,
+        (Some(first), _) => {
+            let mut all = BytesMut::from(first);
+            frames.for_each(|frame| all.extend_from_slice(&frame));
+            all.freeze()
+        }
     }
 }
 

@@ -60,6 +60,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         try_timeout: None,
         retry: settings::Retry { max: 0, on: Vec::new(), budget: headgate_types::Ratio::default() },
         body_bytes_max: Some(headgate_types::ByteSize::from_bytes(4)),
+        idempotency: None,
     };
     let settings =
         Settings { upstreams: vec![upstream], routes: vec![route], ..Settings::default() };
@@ -71,6 +72,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         access,
         fetch: Arc::new(NoFetch),
         digest: "test".into(),
+        records: None,
     };
     (Edge::new(&settings, parts).unwrap(), writer)
 }

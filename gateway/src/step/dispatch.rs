@@ -177,7 +177,15 @@ fn body_limits(context: &Context<'_>) -> RequestBodyLimits {
     RequestBodyLimits { bytes_max: bytes_max.as_bytes(), idle: limits.body_idle }
 }
 
-fn refuse_declared_length(headers: &HeaderMap, limits: RequestBodyLimits) -> Result<(), Error> {
+/// Refuses a body that is announced above its limit, before any of it is read.
+///
+/// # Errors
+///
+/// [`Error::BodyTooLarge`].
+pub(crate) fn refuse_declared_length(
+    headers: &HeaderMap,
+    limits: RequestBodyLimits,
+) -> Result<(), Error> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match declared.and_then(|length| length.parse::<u64>().ok()) {
         Some(length) if length > limits.bytes_max => {

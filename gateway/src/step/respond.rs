@@ -4,10 +4,15 @@
 use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
+use headgate_idempotency::http::REPLAYED;
 use headgate_types::{Outcome, RetryAdvice};
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, UPGRADE,
+        WWW_AUTHENTICATE,
+    },
+    response,
 };
 
 use crate::{
@@ -31,10 +36,9 @@ const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(2);
 /// Passes the origin's answer on.
 pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
     let Answer { mut response, lease, call, pace, upgrade } = answer;
-    let Ok(hop) = headers::strip_hop(response.headers_mut()) else {
+    let Ok(hop) = clean(response.headers_mut()) else {
         return refuse(record, Error::Garbled);
     };
-    headers::strip_ours(response.headers_mut());
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(downstream) = upgrade.filter(|_| hop.upgrades_to_websocket) else {
             return refuse(record, Error::Garbled);
@@ -50,6 +54,60 @@ pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseB
     let (parts, incoming) = response.into_parts();
     let body = OriginBody::new(incoming, lease, call, pace, record);
     Response::from_parts(parts, ResponseBody::Origin(Box::new(body)))
+}
+
+/// Removes what ends at this hop, and what only the edge may say, from the head of an answer.
+///
+/// # Errors
+///
+/// A sentence when the head contradicts its own framing.
+pub(crate) fn clean(headers: &mut HeaderMap) -> Result<headers::Hop, &'static str> {
+    let hop = headers::strip_hop(headers)?;
+    headers::strip_ours(headers);
+    Ok(hop)
+}
+
+/// Passes on an origin's answer that has been read to its end.
+pub(crate) fn whole(
+    mut record: Box<Record>,
+    mut parts: response::Parts,
+    body: Bytes,
+) -> Response<ResponseBody> {
+    record.bytes_out = body.len() as u64;
+    name_length(&mut parts.headers, parts.status, &body);
+    Response::from_parts(parts, ResponseBody::own(body, Some(record)))
+}
+
+/// Repeats an answer that was given before.
+pub(crate) fn replay(
+    mut record: Box<Record>,
+    (status, mut headers): (StatusCode, HeaderMap),
+    body: Bytes,
+) -> Response<ResponseBody> {
+    record.answered(status);
+    record.replayed();
+    record.bytes_out = body.len() as u64;
+    name_length(&mut headers, status, &body);
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    let mut response = Response::new(ResponseBody::own(body, Some(record)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Says how long a body in memory is, alike in the first answer and in its repetitions.
+fn name_length(headers: &mut HeaderMap, status: StatusCode, body: &Bytes) {
+    // What these mean by a length is not their own body's (RFC 9110, 8.6).
+    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+}
+
+/// Answers for a task that is gone, and has taken the record of its exchange with it.
+pub(crate) fn broken_off() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::own(Bytes::new(), None));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// Answers in the origin's place: an RFC 9457 problem with RFC 9209 `proxy-status`.
@@ -109,9 +167,11 @@ fn status(error: Error) -> StatusCode {
             Outcome::NoRoute => StatusCode::NOT_FOUND,
             Outcome::DeniedAuth => StatusCode::UNAUTHORIZED,
             Outcome::DeniedPolicy => StatusCode::FORBIDDEN,
-            Outcome::ClientBadRequest => StatusCode::BAD_REQUEST,
+            Outcome::ClientBadRequest | Outcome::IdempotencyMissing => StatusCode::BAD_REQUEST,
             Outcome::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
-            Outcome::LimitedConcurrency | Outcome::OriginUnhealthy => {
+            Outcome::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
+            Outcome::IdempotencyBusy => StatusCode::CONFLICT,
+            Outcome::LimitedConcurrency | Outcome::StoreUnavailable | Outcome::OriginUnhealthy => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Outcome::OriginConnect | Outcome::OriginReset => StatusCode::BAD_GATEWAY,
@@ -125,10 +185,16 @@ fn status(error: Error) -> StatusCode {
 fn proxy_error(error: Error) -> &'static str {
     match error {
         Error::NoRoute => "destination_not_found",
-        Error::CredentialMissing | Error::CredentialInvalid | Error::Forbidden => {
-            "http_request_denied"
-        }
+        Error::CredentialMissing
+        | Error::CredentialInvalid
+        | Error::Forbidden
+        | Error::KeyConflict
+        | Error::KeyBusy
+        | Error::KeyInDoubt
+        | Error::AnswerNotKept => "http_request_denied",
         Error::BadRequest(_)
+        | Error::KeyMissing
+        | Error::KeyMalformed(_)
         | Error::BodyTimeout
         | Error::BodyTooLarge { .. }
         | Error::ClientLeft => "http_request_error",
@@ -138,7 +204,9 @@ fn proxy_error(error: Error) -> &'static str {
         Error::Reset => "connection_terminated",
         Error::Garbled => "http_protocol_error",
         Error::AttemptTimeout | Error::DeadlineExceeded => "http_response_timeout",
-        Error::KeysUnavailable | Error::Internal(_) => "proxy_internal_error",
+        Error::KeysUnavailable | Error::StoreUnavailable | Error::Internal(_) => {
+            "proxy_internal_error"
+        }
     }
 }
 
@@ -157,6 +225,13 @@ fn title(error: Error) -> &'static str {
         Error::BodyTimeout => "The request body came too slowly",
         Error::BodyTooLarge { .. } => "The request body is too large",
         Error::ClientLeft => "The client left",
+        Error::KeyMissing => "An idempotency-key is required",
+        Error::KeyMalformed(_) => "The idempotency-key is not valid",
+        Error::KeyConflict => "The idempotency-key was used for another request",
+        Error::KeyBusy => "The first request with this idempotency-key is still being served",
+        Error::KeyInDoubt => "It is not known whether the first request took effect",
+        Error::AnswerNotKept => "The first request was answered, and its answer was not kept",
+        Error::StoreUnavailable => "Idempotency keys can't be checked at the moment",
         Error::ConnectionsExhausted => "Too many requests are in flight to this service",
         Error::NoEndpoint => "The service has no endpoint",
         Error::Connect => "The service can't be reached",
@@ -180,9 +255,10 @@ fn grpc_status(error: Error) -> u16 {
         Error::CredentialMissing | Error::CredentialInvalid => 16, // UNAUTHENTICATED
         Error::Forbidden => 7,                                     // PERMISSION_DENIED
         Error::NoRoute => 12,                                      // UNIMPLEMENTED
-        Error::BadRequest(_) => 3,                                 // INVALID_ARGUMENT
-        Error::BodyTooLarge { .. } => 8,                           // RESOURCE_EXHAUSTED
-        Error::ClientLeft => 1,                                    // CANCELLED
+        // INVALID_ARGUMENT
+        Error::BadRequest(_) | Error::KeyMissing | Error::KeyMalformed(_) => 3,
+        Error::BodyTooLarge { .. } => 8, // RESOURCE_EXHAUSTED
+        Error::ClientLeft => 1,          // CANCELLED
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::BodyTimeout => 4,
         Error::Internal(_) => 13, // INTERNAL
         _ => 14,                  // UNAVAILABLE
@@ -213,7 +289,7 @@ fn problem(
     if let Some(wait) = retry_after {
         let _written = write!(body, ",\"retry_after_ms\":{}", wait.as_millis());
     }
-    if let Error::BadRequest(detail) = error {
+    if let Error::BadRequest(detail) | Error::KeyMalformed(detail) = error {
         let _written = write!(body, ",\"detail\":\"{detail}\"");
     }
     if let Error::BodyTooLarge { body_bytes_max } = error {

@@ -7,7 +7,10 @@ fn names_say_crate_thing_and_unit() {
     for metric in ALL {
         let name = metric.name;
         let rest = name.strip_prefix("headgate_").expect(name);
-        assert!(["gateway_", "telemetry_"].iter().any(|it| rest.starts_with(it)), "{name}");
+        assert!(
+            ["gateway_", "store_", "telemetry_"].iter().any(|it| rest.starts_with(it)),
+            "{name}"
+        );
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         let unit = if metric.kind == Kind::Counter {
             name.strip_suffix("_total").expect(name)

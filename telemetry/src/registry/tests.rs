@@ -4,7 +4,7 @@ use headgate_types::Outcome;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Metrics, labels::AttemptResult};
+use crate::{Metrics, StoreCounts, labels::AttemptResult};
 
 /// The number of the one sample that begins so.
 fn count(text: &str, sample: &str) -> i64 {
@@ -25,6 +25,7 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.upstream("tv", "home").answered(Duration::from_millis(3));
     metrics.edge().tls_began();
     metrics.identity("accounts").cache_hit();
+    metrics.store().observe(StoreCounts::default());
     let text = metrics.exporter().render();
     let mut family = "";
     let mut seen = Vec::new();
@@ -167,5 +168,32 @@ proptest! {
         let sum: i64 = Outcome::ALL.iter().map(ended).sum();
         prop_assert_eq!(sum, i64::try_from(ends.len()).unwrap());
         prop_assert_eq!(of(&catalog::ARRIVED, ""), sum + of(&catalog::IN_FLIGHT, ""));
+    }
+}
+
+#[test]
+fn counts_of_the_store_are_taken_over_and_never_go_down() {
+    let metrics = Metrics::new();
+    let store = metrics.store();
+    let counts = StoreCounts {
+        acknowledged: 5,
+        refused: 4,
+        groups: 3,
+        busy: 2,
+        waiting: 1,
+        is_closed: true,
+    };
+    store.observe(counts);
+    store.observe(StoreCounts { acknowledged: 4, waiting: 0, is_closed: false, ..counts });
+    let text = metrics.exporter().render();
+    for (name, expected) in [
+        ("headgate_store_acknowledged_batches_total", 5),
+        ("headgate_store_refused_batches_total", 4),
+        ("headgate_store_synced_groups_total", 3),
+        ("headgate_store_busy_batches_total", 2),
+        ("headgate_store_waiting_batches", 0),
+        ("headgate_store_closed_flag", 0),
+    ] {
+        assert_eq!(count(&text, name), expected, "{name}");
     }
 }
