@@ -31,7 +31,7 @@ use headgate_store::{Batch, Durability, Item, Key, Operation, Refused};
 
 use self::{
     commit::{Commit, Retries},
-    failure::Failure,
+    failure::{Departure, Failure},
     layout::Row,
     meter::Meter,
 };
@@ -187,13 +187,16 @@ impl DynamoDb {
         }
         let call = self.client.transact_write_items().client_request_token(&commit.token);
         let call = call.set_transact_items(Some(actions.to_vec()));
-        let call = call.return_consumed_capacity(COUNTED);
-        let done = Box::pin(call.send()).await.map_err(failure::of)?;
+        let call = call.return_consumed_capacity(COUNTED).customize();
+        let departure = Departure::default();
+        let sent = Box::pin(call.interceptor(departure.clone()).send()).await;
+        let done = sent.map_err(|error| failure::after(error, &departure))?;
         self.meter.write_units(done.consumed_capacity());
         Ok(())
     }
 
     async fn send_one(&self, action: TransactWriteItem) -> Result<(), Failure> {
+        let departure = Departure::default();
         let consumed = if let Some(put) = action.put {
             let call = self.client.put_item().table_name(put.table_name);
             let call = call
@@ -204,8 +207,9 @@ impl DynamoDb {
                 .set_return_values_on_condition_check_failure(
                     put.return_values_on_condition_check_failure,
                 );
-            let call = call.return_consumed_capacity(COUNTED);
-            Box::pin(call.send()).await.map_err(failure::of)?.consumed_capacity
+            let call = call.return_consumed_capacity(COUNTED).customize();
+            let sent = Box::pin(call.interceptor(departure.clone()).send()).await;
+            sent.map_err(|error| failure::after(error, &departure))?.consumed_capacity
         } else if let Some(update) = action.update {
             let call = self.client.update_item().table_name(update.table_name);
             let call = call
@@ -217,8 +221,9 @@ impl DynamoDb {
                 .set_return_values_on_condition_check_failure(
                     update.return_values_on_condition_check_failure,
                 );
-            let call = call.return_consumed_capacity(COUNTED);
-            Box::pin(call.send()).await.map_err(failure::of)?.consumed_capacity
+            let call = call.return_consumed_capacity(COUNTED).customize();
+            let sent = Box::pin(call.interceptor(departure.clone()).send()).await;
+            sent.map_err(|error| failure::after(error, &departure))?.consumed_capacity
         } else if let Some(delete) = action.delete {
             let call = self.client.delete_item().table_name(delete.table_name);
             let call = call
@@ -229,8 +234,9 @@ impl DynamoDb {
                 .set_return_values_on_condition_check_failure(
                     delete.return_values_on_condition_check_failure,
                 );
-            let call = call.return_consumed_capacity(COUNTED);
-            Box::pin(call.send()).await.map_err(failure::of)?.consumed_capacity
+            let call = call.return_consumed_capacity(COUNTED).customize();
+            let sent = Box::pin(call.interceptor(departure.clone()).send()).await;
+            sent.map_err(|error| failure::after(error, &departure))?.consumed_capacity
         } else {
             return Err(Failure::Final(StoreError::Invalid("a check stands alone".to_owned())));
         };

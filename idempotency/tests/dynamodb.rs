@@ -283,3 +283,15 @@ async fn delayed_entries_come_in_order_and_outgoing_ones_go() {
         assert_eq!(store.outbox(shard, 10).await.unwrap(), []);
     }
 }
+
+#[tokio::test]
+async fn what_never_left_is_not_in_doubt() {
+    let settings = Settings { attempts_max: 2.try_into().unwrap(), ..settings("no address") };
+    let store = DynamoDb::connect(settings).await.unwrap();
+    for batch in
+        [add(Condition::Always), add(Condition::Absent).append("t", 0, UnixTime::default(), "x")]
+    {
+        let answer = store.commit(batch).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+}

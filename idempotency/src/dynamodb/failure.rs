@@ -1,11 +1,21 @@
 //! What the SDK's errors say about a write: refused, lost, worth another attempt, or none of it.
 
-use std::{error::Error, io};
+use std::{
+    error::Error,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use aws_sdk_dynamodb::{
     Error as Service,
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, http::HttpResponse,
+        interceptors::BeforeTransmitInterceptorContextRef,
+    },
+    error::{BoxError, ProvideErrorMetadata, SdkError},
     types::CancellationReason,
 };
 
@@ -16,18 +26,19 @@ use crate::store::StoreError;
 const TEXT_CHARS_MAX: usize = 300;
 
 /// Codes of refusals that pass by themselves: nothing was carried out.
-const PASSING: [&str; 10] = [
+const PASSING: [&str; 8] = [
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
     "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
-    "RequestTimeTooSkewed",
-    "RequestExpired",
     "ThrottlingError",
     "ThrottlingException",
     "TransactionConflict",
     "TransactionConflictException",
 ];
+
+/// Codes of requests whose time was wrong: the SDK learns the right one from the answer.
+const SKEWED: [&str; 3] = ["InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"];
 
 /// Codes of requests that DynamoDB does not understand or has no room for.
 const UNFIT: [&str; 5] = [
@@ -59,6 +70,40 @@ impl Failure {
             Self::Lost(why) => StoreError::Unavailable(why.clone()),
             Self::Again(error) | Self::Final(error) => error.clone(),
         }
+    }
+}
+
+/// Learns whether a request left: without credentials, a region or an endpoint none does, and what
+/// did not leave is not lost.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Departure(Arc<AtomicBool>);
+
+impl Intercept for Departure {
+    fn name(&self) -> &'static str {
+        "departure"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Sorts an error of a request that was watched.
+pub(super) fn after<E>(error: SdkError<E, HttpResponse>, departure: &Departure) -> Failure
+where
+    E: Error + ProvideErrorMetadata + Into<Service> + 'static,
+{
+    match of(error) {
+        Failure::Lost(why) if !departure.0.load(Ordering::Relaxed) => {
+            Failure::Again(StoreError::Unavailable(why))
+        }
+        failure => failure,
     }
 }
 
@@ -122,6 +167,9 @@ fn of_code(error: &Service, is_server: bool) -> Failure {
     }
     let said = format!("{code}: {}", error.message().unwrap_or("no message"));
     let said = said.chars().take(TEXT_CHARS_MAX).collect();
+    if SKEWED.contains(&code) {
+        return Failure::Again(StoreError::Unavailable(said));
+    }
     if is_server {
         return Failure::Lost(said);
     }

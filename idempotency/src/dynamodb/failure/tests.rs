@@ -1,6 +1,10 @@
-use aws_sdk_dynamodb::types::error::{
-    ConditionalCheckFailedException, InternalServerError, ProvisionedThroughputExceededException,
-    ResourceNotFoundException, TransactionCanceledException, TransactionInProgressException,
+use aws_sdk_dynamodb::{
+    operation::put_item::PutItemError,
+    types::error::{
+        ConditionalCheckFailedException, InternalServerError,
+        ProvisionedThroughputExceededException, ResourceNotFoundException,
+        TransactionCanceledException, TransactionInProgressException,
+    },
 };
 
 use super::*;
@@ -55,4 +59,15 @@ fn errors_are_sorted_by_what_is_known_of_the_write() {
 fn nobody_who_listens_is_no_doubt() {
     assert!(was_not_sent(&io::Error::from(io::ErrorKind::ConnectionRefused)));
     assert!(!was_not_sent(&io::Error::from(io::ErrorKind::ConnectionReset)));
+}
+
+#[test]
+fn what_did_not_leave_is_not_lost() {
+    let late = || SdkError::<PutItemError, HttpResponse>::timeout_error("no credentials in time");
+    let departure = Departure::default();
+    let kept = after(late(), &departure);
+    assert!(matches!(kept, Failure::Again(StoreError::Unavailable(_))), "{kept:?}");
+    departure.0.store(true, Ordering::Relaxed);
+    let left = after(late(), &departure);
+    assert!(matches!(left, Failure::Lost(_)), "{left:?}");
 }
