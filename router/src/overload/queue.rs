@@ -11,13 +11,13 @@ use std::time::Duration;
 use headgate_types::Moment;
 
 use self::codel::Codel;
-use super::num;
+use super::shard::Hand;
 
 mod codel;
 
 /// Flows of a band, and how many of them one tenant may use.
 const FLOWS: usize = 256;
-const HAND: u64 = 6;
+const HAND: usize = 6;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -328,17 +328,9 @@ impl Band {
 
     /// The shortest flow of a tenant's hand.
     fn shortest(&self, tenant: u64) -> usize {
-        let hand = (0..HAND).map(|card| {
-            let dealt = num::mix(tenant.wrapping_add(card.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-            usize::try_from(dealt % FLOWS as u64).unwrap_or(0)
-        });
         // Of equally short ones the least used, so that a tenant takes turns among its own.
-        let load = |flow: &usize| self.flows.get(*flow).map_or((usize::MAX, 0.0), Flow::load);
-        hand.min_by(|a, b| {
-            let (a, b) = (load(a), load(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        })
-        .unwrap_or(0)
+        let load = |flow| self.flows.get(flow).map_or((usize::MAX, 0.0), Flow::load);
+        Hand::deal(tenant, FLOWS, HAND).lightest(load).unwrap_or(0)
     }
 
     /// The slot whose turn it is: of the flow that starts first in virtual time.
