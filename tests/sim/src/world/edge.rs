@@ -157,7 +157,8 @@ impl World {
         }
         let (now, random) = (self.now, self.random.u64(..));
         let tried = request.tried;
-        let is_out = |endpoint| upstream.breakers.is_out(endpoint, now, random);
+        let balancer = &upstream.balancer;
+        let is_out = |endpoint| upstream.breakers.is_out(endpoint, balancer, now, random);
         let picked = upstream
             .balancer
             .pick(now, random, |endpoint| tried == Some(endpoint) || is_out(endpoint))
