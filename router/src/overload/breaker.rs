@@ -245,6 +245,11 @@ impl Breaker {
                 && f64::from(successes) < self.settings.success_min * f64::from(calls));
         if is_bad && may_open {
             self.open(&mut inner, now);
+        } else if is_bad {
+            // Judged anew, or it would be shut out for old failures as soon as others are back,
+            // whether or not it has recovered with them.
+            inner.window = Window::default();
+            inner.failures_in_row = 0;
         }
     }
 
