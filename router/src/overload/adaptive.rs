@@ -107,6 +107,8 @@ pub struct Adaptive {
     doubt: Doubt,
     /// Windows in which calls cannot have queued.
     relaxed_windows: u32,
+    /// Windows in a row in which the limit has bound.
+    binding_windows: u32,
     probe_at: Moment,
     probe_every: Duration,
 }
@@ -142,6 +144,7 @@ impl Adaptive {
             incident: None,
             doubt: Doubt::New,
             relaxed_windows: 0,
+            binding_windows: 0,
             probe_at: Moment::ZERO,
             probe_every: PROBE_EVERY,
         }
@@ -153,6 +156,7 @@ impl Adaptive {
         self.trend.add(&seen);
         let in_use = f64::from(seen.in_flight_max) / self.limit;
         let binds = seen.limited || in_use >= BINDING;
+        self.binding_windows = if binds { self.binding_windows + 1 } else { 0 };
         if let Some(experiment) = self.experiment.take()
             && self.goes_on(experiment, &seen, now, binds)
         {

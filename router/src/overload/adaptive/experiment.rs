@@ -38,6 +38,8 @@ const TELLING_ERROR: f64 = 0.5;
 const FIRST_PROBE_CUT: f64 = 0.5;
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBE_EVERY_MAX: Duration = Duration::from_secs(32);
+/// Windows in a row in which the limit binds, before it is lowered for a look.
+const BINDING_WINDOWS: u32 = 2;
 /// Windows after which an experiment that has shown nothing ends.
 const WINDOWS_MAX: u32 = 12;
 /// Windows in a row that may be passed over as unsteady.
@@ -162,7 +164,10 @@ impl Adaptive {
         };
         let known = self.trend.samples();
         let error = self.error_of_move(known, known);
-        self.trend.is_settled()
+        // To cut for a look is cheap only for whom the limit binds anyway.
+        let is_binding = self.binding_windows >= BINDING_WINDOWS;
+        (is_binding || self.doubt == Doubt::None)
+            && self.trend.is_settled()
             && (error <= TELLING_ERROR * depth.ln().abs() || self.trend.is_full())
     }
 
