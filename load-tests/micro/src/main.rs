@@ -75,6 +75,7 @@ impl Layers {
     fn admission(&self, number: u64) -> Option<(Permit<Nobody>, throttle::Pass)> {
         let (now, user) = (moment(number), number % 1000);
         let class = Class::ALL.get(usize::try_from(number % 4).unwrap_or(0))?;
+        self.usage.ask(user, now);
         let priority = priority::level(*class, user, &self.usage, now);
         let deadline = Deadline::after(now, Duration::from_secs(1));
         let is_refused = self.instance.check(priority, number).is_some()

@@ -333,10 +333,11 @@ impl Band {
         Hand::deal(tenant, FLOWS, HAND).lightest(load).unwrap_or(0)
     }
 
-    /// The slot whose turn it is: of the flow that starts first in virtual time.
+    /// The slot whose turn it is: of the flow that starts first in virtual time. Those that have a
+    /// backlog start together, and a newcomer with them: it is served before, not after the round.
     fn next(&self) -> Option<u32> {
         let flows = self.active.iter().filter_map(|index| self.flows.get(*index));
-        let flow = flows.min_by(|a, b| a.start.total_cmp(&b.start))?;
+        let flow = flows.min_by(|a, b| a.start.total_cmp(&b.start).then(a.len.cmp(&b.len)))?;
         let newest = self.newest_first_when_standing && self.codel.is_standing();
         Some(if newest { flow.last } else { flow.first })
     }
