@@ -86,7 +86,15 @@ impl Layers {
         }
         let pass = self.throttle.check(priority, now, number).admitted()?;
         let deadline = Some(deadline);
-        let call = Call { priority, tenant: user, partition: 0, kind: 0, deadline, draw: number };
+        let call = Call {
+            priority,
+            tenant: user,
+            partition: 0,
+            kind: 0,
+            page: Some(number / 4),
+            deadline,
+            draw: number,
+        };
         Some((self.gate.admit(&call, now).admitted()?, pass))
     }
 

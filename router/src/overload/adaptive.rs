@@ -29,6 +29,7 @@ use super::{
 };
 
 mod experiment;
+mod learning;
 mod window;
 
 /// What can be tuned; the defaults serve unknown upstreams.
@@ -176,7 +177,7 @@ impl Adaptive {
         if binds {
             self.steer(&seen, now);
         } else if !seen.limited && in_use < RELAXED && self.is_learnt() {
-            self.learn(&seen, 1.0 / LEARN_SAMPLES);
+            self.learn(&seen, learning::SLOW);
             self.forget_cuts();
             self.relaxed_windows += 1;
             if self.doubt == Doubt::New && self.relaxed_windows > RELAXED_WINDOWS {
@@ -307,44 +308,6 @@ impl Adaptive {
         self.old_until = now + OLD_CALLS_MAX;
     }
 
-    fn shift_no_load_rtt(&mut self, by: f64) {
-        let most =
-            self.settings.healthy_rtt_max.map_or(f64::INFINITY, |max| max.as_secs_f64().ln());
-        for kind in &mut self.kinds {
-            kind.ln = (kind.ln + by).min(most);
-        }
-        self.lower_incident(by);
-    }
-
-    /// Lets each kind's no-load RTT follow what was seen, by a share `rate` for each sample.
-    fn learn(&mut self, seen: &window::Summary, rate: f64) {
-        let most =
-            self.settings.healthy_rtt_max.map_or(f64::INFINITY, |max| max.as_secs_f64().ln());
-        for kind in self.kinds.iter_mut().filter(|kind| kind.recent > 0.0) {
-            let share = (kind.recent * rate).min(0.5);
-            kind.ln = (kind.ln + share * kind.recent_sum / kind.recent).min(most);
-        }
-        self.lower_incident(seen.excess * (f64::from(seen.samples) * rate).min(0.5));
-    }
-
-    fn learn_faster(&mut self, seen: &window::Summary) {
-        if seen.excess < 0.0 {
-            let is_far = seen.excess < -std::f64::consts::LN_2;
-            self.learn(seen, if is_far { 1.0 } else { FALL_SAMPLES.recip() });
-            self.trend.forget_some();
-        }
-    }
-
-    fn lower_incident(&mut self, by: f64) {
-        if let Some(incident) = self.incident.as_mut().filter(|_| by < 0.0) {
-            incident.raised += by;
-            if incident.raised < 1.5_f64.ln() {
-                self.incident = None;
-                self.cause = Cause::Recovered;
-            }
-        }
-    }
-
     fn set(&mut self, limit: f64, cause: Cause) {
         let ceiling = self.incident.map_or(f64::INFINITY, |incident| {
             let ratio = incident.raised.exp();
@@ -363,11 +326,6 @@ impl Adaptive {
 const SETTLING_RTTS: f64 = 1.5;
 const SETTLING_MAX: Duration = Duration::from_secs(1);
 const OLD_CALLS_MAX: Duration = Duration::from_secs(2);
-
-/// Samples over which the no-load RTT follows the upstream while it is not busy.
-const LEARN_SAMPLES: f64 = 2000.0;
-/// Samples over which it follows downward.
-const FALL_SAMPLES: f64 = 300.0;
 
 impl Limit for Adaptive {
     fn limit(&self) -> u32 {

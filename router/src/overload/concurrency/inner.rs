@@ -233,8 +233,12 @@ impl<W: Waiter> Inner<W> {
         now: Moment,
     ) -> Result<(Ticket, Option<Waiting<W>>), Waiting<W>> {
         let rtt = self.limit.no_load_rtt().unwrap_or_default().as_secs_f64();
-        let entrant =
-            Entrant { band: waiting.band, tenant: waiting.call.tenant, cost: rtt.max(1e-3) };
+        let entrant = Entrant {
+            band: waiting.band,
+            tenant: waiting.call.tenant,
+            page: waiting.call.page,
+            cost: rtt.max(1e-3),
+        };
         match self.queue.enter(entrant, now, waiting) {
             Entered::Waiting(ticket) => Ok((ticket, None)),
             Entered::Displaced(ticket, displaced) => Ok((ticket, Some(displaced))),
@@ -251,7 +255,8 @@ impl<W: Waiter> Inner<W> {
     ) -> Option<(Waiting<W>, Option<u32>)> {
         self.grants = self.grants.wrapping_add(1);
         let bands = 4 + gate.partitions.len();
-        let guaranteed = (4..bands).filter(|band| gate.has_guarantee_left(band - 4));
+        // Among few seats a share is coarse: who waits may have one more.
+        let guaranteed = (4..bands).filter(|band| gate.has_guarantee_left(band - 4, 1.0));
         let lowest = (0..4).rev().filter(|_| self.grants.is_multiple_of(FLOOR_EVERY)).take(4);
         let order = guaranteed.chain(lowest).chain(0..bands);
         for band in order {

@@ -44,7 +44,7 @@ fn enforcing(limit: u32) -> Arc<Gate<Inbox>> {
 
 fn call(class: Class, draw: u64) -> Call {
     let priority = Priority::from(class);
-    Call { priority, tenant: draw, partition: 9, kind: 0, deadline: None, draw }
+    Call { priority, tenant: draw, partition: 9, kind: 0, page: None, deadline: None, draw }
 }
 
 fn standard(draw: u64) -> Call {
@@ -272,4 +272,16 @@ fn who_has_no_time_left_does_not_wait() {
         panic!("it has expired");
     };
     assert_eq!(refusal.reason, Reason::DeadlineTooClose);
+}
+
+#[test]
+fn a_page_that_was_admitted_gets_its_later_calls_admitted_first() {
+    let gate = enforcing(1);
+    let on_page = |page: u64, draw: u64| Call { page: Some(page), ..call(Class::Bulk, draw) };
+    let first = gate.admit(&on_page(7, 1), at(0)).admitted().unwrap();
+    let (other, later) = (Inbox::default(), Inbox::default());
+    drop(gate.admit_or_wait(&on_page(8, 2), at(1), || other.clone()));
+    drop(gate.admit_or_wait(&on_page(7, 3), at(2), || later.clone()));
+    first.finish(at(3), End::Success);
+    assert_eq!((other.verdicts.lock().len(), later.verdicts.lock().len()), (0, 1));
 }

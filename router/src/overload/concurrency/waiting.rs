@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use headgate_types::{Class, LEVELS, Moment};
+use headgate_types::{Class, LEVELS, Moment, Priority};
 
 use super::{
     Call, Gate, Permit, Waiter,
@@ -51,7 +51,9 @@ impl<W: Waiter> Gate<W> {
         }
         let allowed = left.map_or(wait_max, |left| wait_max.min(left.saturating_sub(rtt / 2)));
         let expected = inner.expected_wait(call, band, self.limit.load(Ordering::Relaxed));
-        if expected > allowed {
+        // A page waits as one.
+        let is_with_page = inner.queue.has_page(band, call.tenant, call.page);
+        if expected > allowed && !is_with_page {
             let (expected, allowed) = (expected.as_secs_f64(), allowed.as_secs_f64());
             return Err(self.refusal(call, Reason::QueueWait, expected, allowed));
         }
@@ -70,6 +72,28 @@ impl<W: Waiter> Gate<W> {
             self.refuse(displaced, Reason::QueueFull, now);
         }
         Ok((ticket, now + allowed))
+    }
+
+    /// The call as its page's earlier calls make it: one class up when one was admitted.
+    pub(super) fn continued(&self, call: &Call, now: Moment) -> Call {
+        let is_begun = call.page.is_some_and(|page| self.pages.is_begun(page, now));
+        let class = match call.priority.class() {
+            Class::Critical | Class::Standard => Class::Critical,
+            Class::BestEffort => Class::Standard,
+            Class::Bulk => Class::BestEffort,
+        };
+        let priority =
+            if is_begun { Priority::new(class, call.priority.level()) } else { call.priority };
+        Call { priority, ..*call }
+    }
+
+    /// Counts an admission to a seat.
+    pub(super) fn seated(self: &Arc<Self>, call: &Call, now: Moment, in_flight: u32) -> Permit<W> {
+        self.switch.settle(None, call.draw);
+        if let Some(page) = call.page {
+            self.pages.admitted(page, now);
+        }
+        Permit::seated(Arc::clone(self), call, now, in_flight)
     }
 
     fn wait_max(&self, class: Class) -> Duration {
@@ -105,8 +129,7 @@ impl<W: Waiter> Gate<W> {
                 None => return,
                 Some((waiting, None)) => self.refuse(waiting, Reason::QueueStanding, now),
                 Some((waiting, Some(in_flight))) => {
-                    self.switch.settle(None, waiting.call.draw);
-                    let permit = Permit::seated(Arc::clone(self), &waiting.call, now, in_flight);
+                    let permit = self.seated(&waiting.call, now, in_flight);
                     if let Some(permit) = waiting.waiter.resolve(Verdict::Admitted(permit)) {
                         // The loop finds the next one; a plain drop would nest for each.
                         permit.release_alone();

@@ -40,7 +40,7 @@ pub struct Usage {
 /// Sums of the last one to two turns, per user.
 #[derive(Debug)]
 struct Cells {
-    cells: [Box<[AtomicU32]>; 2],
+    sums: [Box<[AtomicU32]>; 2],
     length: Duration,
     turn: AtomicU64,
 }
@@ -125,7 +125,7 @@ impl Usage {
 impl Cells {
     fn new(length: Duration) -> Self {
         let cells = || (0..CELLS).map(|_| AtomicU32::new(0)).collect();
-        Self { cells: [cells(), cells()], length, turn: AtomicU64::new(0) }
+        Self { sums: [cells(), cells()], length, turn: AtomicU64::new(0) }
     }
 
     fn add(&self, user: u64, millis: u32, now: Moment) {
@@ -145,12 +145,12 @@ impl Cells {
 
     /// For each cell the larger of its two sums.
     fn larger(&self) -> impl Iterator<Item = u32> + '_ {
-        let pairs = self.cells[0].iter().zip(&self.cells[1]);
+        let pairs = self.sums[0].iter().zip(&self.sums[1]);
         pairs.map(|(this, that)| this.load(Ordering::Relaxed).max(that.load(Ordering::Relaxed)))
     }
 
     fn of(&self, turn: u64) -> &[AtomicU32] {
-        if turn.is_multiple_of(2) { &self.cells[0] } else { &self.cells[1] }
+        if turn.is_multiple_of(2) { &self.sums[0] } else { &self.sums[1] }
     }
 
     fn cell(&self, turn: u64, user: u64) -> Option<&AtomicU32> {

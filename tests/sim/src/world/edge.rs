@@ -45,6 +45,7 @@ impl World {
             tenant: request.user,
             partition: stream.partition,
             kind: stream.partition,
+            page: request.page.map(|page| page as u64),
             deadline: self.deadline(index).filter(|_| self.setup.deadlines),
             draw: request.number,
         };
