@@ -18,9 +18,13 @@ pub(super) const TELLING_CUT: f64 = 0.7;
 const TELLING_SAMPLES: f64 = 100.0;
 const URGENT_ABOVE: f64 = 1.0;
 const URGENT_SAMPLES: f64 = 50.0;
-/// Errors beyond which a difference counts. One more for each test of the same cuts that has found
-/// a queue, so that a long incident is not talked away by the one look in twenty that errs.
-const CERTAIN: f64 = 1.5;
+/// Errors beyond which a probe's difference counts; and one that would raise the no-load RTT, as
+/// many are made and each that errs is drift.
+const CERTAIN: f64 = 2.0;
+const CERTAIN_UP: f64 = 2.5;
+/// Errors beyond which a look back at an earlier limit counts. One more for each that has found a
+/// queue at the same cuts, so that a long incident is not talked away by the one that errs.
+const CERTAIN_BACK: f64 = 1.75;
 const TESTS_FAILED_MAX: u32 = 4;
 /// Share of what was tried that must have been won for a verdict beyond doubt.
 const PLAIN: f64 = 0.75;
@@ -220,7 +224,8 @@ impl Adaptive {
             self.experiment = Some(experiment);
             return true;
         }
-        let finding = if paid_over_won.abs() <= CERTAIN * noise {
+        let certain = if experiment.probe == Probe::Up { CERTAIN_UP } else { CERTAIN };
+        let finding = if paid_over_won.abs() <= certain * noise {
             Finding::Nothing
         } else if (paid_over_won < 0.0) == (experiment.probe == Probe::Down) {
             Finding::Queueing
@@ -262,7 +267,7 @@ impl Adaptive {
         // Far above the no-load RTT the better limit may be anywhere between the two. Near it, only
         // calls that have become slower as a whole are worth another one.
         let least = if experiment.excess > URGENT_ABOVE { 0.0 } else { 0.5 * depth };
-        let certain = least + (CERTAIN + f64::from(self.tests_failed)) * noise;
+        let certain = least + (CERTAIN_BACK + f64::from(self.tests_failed)) * noise;
         let is_whole = gain > PLAIN * depth;
         self.probe_every = (self.probe_every * 2).min(PROBE_EVERY_MAX);
         if depth > DEPTH_MIN && (gain > certain || is_whole) {
@@ -299,7 +304,8 @@ impl Adaptive {
             }
             // Calls did not queue during the probe, which makes it a good look.
             (Probe::Down, Finding::NoQueue) => {
-                if is_off {
+                // Only downward: that they were slow for a moment raises nothing.
+                if is_off && excess < 0.0 {
                     self.shift_no_load_rtt(excess);
                 }
                 self.doubt = if self.incident.is_some() { Doubt::Raised } else { Doubt::None };
