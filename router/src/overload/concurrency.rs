@@ -12,7 +12,7 @@ use std::{
 use headgate_types::{Class, Deadline, Moment, Priority};
 use parking_lot::Mutex;
 
-use self::inner::Inner;
+use self::inner::{Inner, Who};
 pub use self::{
     permit::Permit,
     settings::{Settings, Share},
@@ -30,6 +30,7 @@ use super::{
 mod inner;
 mod permit;
 mod settings;
+mod shadow;
 mod waiting;
 
 /// Most partitions that a gate tells apart.
@@ -112,6 +113,8 @@ pub struct Gate<W: Waiter> {
     queued_total: AtomicU32,
     limited: AtomicBool,
     unseated: AtomicU32,
+    /// When something falls due for a request that is followed, in nanoseconds.
+    shadow_due: AtomicU64,
     /// The latest moment that anyone has told, for a permit that is dropped without one.
     last_now: AtomicU64,
     settings: Settings,
@@ -155,6 +158,7 @@ impl<W: Waiter> Gate<W> {
             queued_total: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             unseated: AtomicU32::new(0),
+            shadow_due: AtomicU64::new(shadow::NEVER),
             last_now: AtomicU64::new(0),
             inner: Mutex::new(Inner::new(&settings, limit)),
             settings,
@@ -163,13 +167,11 @@ impl<W: Waiter> Gate<W> {
 
     /// Lets a request pass now, or says why not. Takes no lock and allocates nothing.
     pub fn admit(self: &Arc<Self>, call: &Call, now: Moment) -> Verdict<Permit<W>> {
+        self.advance(now);
         let call = &self.continued(call, now);
-        match self.try_admit(call, now) {
+        match self.try_admit(call, now).or_else(|refusal| self.settle(call, refusal, now)) {
             Ok(permit) => Verdict::Admitted(permit),
-            Err(refusal) => match self.settle(call, refusal, now) {
-                Ok(permit) => Verdict::Admitted(permit),
-                Err(refusal) => Verdict::Refused(refusal),
-            },
+            Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
@@ -181,14 +183,16 @@ impl<W: Waiter> Gate<W> {
         now: Moment,
         waiter: impl FnOnce() -> W,
     ) -> Asked<W> {
+        self.advance(now);
         let call = &self.continued(call, now);
         let refusal = match self.try_admit(call, now) {
             Ok(permit) => return Asked::Admitted(permit),
             Err(refusal) => refusal,
         };
-        let can_wait = refusal.reason != Reason::Level && self.switch.enforces(call.draw);
-        let refusal = if can_wait {
-            match self.wait(call, now, waiter) {
+        let refusal = if refusal.reason == Reason::Level {
+            refusal
+        } else if self.switch.enforces(call.draw) {
+            match self.wait(call, now, || Who::Waits(waiter())) {
                 Ok((ticket, until)) => {
                     // A permit may have come back between the attempt and the queueing.
                     self.hand_over(now);
@@ -197,7 +201,10 @@ impl<W: Waiter> Gate<W> {
                 Err(refusal) => refusal,
             }
         } else {
-            refusal
+            match self.pass_and_follow(call, now) {
+                Ok(permit) => return Asked::Admitted(permit),
+                Err(refusal) => refusal,
+            }
         };
         match self.settle(call, refusal, now) {
             Ok(permit) => Asked::Admitted(permit),

@@ -4,7 +4,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use headgate_types::{LEVELS, Moment};
 
-use super::{Call, Gate, Settings, Waiter};
+use super::{
+    Call, Gate, Settings, Waiter,
+    shadow::{ShadowId, Shadows},
+};
 use crate::overload::{
     limit::{End, Limit, Sample},
     num,
@@ -50,6 +53,7 @@ const INTERVALS: [Duration; 4] = [
 pub(super) struct Inner<W> {
     pub(super) limit: Box<dyn Limit>,
     pub(super) queue: Queue<Waiting<W>>,
+    pub(super) shadows: Shadows,
     update_at: Moment,
     updated: Moment,
     finished: u32,
@@ -81,7 +85,23 @@ pub(super) struct Waiting<W> {
     pub(super) call: Call,
     pub(super) band: usize,
     pub(super) entered: Moment,
-    pub(super) waiter: W,
+    pub(super) who: Who<W>,
+}
+
+/// A wait that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waited {
+    pub(super) call: Call,
+    pub(super) entered: Moment,
+}
+
+/// Who is told when a wait ends.
+#[derive(Debug)]
+pub(super) enum Who<W> {
+    /// A request that does not pass before.
+    Waits(W),
+    /// The shadow of one that has passed.
+    Follows(ShadowId),
 }
 
 impl<W: Waiter> Inner<W> {
@@ -101,6 +121,7 @@ impl<W: Waiter> Inner<W> {
         Self {
             limit,
             queue: Queue::new(settings.queue_capacity, &bands),
+            shadows: Shadows::default(),
             update_at: Moment::ZERO,
             updated: Moment::ZERO,
             finished: 0,
