@@ -101,6 +101,14 @@ impl Balancer {
         Some(Call::start(index, Arc::clone(endpoint), now))
     }
 
+    /// Whether an endpoint has its even share, rounded up, of all calls in flight.
+    pub fn is_laden(&self, endpoint: usize) -> bool {
+        let calls = |endpoint: &Arc<Endpoint>| endpoint.in_flight.load(Ordering::Relaxed);
+        let all: u64 = self.endpoints.iter().map(calls).sum();
+        let own = self.endpoints.get(endpoint).map_or(0, calls);
+        own > 0 && own.saturating_mul(self.endpoints.len() as u64) >= all
+    }
+
     /// How an endpoint stands. An index that does not exist has no load.
     pub fn load(&self, endpoint: usize, now: Moment) -> Load {
         self.endpoints.get(endpoint).map_or_else(Load::default, |endpoint| Load {

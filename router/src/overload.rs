@@ -19,11 +19,12 @@ pub mod concurrency;
 pub mod limit;
 pub mod queue;
 pub mod seats;
+pub mod shard;
 
 pub mod breaker;
 pub mod leases;
 pub mod outlier;
 pub mod throttle;
 
-mod num;
+pub mod num;
 mod sync;

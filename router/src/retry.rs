@@ -184,7 +184,7 @@ impl Policy {
             return Decision::Stop(Stop::Deadline);
         }
         // Last, so that only a retry that will be made is paid for.
-        if !budget.charge(now) {
+        if !budget.charge(now, random) {
             return Decision::Stop(Stop::Budget);
         }
         Decision::Retry(wait)

@@ -14,12 +14,12 @@ use headgate_router::overload::{
     adaptive::{self, Adaptive},
     breaker::{self, Breaker},
     concurrency::{Call, Gate, Permit, Settings, Waiter},
-    deadline,
+    deadline::Guard,
     instance::Instance,
     limit::End,
     priority::{self, Usage},
     rate::{Limiter, Rate},
-    throttle::Throttle,
+    throttle::{self, Throttle},
     verdict::Verdict,
 };
 use headgate_types::{Class, Deadline, Moment};
@@ -46,6 +46,7 @@ impl Waiter for Nobody {
 struct Layers {
     instance: Instance,
     rate: Limiter,
+    deadline: Guard,
     usage: Usage,
     gate: Arc<Gate<Nobody>>,
     throttle: Throttle,
@@ -68,6 +69,7 @@ impl Layers {
         Ok(Self {
             instance: Instance::default(),
             rate,
+            deadline: Guard::default(),
             usage: Usage::default(),
             gate: Gate::new(Settings::default(), Box::new(limit)),
             throttle: Throttle::default(),
@@ -75,31 +77,40 @@ impl Layers {
         })
     }
 
-    fn admission(&self, number: u64) -> Option<Permit<Nobody>> {
+    fn admission(&self, number: u64) -> Option<(Permit<Nobody>, throttle::Pass)> {
         let (now, user) = (moment(number), number % 1000);
         let class = Class::ALL.get(usize::try_from(number % 4).unwrap_or(0))?;
+        self.usage.ask(user, now);
         let priority = priority::level(*class, user, &self.usage, now);
         let deadline = Deadline::after(now, Duration::from_secs(1));
         let is_refused = self.instance.check(priority, number).is_some()
             || self.rate.check(user, now).is_some()
-            || deadline::check(deadline, now, None).is_some()
-            || self.throttle.check(priority, now, number).is_some();
+            || self.deadline.check(deadline, now, None, number).is_some();
         if is_refused {
             return None;
         }
+        let pass = self.throttle.check(priority, now, number).admitted()?;
         let deadline = Some(deadline);
-        let call = Call { priority, tenant: user, partition: 0, kind: 0, deadline, draw: number };
-        self.gate.admit(&call, now).admitted()
+        let call = Call {
+            priority,
+            tenant: user,
+            partition: 0,
+            kind: 0,
+            page: Some(number / 4),
+            deadline,
+            draw: number,
+        };
+        Some((self.gate.admit(&call, now).admitted()?, pass))
     }
 
-    fn completion(&self, number: u64, permit: Option<Permit<Nobody>>) {
+    fn completion(&self, number: u64, admitted: Option<(Permit<Nobody>, throttle::Pass)>) {
         let now = moment(number) + Duration::from_millis(1);
         if let Ok(pass) = self.breaker.admit(now, number) {
             self.breaker.record(&pass, now, breaker::End::Success, true);
         }
-        self.throttle.succeeded(now);
         self.usage.charge(number % 1000, Duration::from_millis(1), now);
-        if let Some(permit) = permit {
+        if let Some((permit, pass)) = admitted {
+            self.throttle.succeeded(pass, now);
             permit.finish(now, End::Success);
         }
     }

@@ -29,6 +29,7 @@ use super::{
 };
 
 mod experiment;
+mod learning;
 mod window;
 
 /// What can be tuned; the defaults serve unknown upstreams.
@@ -53,12 +54,12 @@ impl Default for Settings {
     }
 }
 
-/// Logarithm of RTT over no-load RTT up to which the limit may grow: 13 % above.
-const GROW_BELOW: f64 = 0.12;
-/// From here on it shrinks: 27 % above. Between the two it rests.
-const SHRINK_ABOVE: f64 = 0.24;
-/// From here on one window suffices for a cut: twice the no-load RTT.
-const OVERLOAD_ABOVE: f64 = std::f64::consts::LN_2;
+/// Wait at the upstream, as a multiple of a call's mean time, up to which the limit may grow.
+const GROW_BELOW: f64 = 0.07;
+/// From here on it shrinks. Between the two it rests.
+const SHRINK_ABOVE: f64 = 0.16;
+/// From here on one window suffices for a cut.
+const OVERLOAD_ABOVE: f64 = 0.63;
 /// Share of calls refused or timed out from which the limit is cut.
 const LOSS_MAX: f64 = 0.02;
 /// Share of the limit in use from which the limit counts as binding.
@@ -88,6 +89,9 @@ pub struct Adaptive {
     trend: Trend,
     /// Calls that end earlier tell of an earlier limit.
     valid_from: Moment,
+    /// Calls that have to end before the last move shows, and until when they are waited for.
+    old_calls: u32,
+    old_until: Moment,
     experiment: Option<Experiment>,
     /// The limit before the first cut of a lasting overload.
     limit_before: Option<f64>,
@@ -95,6 +99,8 @@ pub struct Adaptive {
     known_good: f64,
     /// The limit before cuts of which it is not known whether they were right.
     untested_from: Option<f64>,
+    /// Tests that found these cuts right.
+    tests_failed: u32,
     /// Windows that were passed over because calls from before a cut were still ending.
     unsteady_windows: u32,
     incident: Option<Incident>,
@@ -102,6 +108,8 @@ pub struct Adaptive {
     doubt: Doubt,
     /// Windows in which calls cannot have queued.
     relaxed_windows: u32,
+    /// Windows in a row in which the limit has bound.
+    binding_windows: u32,
     probe_at: Moment,
     probe_every: Duration,
 }
@@ -126,14 +134,18 @@ impl Adaptive {
             window: Window::default(),
             trend: Trend::default(),
             valid_from: Moment::ZERO,
+            old_calls: 0,
+            old_until: Moment::ZERO,
             experiment: None,
             limit_before: None,
             known_good: 0.0,
             untested_from: None,
+            tests_failed: 0,
             unsteady_windows: 0,
             incident: None,
             doubt: Doubt::New,
             relaxed_windows: 0,
+            binding_windows: 0,
             probe_at: Moment::ZERO,
             probe_every: PROBE_EVERY,
         }
@@ -145,6 +157,7 @@ impl Adaptive {
         self.trend.add(&seen);
         let in_use = f64::from(seen.in_flight_max) / self.limit;
         let binds = seen.limited || in_use >= BINDING;
+        self.binding_windows = if binds { self.binding_windows + 1 } else { 0 };
         if let Some(experiment) = self.experiment.take()
             && self.goes_on(experiment, &seen, now, binds)
         {
@@ -164,8 +177,8 @@ impl Adaptive {
         if binds {
             self.steer(&seen, now);
         } else if !seen.limited && in_use < RELAXED && self.is_learnt() {
-            self.learn(&seen, 1.0 / LEARN_SAMPLES);
-            (self.limit_before, self.untested_from) = (None, None);
+            self.learn(&seen, learning::SLOW);
+            self.forget_cuts();
             self.relaxed_windows += 1;
             if self.doubt == Doubt::New && self.relaxed_windows > RELAXED_WINDOWS {
                 self.doubt = Doubt::None;
@@ -178,9 +191,9 @@ impl Adaptive {
     }
 
     /// Where one window's overload takes the limit: toward what was in flight and not queued, which
-    /// by Little's law is the limit over the times' excess.
+    /// by Little's law is the limit times a call's own time over that with its wait.
     fn deep_cut(&self, seen: &window::Summary) -> f64 {
-        let served = 1.25 * self.limit * (1.0 - seen.loss) * (-seen.excess).exp().min(1.0);
+        let served = self.limit * (1.0 - seen.loss) / (1.0 + self.trend.wait_of(seen.excess));
         (served + self.limit.sqrt()).min(0.9 * self.limit).max(CUT_MIN * self.limit)
     }
 
@@ -217,27 +230,33 @@ impl Adaptive {
     /// Whether one window alone shows overload: beyond scatter, or beyond what is ever healthy.
     fn is_far_above(&self, seen: &window::Summary) -> bool {
         self.is_unhealthy(seen)
-            || (seen.excess > OVERLOAD_ABOVE && seen.excess > 4.0 * self.trend.error(seen.samples))
+            || (seen.excess > self.trend.excess_of(OVERLOAD_ABOVE)
+                && seen.excess > 4.0 * self.trend.error(seen.samples))
     }
 
     fn is_unhealthy(&self, seen: &window::Summary) -> bool {
-        self.settings.healthy_rtt_max.is_some_and(|max| seen.rtt > max.as_secs_f64())
+        // One window of calls that happen to be short is no recovery.
+        let of_late = if self.trend.is_settled() { self.trend.excess - seen.excess } else { 0.0 };
+        let rtt = seen.rtt * of_late.max(0.0).exp();
+        self.settings.healthy_rtt_max.is_some_and(|max| rtt > max.as_secs_f64())
     }
 
     /// Small moves while the limit binds: up while calls are as fast as unloaded, down when they
     /// queue, `sqrt(limit)` at a time at most (Envoy's headroom).
     fn steer(&mut self, seen: &window::Summary, now: Moment) {
         let excess = self.trend.excess;
-        if excess < GROW_BELOW && self.trend.is_settled() {
-            (self.limit_before, self.untested_from) = (None, None);
+        let grow_below = self.trend.excess_of(GROW_BELOW);
+        let shrink_above = self.trend.excess_of(SHRINK_ABOVE);
+        if excess < grow_below && self.trend.is_settled() {
+            self.forget_cuts();
         }
-        let is_worth_probing = excess <= SHRINK_ABOVE || self.doubt == Doubt::New;
-        if is_worth_probing && now >= self.probe_at && self.trend.is_settled() {
+        let is_worth_probing = excess <= shrink_above || self.doubt == Doubt::New;
+        if is_worth_probing && now >= self.probe_at && self.is_probe_telling() {
             return self.probe(seen, now);
         }
-        if excess < GROW_BELOW {
+        if excess < grow_below {
             let doubt = excess + 0.5 * self.trend.error_of_trend();
-            let eagerness = (1.0 - doubt / GROW_BELOW).clamp(0.0, 1.0);
+            let eagerness = (1.0 - doubt / grow_below).clamp(0.0, 1.0);
             let is_known_good = self.limit < self.known_good;
             let share = if is_known_good { RETURN_SHARE } else { GROW_SHARE };
             let most = if is_known_good { f64::INFINITY } else { self.limit.sqrt() };
@@ -246,7 +265,7 @@ impl Adaptive {
             if self.limit >= self.known_good {
                 self.known_good = 0.0;
             }
-        } else if excess > SHRINK_ABOVE
+        } else if excess > shrink_above
             && self.trend.is_settled()
             && excess > 2.0 * self.trend.error_of_trend()
         {
@@ -256,9 +275,14 @@ impl Adaptive {
             if self.is_test_due(now) {
                 return self.test_cuts(seen, now);
             }
-            let to = self.limit * (SHRINK_ABOVE - excess).exp().max(0.9);
+            let share = (1.0 + SHRINK_ABOVE) / (1.0 + self.trend.wait_of(excess));
+            let to = self.limit * share.max(0.9);
             self.cut(to, seen, now, Cause::Queueing);
         }
+    }
+
+    fn forget_cuts(&mut self) {
+        (self.limit_before, self.untested_from, self.tests_failed) = (None, None, 0);
     }
 
     fn cut(&mut self, to: f64, seen: &window::Summary, now: Moment, cause: Cause) {
@@ -268,49 +292,20 @@ impl Adaptive {
             self.known_good = self.known_good.max(KNOWN_GOOD * from);
             self.limit_before.get_or_insert(from);
             self.untested_from.get_or_insert(from);
-            self.valid_from = now + settling(seen);
+            self.settle(seen, now);
             self.trend.forget();
         } else if from <= f64::from(self.settings.min) {
             self.untested_from.get_or_insert(from);
         }
     }
 
-    fn shift_no_load_rtt(&mut self, by: f64) {
-        let most =
-            self.settings.healthy_rtt_max.map_or(f64::INFINITY, |max| max.as_secs_f64().ln());
-        for kind in &mut self.kinds {
-            kind.ln = (kind.ln + by).min(most);
-        }
-        self.lower_incident(by);
-    }
-
-    /// Lets each kind's no-load RTT follow what was seen, by a share `rate` for each sample.
-    fn learn(&mut self, seen: &window::Summary, rate: f64) {
-        let most =
-            self.settings.healthy_rtt_max.map_or(f64::INFINITY, |max| max.as_secs_f64().ln());
-        for kind in self.kinds.iter_mut().filter(|kind| kind.recent > 0.0) {
-            let share = (kind.recent * rate).min(0.5);
-            kind.ln = (kind.ln + share * kind.recent_sum / kind.recent).min(most);
-        }
-        self.lower_incident(seen.excess * (f64::from(seen.samples) * rate).min(0.5));
-    }
-
-    fn learn_faster(&mut self, seen: &window::Summary) {
-        if seen.excess < 0.0 {
-            let is_far = seen.excess < -OVERLOAD_ABOVE;
-            self.learn(seen, if is_far { 1.0 } else { FALL_SAMPLES.recip() });
-            self.trend.forget_some();
-        }
-    }
-
-    fn lower_incident(&mut self, by: f64) {
-        if let Some(incident) = self.incident.as_mut().filter(|_| by < 0.0) {
-            incident.raised += by;
-            if incident.raised < 1.5_f64.ln() {
-                self.incident = None;
-                self.cause = Cause::Recovered;
-            }
-        }
+    /// Waits until a move of the limit shows: what queued has to drain first. Until then calls end
+    /// that began before; to leave out just those would leave the short ones and so look fast.
+    fn settle(&mut self, seen: &window::Summary, now: Moment) {
+        self.valid_from = now + num::seconds(SETTLING_RTTS * seen.rtt).min(SETTLING_MAX);
+        // After a raise those count that fill the new room: the first of them wait less.
+        self.old_calls = seen.in_flight_max.max(self.limit());
+        self.old_until = now + OLD_CALLS_MAX;
     }
 
     fn set(&mut self, limit: f64, cause: Cause) {
@@ -328,19 +323,9 @@ impl Adaptive {
     }
 }
 
-/// How long a cut takes to show: what queued has to drain first. Until then calls end that began
-/// before; to leave out just those would leave the short ones and so look fast.
-fn settling(seen: &window::Summary) -> Duration {
-    num::seconds(SETTLING_RTTS * seen.rtt).min(SETTLING_MAX)
-}
-
 const SETTLING_RTTS: f64 = 1.5;
 const SETTLING_MAX: Duration = Duration::from_secs(1);
-
-/// Samples over which the no-load RTT follows the upstream while it is not busy.
-const LEARN_SAMPLES: f64 = 2000.0;
-/// Samples over which it follows downward.
-const FALL_SAMPLES: f64 = 300.0;
+const OLD_CALLS_MAX: Duration = Duration::from_secs(2);
 
 impl Limit for Adaptive {
     fn limit(&self) -> u32 {
@@ -354,8 +339,11 @@ impl Limit for Adaptive {
         if self.probe_at == Moment::ZERO {
             self.probe_at = sample.ended + PROBE_EVERY / 4;
         }
+        self.old_calls = self.old_calls.saturating_sub(1);
+        let is_settled = self.old_calls == 0 || sample.ended >= self.old_until;
         let kind = sample.kind.min(self.kinds.len() - 1);
         if let Some(kind) = self.kinds.get_mut(kind)
+            && is_settled
             && sample.ended >= self.valid_from
         {
             self.window.add(sample, kind);

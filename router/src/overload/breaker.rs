@@ -8,13 +8,18 @@ use std::{
 use headgate_types::Moment;
 use parking_lot::Mutex;
 
-pub(super) use self::window::Window;
+pub use self::pass::Pass;
+use self::pass::WHILE_CLOSED;
+pub(super) use self::{pass::settle, window::Window};
+
 use super::{
-    leases::{Lease, Leases},
+    leases::Leases,
+    mode::Switch,
     num,
     verdict::{Layer, Reason, Refusal},
 };
 
+mod pass;
 mod window;
 
 /// What can be tuned.
@@ -83,21 +88,6 @@ pub enum State {
     Ramp,
 }
 
-/// A call that the breaker let pass.
-#[must_use = "how the call ended is to be recorded; a probe that was not made is given back"]
-#[derive(Debug)]
-pub struct Pass {
-    probe: Option<Lease>,
-    generation: u32,
-}
-
-impl Pass {
-    /// Whether the call is a probe, which no retry should follow.
-    pub fn is_probe(&self) -> bool {
-        self.probe.is_some()
-    }
-}
-
 /// What an operator wants, whatever was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Override {
@@ -112,6 +102,7 @@ pub enum Override {
 #[derive(Debug)]
 pub struct Breaker {
     settings: Settings,
+    switch: Switch,
     /// [`CLOSED`] spares most calls the lock.
     hint: AtomicU8,
     probes: Leases,
@@ -143,6 +134,7 @@ impl Breaker {
         let probes = usize::try_from(settings.probes.max(1)).unwrap_or(1);
         Self {
             settings,
+            switch: Switch::default(),
             hint: AtomicU8::new(CLOSED),
             probes: Leases::new(probes),
             inner: Mutex::new(Inner {
@@ -166,15 +158,25 @@ impl Breaker {
     ///
     /// The refusal, when the breaker is open, all probes are out, or the ramp leaves this call out.
     pub fn admit(&self, now: Moment, random: u64) -> Result<Pass, Refusal> {
+        settle(&self.switch, random, || self.decide(now, random))
+    }
+
+    /// Its mode and counts.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
+    }
+
+    /// What [`Breaker::admit`] says when it enforces; counts nothing.
+    pub(super) fn decide(&self, now: Moment, random: u64) -> Result<Pass, Refusal> {
         if self.hint.load(Ordering::Acquire) == CLOSED {
             // A pass that was given just before a change of state counts for the old one.
-            return Ok(Pass { probe: None, generation: u32::MAX });
+            return Ok(Pass::while_closed());
         }
         let mut inner = self.inner.lock();
         self.turn(&mut inner, now);
         let generation = inner.generation;
         match inner.state {
-            State::Closed => Ok(Pass { probe: None, generation: u32::MAX }),
+            State::Closed => Ok(Pass::while_closed()),
             State::Open => Err(Self::refused(Reason::BreakerOpen, inner.changes_at.since(now))),
             State::Ramp if num::unit(random) < inner.weight(now) => {
                 Ok(Pass { probe: None, generation })
@@ -194,7 +196,7 @@ impl Breaker {
         }
     }
 
-    /// Whether [`Breaker::admit`] would let this call pass; takes nothing.
+    /// Whether the breaker would let this call pass if it enforced; takes nothing.
     pub fn would_admit(&self, now: Moment, random: u64) -> bool {
         if self.hint.load(Ordering::Acquire) == CLOSED {
             return true;
@@ -211,11 +213,16 @@ impl Breaker {
         }
     }
 
+    /// Whether it has come back, and its traffic not yet.
+    pub fn is_returning(&self, now: Moment) -> bool {
+        self.hint.load(Ordering::Acquire) != CLOSED && self.state(now) == State::Ramp
+    }
+
     /// Records how a call ended. `may_open` is false when opening would leave too few endpoints.
     pub fn record(&self, pass: &Pass, now: Moment, end: End, may_open: bool) {
         let mut inner = self.inner.lock();
         self.turn(&mut inner, now);
-        let is_current = pass.generation == u32::MAX || pass.generation == inner.generation;
+        let is_current = pass.generation == WHILE_CLOSED || pass.generation == inner.generation;
         if let Some(lease) = pass.probe {
             let is_held = self.probes.give(lease);
             if is_held && is_current && inner.state == State::HalfOpen {
@@ -238,6 +245,11 @@ impl Breaker {
                 && f64::from(successes) < self.settings.success_min * f64::from(calls));
         if is_bad && may_open {
             self.open(&mut inner, now);
+        } else if is_bad {
+            // Judged anew, or it would be shut out for old failures as soon as others are back,
+            // whether or not it has recovered with them.
+            inner.window = Window::default();
+            inner.failures_in_row = 0;
         }
     }
 

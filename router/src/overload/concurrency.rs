@@ -12,7 +12,7 @@ use std::{
 use headgate_types::{Class, Deadline, Moment, Priority};
 use parking_lot::Mutex;
 
-use self::inner::Inner;
+use self::inner::{Inner, Who};
 pub use self::{
     permit::Permit,
     settings::{Settings, Share},
@@ -21,7 +21,7 @@ use super::{
     limit::{Cause, Limit},
     mode::{Counts, Mode, Switch},
     num,
-    priority::Threshold,
+    priority::{Pages, Threshold},
     queue::Ticket,
     seats::{Bounds, Full, Seats},
     verdict::{Layer, Reason, Refusal, Verdict},
@@ -30,6 +30,7 @@ use super::{
 mod inner;
 mod permit;
 mod settings;
+mod shadow;
 mod waiting;
 
 /// Most partitions that a gate tells apart.
@@ -46,6 +47,9 @@ pub struct Call {
     pub partition: usize,
     /// The kind of call, for its no-load RTT.
     pub kind: usize,
+    /// Any number that the calls of one page or session share. A page of which a call was admitted
+    /// gets its later calls admitted first: they count for one class more. None: it stands alone.
+    pub page: Option<u64>,
     /// When it must have ended.
     pub deadline: Option<Deadline>,
     /// Any number that belongs to the request, for partial enforcement.
@@ -101,6 +105,7 @@ pub struct Gate<W: Waiter> {
     own_and_lower: [AtomicU32; 4],
     partitions: Vec<Partition>,
     threshold: Threshold,
+    pages: Pages,
     /// Most seats held by the classes above each, since the last turn.
     peaks: [AtomicU32; 4],
     /// Waiters per band: classes, then partitions.
@@ -108,6 +113,8 @@ pub struct Gate<W: Waiter> {
     queued_total: AtomicU32,
     limited: AtomicBool,
     unseated: AtomicU32,
+    /// When something falls due for a request that is followed, in nanoseconds.
+    shadow_due: AtomicU64,
     /// The latest moment that anyone has told, for a permit that is dropped without one.
     last_now: AtomicU64,
     settings: Settings,
@@ -146,10 +153,12 @@ impl<W: Waiter> Gate<W> {
                 })
                 .collect(),
             threshold: Threshold::default(),
+            pages: Pages::default(),
             peaks: [const { AtomicU32::new(0) }; 4],
             queued_total: AtomicU32::new(0),
             limited: AtomicBool::new(false),
             unseated: AtomicU32::new(0),
+            shadow_due: AtomicU64::new(shadow::NEVER),
             last_now: AtomicU64::new(0),
             inner: Mutex::new(Inner::new(&settings, limit)),
             settings,
@@ -158,12 +167,11 @@ impl<W: Waiter> Gate<W> {
 
     /// Lets a request pass now, or says why not. Takes no lock and allocates nothing.
     pub fn admit(self: &Arc<Self>, call: &Call, now: Moment) -> Verdict<Permit<W>> {
-        match self.try_admit(call, now) {
+        self.advance(now);
+        let call = &self.continued(call, now);
+        match self.try_admit(call, now).or_else(|refusal| self.settle(call, refusal, now)) {
             Ok(permit) => Verdict::Admitted(permit),
-            Err(refusal) => match self.settle(call, refusal, now) {
-                Ok(permit) => Verdict::Admitted(permit),
-                Err(refusal) => Verdict::Refused(refusal),
-            },
+            Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
@@ -175,13 +183,16 @@ impl<W: Waiter> Gate<W> {
         now: Moment,
         waiter: impl FnOnce() -> W,
     ) -> Asked<W> {
+        self.advance(now);
+        let call = &self.continued(call, now);
         let refusal = match self.try_admit(call, now) {
             Ok(permit) => return Asked::Admitted(permit),
             Err(refusal) => refusal,
         };
-        let can_wait = refusal.reason != Reason::Level && self.switch.enforces(call.draw);
-        let refusal = if can_wait {
-            match self.wait(call, now, waiter) {
+        let refusal = if refusal.reason == Reason::Level {
+            refusal
+        } else if self.switch.enforces(call.draw) {
+            match self.wait(call, now, || Who::Waits(waiter())) {
                 Ok((ticket, until)) => {
                     // A permit may have come back between the attempt and the queueing.
                     self.hand_over(now);
@@ -190,7 +201,10 @@ impl<W: Waiter> Gate<W> {
                 Err(refusal) => refusal,
             }
         } else {
-            refusal
+            match self.pass_and_follow(call, now) {
+                Ok(permit) => return Asked::Admitted(permit),
+                Err(refusal) => refusal,
+            }
         };
         match self.settle(call, refusal, now) {
             Ok(permit) => Asked::Admitted(permit),
@@ -251,8 +265,7 @@ impl<W: Waiter> Gate<W> {
             return Err(self.limited(call, Reason::LimitReached, queued));
         }
         let in_flight = self.take_seat(call)?;
-        self.switch.settle(None, call.draw);
-        Ok(Permit::seated(Arc::clone(self), call, now, in_flight))
+        Ok(self.seated(call, now, in_flight))
     }
 
     /// Whether someone waits who comes first.
@@ -287,7 +300,7 @@ impl<W: Waiter> Gate<W> {
         let kept = self.kept_for_others(call.partition);
         let bounds = Bounds {
             total: limit.saturating_sub(kept),
-            own_and_lower: if self.has_guarantee_left(call.partition) {
+            own_and_lower: if self.has_guarantee_left(call.partition, 0.0) {
                 u32::MAX
             } else {
                 self.own_and_lower.get(class).map_or(0, |most| most.load(Ordering::Relaxed))
@@ -327,10 +340,12 @@ impl<W: Waiter> Gate<W> {
         kept.sum()
     }
 
-    fn has_guarantee_left(&self, partition: usize) -> bool {
+    /// Whether a partition uses less than its share and `more` seats.
+    fn has_guarantee_left(&self, partition: usize, more: f64) -> bool {
         let limit = f64::from(self.limit.load(Ordering::Relaxed));
         self.partitions.get(partition).is_some_and(|partition| {
-            f64::from(partition.in_flight.load(Ordering::Relaxed)) < partition.share * limit
+            let used = f64::from(partition.in_flight.load(Ordering::Relaxed));
+            partition.share > 0.0 && used < partition.share * limit + more
         })
     }
 

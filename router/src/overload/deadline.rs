@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use headgate_types::{Deadline, Moment};
 
-use super::verdict::{Layer, Reason, Refusal};
+use super::{
+    mode::Switch,
+    verdict::{Layer, Reason, Refusal},
+};
 
 /// Share of a typical call's time below which nothing is started.
 const SHARE: f64 = 0.6;
@@ -19,6 +22,34 @@ pub fn check(deadline: Deadline, now: Moment, typical: Option<Duration>) -> Opti
         let (left, needed) = (left.as_secs_f64(), needed.as_secs_f64());
         Refusal::new(Layer::Deadline, Reason::DeadlineTooClose, left, needed)
     })
+}
+
+/// The same with a mode and counts.
+#[derive(Debug, Default)]
+pub struct Guard {
+    switch: Switch,
+}
+
+impl Guard {
+    /// Refuses as [`check`] does; `draw` is any number that belongs to the request, for partial
+    /// enforcement.
+    pub fn check(
+        &self,
+        deadline: Deadline,
+        now: Moment,
+        typical: Option<Duration>,
+        draw: u64,
+    ) -> Option<Refusal> {
+        if !self.switch.is_on() {
+            return None;
+        }
+        self.switch.settle(check(deadline, now, typical), draw)
+    }
+
+    /// Its mode and counts.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
+    }
 }
 
 #[cfg(test)]

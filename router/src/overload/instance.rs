@@ -6,6 +6,7 @@ use headgate_types::{Moment, Priority};
 use parking_lot::Mutex;
 
 use super::{
+    mode::Switch,
     priority::{SHED_MAX, Threshold},
     verdict::{ADMIT_ALL, Layer, Reason, Refusal},
 };
@@ -63,6 +64,7 @@ const BEST_TURNS: usize = 40;
 /// confirms it: container CPU accounting has shed idle services (go-zero 4265).
 #[derive(Debug, Default)]
 pub struct Instance {
+    switch: Switch,
     threshold: Threshold,
     state: Mutex<State>,
 }
@@ -107,15 +109,26 @@ impl Default for State {
 impl Instance {
     /// Counts an arrival, and refuses it if the edge has no capacity for its rank.
     pub fn check(&self, priority: Priority, draw: u64) -> Option<Refusal> {
+        if !self.switch.is_on() {
+            return None;
+        }
         let rank = priority.rank();
-        let first_shed = self.threshold.sheds(rank)?;
-        let state = self.state.lock();
-        let retry_after = Duration::from_secs(1 + draw % 5);
-        Some(
+        let refusal = self.threshold.sheds(rank).map(|first_shed| {
+            let state = self.state.lock();
+            let retry_after = Duration::from_secs(1 + draw % 5);
             Refusal::new(Layer::Instance, state.reason, state.observed, state.limit)
                 .after(retry_after)
-                .at_level(rank, first_shed),
-        )
+                .at_level(rank, first_shed)
+        });
+        self.switch.settle(refusal, draw)
+    }
+
+    /// Its mode and counts.
+    ///
+    /// To observe is to decide by the same signals; as nobody is refused, these do not get better,
+    /// so the share that would be shed is an upper bound of what enforcing would shed.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
     }
 
     /// Takes what was measured, and moves the threshold when it is time.

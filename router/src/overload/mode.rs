@@ -44,6 +44,15 @@ pub struct Switch {
 const OFF: u32 = u32::MAX;
 const OBSERVE: u32 = u32::MAX - 1;
 const STEPS: f64 = 10_000.0;
+/// Parts this draw from others that layers make from the same number.
+const DRAW: u64 = 0x5157_4954_4348;
+
+impl Default for Switch {
+    /// Enforces for all.
+    fn default() -> Self {
+        Self::new(Mode::Enforce(Ratio::new(1.0).unwrap_or_default()))
+    }
+}
 
 impl Switch {
     /// Starts in `mode` with counts at zero.
@@ -82,7 +91,7 @@ impl Switch {
     pub fn enforces(&self, draw: u64) -> bool {
         match self.mode.load(Ordering::Relaxed) {
             OFF | OBSERVE => false,
-            steps => num::unit(draw) * STEPS < f64::from(steps),
+            steps => num::unit(draw ^ DRAW) * STEPS < f64::from(steps),
         }
     }
 

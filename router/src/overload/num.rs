@@ -8,7 +8,7 @@ use std::time::Duration;
     clippy::cast_sign_loss,
     reason = "a saturating cast is what is wanted"
 )]
-pub(crate) fn count(real: f64) -> u32 {
+pub fn count(real: f64) -> u32 {
     real.round() as u32
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn count(real: f64) -> u32 {
     clippy::cast_sign_loss,
     reason = "a saturating cast is what is wanted"
 )]
-pub(crate) fn index(real: f64) -> usize {
+pub fn index(real: f64) -> usize {
     real as usize
 }
 

@@ -4,9 +4,11 @@ use headgate_types::Moment;
 use parking_lot::Mutex;
 
 use super::{
-    breaker::{Breaker, End, Pass, Settings, State},
+    breaker::{Breaker, End, Pass, Settings, State, settle},
+    mode::Switch,
     verdict::Refusal,
 };
+use crate::balance::Balancer;
 
 use self::spread::Spread;
 
@@ -19,6 +21,7 @@ const EJECTED_SHARE_MAX: f64 = 0.5;
 /// The breakers of an upstream's endpoints.
 #[derive(Debug)]
 pub struct Endpoints {
+    switch: Switch,
     breakers: Vec<Breaker>,
     spread: Mutex<Spread>,
 }
@@ -27,17 +30,30 @@ impl Endpoints {
     /// That many endpoints, all closed.
     pub fn new(count: usize, settings: Settings) -> Self {
         Self {
+            switch: Switch::default(),
             breakers: (0..count).map(|_| Breaker::new(settings)).collect(),
             spread: Mutex::new(Spread::new(count)),
         }
     }
 
-    /// Whether an endpoint should be left out of the choice. When all would be, none is: failing
+    /// Whether an endpoint should be left out of the choice: it is shut out, or has just come back
+    /// and holds its even share of the calls in flight. When all would be, none is: failing
     /// endpoints are then asked all the same, and the route's throttle keeps the load down.
-    pub fn is_out(&self, endpoint: usize, now: Moment, random: u64) -> bool {
+    pub fn is_out(&self, endpoint: usize, calls: &Balancer, now: Moment, random: u64) -> bool {
+        if !self.switch.enforces(random) {
+            return false;
+        }
         let would = |breaker: &Breaker| breaker.would_admit(now, random);
-        let is_out = self.breakers.get(endpoint).is_some_and(|breaker| !would(breaker));
-        is_out && self.breakers.iter().any(would)
+        let Some(breaker) = self.breakers.get(endpoint) else { return false };
+        let is_out = !would(breaker) || (breaker.is_returning(now) && calls.is_laden(endpoint));
+        let others = self.breakers.iter().enumerate().filter(|(other, _)| *other != endpoint);
+        is_out && others.map(|(_, other)| other).any(would)
+    }
+
+    /// Its mode and counts. What counts as refused is a call that was sent to an endpoint whose
+    /// breaker refuses it; one that [`Endpoints::is_out`] kept from being sent there does not.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
     }
 
     /// Lets a call to an endpoint pass. None: it passes although the breaker is not closed,
@@ -53,18 +69,20 @@ impl Endpoints {
         random: u64,
     ) -> Result<Option<Pass>, Refusal> {
         let Some(breaker) = self.breakers.get(endpoint) else { return Ok(None) };
-        match breaker.admit(now, random) {
-            Ok(pass) => Ok(Some(pass)),
-            Err(refusal) if self.breakers.iter().any(|other| other.would_admit(now, random)) => {
-                Err(refusal)
-            }
-            Err(_) => Ok(None),
-        }
+        let is_another_better = || self.breakers.iter().any(|it| it.would_admit(now, random));
+        let decide = || match breaker.decide(now, random) {
+            Err(refusal) if is_another_better() => Err(refusal),
+            decided => Ok(decided.ok()),
+        };
+        settle(&self.switch, random, decide)
     }
 
     /// Records how a call ended.
     pub fn record(&self, endpoint: usize, pass: Option<&Pass>, now: Moment, end: End) {
         let Some(breaker) = self.breakers.get(endpoint) else { return };
+        if pass.is_some_and(|pass| !pass.counts()) {
+            return;
+        }
         if let Some(pass) = pass {
             breaker.record(pass, now, end, self.may_eject(endpoint, now));
         }

@@ -6,8 +6,10 @@ use headgate_types::{Class, LEVELS, Moment, Priority};
 
 use super::{num, verdict::ADMIT_ALL};
 
+pub(super) use self::pages::Pages;
 pub use self::usage::Usage;
 
+mod pages;
 mod usage;
 
 /// Nanoseconds of the time for which a user keeps its place: an hour, as in `DAGOR`.

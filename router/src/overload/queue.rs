@@ -11,13 +11,13 @@ use std::time::Duration;
 use headgate_types::Moment;
 
 use self::codel::Codel;
-use super::num;
+use super::shard::Hand;
 
 mod codel;
 
 /// Flows of a band, and how many of them one tenant may use.
 const FLOWS: usize = 256;
-const HAND: u64 = 6;
+const HAND: usize = 6;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -44,6 +44,7 @@ struct Waiter<T> {
     item: T,
     entered: Moment,
     cost: f64,
+    page: Option<u64>,
     band: usize,
     flow: usize,
 }
@@ -65,6 +66,8 @@ struct Band {
     active: Vec<usize>,
     len: usize,
     virtual_time: f64,
+    /// The flow and page that were served last: a page is served as one.
+    served: Option<(usize, u64)>,
     codel: Codel,
     newest_first_when_standing: bool,
 }
@@ -95,6 +98,8 @@ pub struct Entrant {
     pub band: usize,
     /// Any number that belongs to the tenant.
     pub tenant: u64,
+    /// Waiters that share this number are served one after the other.
+    pub page: Option<u64>,
     /// Cost of serving it; any unit, the same for all.
     pub cost: f64,
 }
@@ -176,9 +181,9 @@ impl<T> Queue<T> {
 
     /// Lets one wait.
     pub fn enter(&mut self, who: Entrant, now: Moment, item: T) -> Entered<T> {
-        let Some(flow) = self.bands.get(who.band).map(|band| band.shortest(who.tenant)) else {
-            return Entered::Full(item);
-        };
+        let Some(band) = self.bands.get(who.band) else { return Entered::Full(item) };
+        let with_page = self.flow_with_page(who.band, who.tenant, who.page);
+        let flow = with_page.unwrap_or_else(|| band.shortest(who.tenant));
         let mut displaced = None;
         if self.free == NONE {
             let Some(victim) = self.victim(who.band, flow) else { return Entered::Full(item) };
@@ -202,13 +207,13 @@ impl<T> Queue<T> {
 
     /// The waiter of a band whose turn it is, to look at.
     pub fn peek(&self, band: usize) -> Option<&T> {
-        let slot = self.bands.get(band)?.next()?;
+        let slot = self.first(band)?;
         self.slot(slot)?.waiter.as_ref().map(|waiter| &waiter.item)
     }
 
     /// Takes out the waiter of a band whose turn it is.
     pub fn next(&mut self, band: usize, now: Moment) -> Option<Next<T>> {
-        let slot = self.bands.get(band)?.next()?;
+        let slot = self.first(band)?;
         let waiter = self.remove(slot)?;
         let sojourn = now.since(waiter.entered);
         let band = self.bands.get_mut(band)?;
@@ -216,9 +221,40 @@ impl<T> Queue<T> {
         band.virtual_time = band.virtual_time.max(flow.start);
         flow.start += waiter.cost;
         flow.finish += waiter.cost;
+        band.served = waiter.page.map(|page| (waiter.flow, page));
         band.codel.served(band.len, now);
         let is_stale = band.codel.is_stale(sojourn);
         Some(Next { item: waiter.item, sojourn, is_stale })
+    }
+
+    /// Whether a call of the page waits last in one of the tenant's flows.
+    pub fn has_page(&self, band: usize, tenant: u64, page: Option<u64>) -> bool {
+        self.flow_with_page(band, tenant, page).is_some()
+    }
+
+    fn flow_with_page(&self, band: usize, tenant: u64, page: Option<u64>) -> Option<usize> {
+        let flows = &self.bands.get(band)?.flows;
+        let page = page?;
+        let hand = Hand::deal(tenant, FLOWS, HAND);
+        let is_last = |flow: &&usize| {
+            flows.get(**flow).is_some_and(|flow| self.page_of(flow.last) == Some(page))
+        };
+        hand.places().iter().find(is_last).copied()
+    }
+
+    fn page_of(&self, slot: u32) -> Option<u64> {
+        self.slot(slot)?.waiter.as_ref()?.page
+    }
+
+    /// The slot whose turn it is in a band: the rest of the page that was served last, or that of
+    /// the flow which is next.
+    fn first(&self, band: usize) -> Option<u32> {
+        let band = self.bands.get(band)?;
+        let rest = band.served.and_then(|(flow, page)| {
+            let slot = band.end(band.flows.get(flow)?);
+            (self.page_of(slot) == Some(page)).then_some(slot)
+        });
+        rest.or_else(|| band.next())
     }
 
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
@@ -253,7 +289,8 @@ impl<T> Queue<T> {
         self.free = slot.after;
         slot.generation = slot.generation.wrapping_add(1);
         (slot.before, slot.after) = (lane.last, NONE);
-        slot.waiter = Some(Waiter { item, entered: now, cost: who.cost, band: who.band, flow });
+        let Entrant { cost, page, band: place, .. } = who;
+        slot.waiter = Some(Waiter { item, entered: now, cost, page, band: place, flow });
         let ticket = Ticket { slot: index, generation: slot.generation };
         let last = lane.last;
         lane.finish = start + who.cost;
@@ -321,6 +358,7 @@ impl Band {
             active: Vec::with_capacity(FLOWS),
             len: 0,
             virtual_time: 0.0,
+            served: None,
             codel: Codel::new(settings.interval, settings.harmless),
             newest_first_when_standing: settings.newest_first,
         }
@@ -328,25 +366,23 @@ impl Band {
 
     /// The shortest flow of a tenant's hand.
     fn shortest(&self, tenant: u64) -> usize {
-        let hand = (0..HAND).map(|card| {
-            let dealt = num::mix(tenant.wrapping_add(card.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-            usize::try_from(dealt % FLOWS as u64).unwrap_or(0)
-        });
         // Of equally short ones the least used, so that a tenant takes turns among its own.
-        let load = |flow: &usize| self.flows.get(*flow).map_or((usize::MAX, 0.0), Flow::load);
-        hand.min_by(|a, b| {
-            let (a, b) = (load(a), load(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        })
-        .unwrap_or(0)
+        let load = |flow| self.flows.get(flow).map_or((usize::MAX, 0.0), Flow::load);
+        Hand::deal(tenant, FLOWS, HAND).lightest(load).unwrap_or(0)
     }
 
-    /// The slot whose turn it is: of the flow that starts first in virtual time.
+    /// The slot whose turn it is: of the flow that starts first in virtual time. Those that have a
+    /// backlog start together, and a newcomer with them: it is served before, not after the round.
     fn next(&self) -> Option<u32> {
         let flows = self.active.iter().filter_map(|index| self.flows.get(*index));
-        let flow = flows.min_by(|a, b| a.start.total_cmp(&b.start))?;
+        let flow = flows.min_by(|a, b| a.start.total_cmp(&b.start).then(a.len.cmp(&b.len)))?;
+        Some(self.end(flow))
+    }
+
+    /// The end of a flow that is served.
+    fn end(&self, flow: &Flow) -> u32 {
         let newest = self.newest_first_when_standing && self.codel.is_standing();
-        Some(if newest { flow.last } else { flow.first })
+        if newest { flow.last } else { flow.first }
     }
 }
 

@@ -6,7 +6,10 @@ use governor::{Quota, RateLimiter, clock, middleware::NoOpMiddleware, nanos::Nan
 use headgate_types::Moment;
 
 use self::store::Store;
-use super::verdict::{Layer, Reason, Refusal};
+use super::{
+    mode::Switch,
+    verdict::{Layer, Reason, Refusal},
+};
 
 mod store;
 
@@ -31,7 +34,8 @@ pub const KEYS: usize = 65_536;
 /// least by it.
 #[derive(Debug)]
 pub struct Limiter {
-    limiter: RateLimiter<u64, Store, CallersClock, NoOpMiddleware<Nanos>>,
+    gcra: RateLimiter<u64, Store, CallersClock, NoOpMiddleware<Nanos>>,
+    switch: Switch,
     rate: Rate,
 }
 
@@ -43,13 +47,28 @@ impl Limiter {
         let quota = Quota::with_period(between)?.allow_burst(rate.burst);
         // Governor counts from what the clock shows now; a later moment would stand still.
         NOW.set(0);
-        Some(Self { limiter: RateLimiter::new(quota, Store::new(KEYS), CallersClock), rate })
+        let gcra = RateLimiter::new(quota, Store::new(KEYS), CallersClock);
+        Some(Self { gcra, switch: Switch::default(), rate })
     }
 
     /// Counts a request of the key, or refuses it and says when the next one may come.
+    ///
+    /// Where a share is enforced, that is a share of the keys: a client is limited or it is not.
     pub fn check(&self, key: u64, now: Moment) -> Option<Refusal> {
+        if !self.switch.is_on() {
+            return None;
+        }
+        self.switch.settle(self.decide(key, now), key)
+    }
+
+    /// Its mode and counts.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
+    }
+
+    fn decide(&self, key: u64, now: Moment) -> Option<Refusal> {
         NOW.set(now.as_nanos());
-        let early = self.limiter.check_key(&key).err()?;
+        let early = self.gcra.check_key(&key).err()?;
         let wait = early.wait_time_from(Nanos::new(now.as_nanos()));
         let allowed = f64::from(self.rate.requests.get()) / self.rate.period.as_secs_f64();
         let observed = 1.0 / wait.as_secs_f64().max(1e-9) + allowed;

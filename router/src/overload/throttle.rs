@@ -4,8 +4,9 @@ use headgate_types::{Class, Moment, Priority};
 use parking_lot::Mutex;
 
 use super::{
+    mode::Switch,
     num,
-    verdict::{Layer, Reason, Refusal},
+    verdict::{Layer, Reason, Refusal, Verdict},
 };
 
 /// Seconds that count.
@@ -24,6 +25,7 @@ const K: [f64; 4] = [3.0, 2.0, 2.0, 1.2];
 /// total one.
 #[derive(Debug, Default)]
 pub struct Throttle {
+    switch: Switch,
     window: Mutex<Window>,
 }
 
@@ -39,9 +41,34 @@ impl Default for Window {
     }
 }
 
+/// A request that the throttle let pass.
+#[must_use = "a success is to be counted"]
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// Whether enforcing would have let it pass too, so that its success counts.
+    counts: bool,
+}
+
 impl Throttle {
     /// Counts a request, and refuses it with the probability that its class has earned.
-    pub fn check(&self, priority: Priority, now: Moment, random: u64) -> Option<Refusal> {
+    pub fn check(&self, priority: Priority, now: Moment, random: u64) -> Verdict<Pass> {
+        if !self.switch.is_on() {
+            return Verdict::Admitted(Pass { counts: false });
+        }
+        let refusal = self.decide(priority, now, random);
+        let counts = refusal.is_none();
+        match self.switch.settle(refusal, random) {
+            Some(refusal) => Verdict::Refused(refusal),
+            None => Verdict::Admitted(Pass { counts }),
+        }
+    }
+
+    /// Its mode and counts.
+    pub fn switch(&self) -> &Switch {
+        &self.switch
+    }
+
+    fn decide(&self, priority: Priority, now: Moment, random: u64) -> Option<Refusal> {
         let mut window = self.window.lock();
         window.turn(now);
         let (requests, successes) = window.sums();
@@ -59,8 +86,12 @@ impl Throttle {
         })
     }
 
-    /// Counts a success.
-    pub fn succeeded(&self, now: Moment) {
+    /// Counts a success; one of a request that passed only because it is not enforced counts for
+    /// nothing, as enforcing would not have had it.
+    pub fn succeeded(&self, pass: Pass, now: Moment) {
+        if !pass.counts {
+            return;
+        }
         let mut window = self.window.lock();
         window.turn(now);
         window.current(|bucket| bucket.1 = bucket.1.saturating_add(1));

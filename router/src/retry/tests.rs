@@ -106,7 +106,7 @@ fn an_endpoint_that_asks_for_time_gets_it_or_no_retry() {
 #[test]
 fn an_empty_budget_ends_retries() {
     let budget = budget();
-    while budget.charge(NOW) {}
+    while budget.charge(NOW, 0) {}
     assert_eq!(policy().decide(&SENT, &budget, NOW, 0), Decision::Stop(Stop::Budget));
 }
 

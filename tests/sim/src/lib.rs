@@ -23,25 +23,7 @@ pub mod traffic;
 pub mod upstream;
 pub mod world;
 
-/// The nearest count, saturating.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a saturating cast is what is wanted"
-)]
-pub(crate) fn count(real: f64) -> u32 {
-    real.round() as u32
-}
-
-/// The whole part as an index, saturating.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a saturating cast is what is wanted"
-)]
-pub(crate) fn index(real: f64) -> usize {
-    real as usize
-}
+pub(crate) use headgate_router::overload::num::{count, index};
 
 /// A moment that many seconds after the start.
 pub(crate) fn at(seconds: f64) -> headgate_types::Moment {

@@ -356,6 +356,7 @@ impl World {
         let number = request.number;
         let patience = self.setup.streams[request.stream].patience;
         request.gives_up = self.now + Duration::from_secs_f64(patience);
+        self.usage.ask(request.user, self.now);
         let gives_up = request.gives_up;
         let index = self.free_requests.pop().unwrap_or_else(|| {
             self.requests.push(None);
@@ -407,7 +408,6 @@ impl World {
     fn shed(&mut self, index: usize) {
         if let Some(request) = &self.requests[index] {
             let (stream, user) = (request.stream, request.user);
-            // Who asks for much is heavy, whether or not it gets it.
             if let Some(gate) = self.gates.get(self.setup.streams[stream].gate) {
                 let asked_for = gate.no_load_rtt().unwrap_or_default();
                 self.usage.charge(user, asked_for, self.now);

@@ -16,12 +16,7 @@ const SEEDS: u64 = 5;
 const MISSED: &[(&str, &str)] = &[
     ("A2b", "goodput of what is left, settled"),
     ("A2b", "critical success, settled"),
-    ("A2b", "critical success, all"),
     ("B2", "p99 of fast calls, over alone"),
-    ("B3", "success of the others, 16 flood"),
-    ("B4", "pages served whole"),
-    ("B5", "success of writes"),
-    ("E6", "shed share"),
 ];
 
 fn check(group: &str) {

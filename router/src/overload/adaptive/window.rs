@@ -152,6 +152,8 @@ pub(super) struct Trend {
     pub(super) throughput: f64,
     samples: f64,
     variance: f64,
+    /// The variance while calls do not queue: a wait that all share brings them closer together.
+    own_variance: f64,
 }
 
 /// The error of the mean that the trend aims at: a third of the band between grow and shrink.
@@ -162,12 +164,31 @@ const MEMORY_MAX: f64 = 1000.0;
 /// But no fewer windows than this, as a busy upstream gives precision for nothing.
 const MEMORY_WINDOWS: f64 = 3.0;
 
+/// Nodes and weights of the Gauss-Hermite quadrature of order five, for the normal distribution.
+const NODES: [(f64, f64); 5] = [
+    (-2.856_970_013_872_806, 0.011_257_411_327_720_69),
+    (-1.355_626_179_974_266, 0.222_075_922_005_612_6),
+    (0.0, 0.533_333_333_333_333_3),
+    (1.355_626_179_974_266, 0.222_075_922_005_612_6),
+    (2.856_970_013_872_806, 0.011_257_411_327_720_69),
+];
+/// Beyond this the tails are not lognormal but a mixture.
+const VARIANCE_MAX: f64 = 4.0;
+/// No wait is taken for longer than so many mean times, as a logarithm.
+const LN_WAIT_MAX: f64 = 7.0;
+
 /// Variance of the logarithm of an Erlang-2 time: the trigamma function at 2.
 const USUAL_VARIANCE: f64 = 0.645;
 
 impl Default for Trend {
     fn default() -> Self {
-        Self { excess: 0.0, throughput: 0.0, samples: 0.0, variance: USUAL_VARIANCE }
+        Self {
+            excess: 0.0,
+            throughput: 0.0,
+            samples: 0.0,
+            variance: USUAL_VARIANCE,
+            own_variance: USUAL_VARIANCE,
+        }
     }
 }
 
@@ -177,13 +198,27 @@ impl Trend {
             return;
         }
         let samples = f64::from(seen.samples);
-        self.variance += (seen.variance - self.variance) * (samples / 500.0).min(0.2);
-        let precise = (self.variance / (ERROR * ERROR)).clamp(MEMORY_MIN, MEMORY_MAX);
+        let share = (samples / 500.0).min(0.2);
+        self.variance += (seen.variance - self.variance) * share;
+        if seen.variance > self.own_variance || seen.excess < 0.1 {
+            self.own_variance += (seen.variance - self.own_variance) * share;
+        }
+        let precise = self.precise();
         let memory = precise.max(MEMORY_WINDOWS * samples);
         self.samples = (self.samples + samples).min(memory);
         let share = (samples / self.samples).min(1.0);
         self.excess += (seen.excess - self.excess) * share;
         self.throughput += (seen.throughput - self.throughput) * share;
+    }
+
+    /// Calls after which the mean is as precise as the trend aims at.
+    fn precise(&self) -> f64 {
+        (self.variance / (ERROR * ERROR)).clamp(MEMORY_MIN, MEMORY_MAX)
+    }
+
+    /// Whether as much is remembered as ever will be.
+    pub(super) fn is_full(&self) -> bool {
+        self.samples >= self.precise()
     }
 
     /// Calls that are remembered.
@@ -194,6 +229,40 @@ impl Trend {
     /// Variance of the logarithm of RTT over no-load RTT between calls.
     pub(super) fn variance(&self) -> f64 {
         self.variance
+    }
+
+    /// Variance of a call's own time as a multiple of its squared mean, were it lognormal. So many
+    /// times the variance of a Poisson process has the count of calls that end on busy slots.
+    pub(super) fn times_variance(&self) -> f64 {
+        (self.own_variance.exp() - 1.0).clamp(0.5, 20.0)
+    }
+
+    /// The excess that a wait shows, given as a multiple of a call's mean time.
+    ///
+    /// The mean of `ln(1 + wait / time)` over calls with lognormal times of the variance that was
+    /// seen, by Gauss-Hermite quadrature. The more times scatter, the further is the typical one
+    /// below the mean, and the more the same wait shows: twice at a sigma of 1.5 what it does at
+    /// 0.8.
+    pub(super) fn excess_of(&self, wait: f64) -> f64 {
+        let variance = self.own_variance.min(VARIANCE_MAX);
+        let term = |(node, weight): &(f64, f64)| {
+            weight * (wait * (variance / 2.0 + variance.sqrt() * node).exp()).ln_1p()
+        };
+        NODES.iter().map(term).sum()
+    }
+
+    /// The wait that shows as this excess: the inverse of [`Trend::excess_of`], by bisection.
+    pub(super) fn wait_of(&self, excess: f64) -> f64 {
+        let (mut low, mut high) = (0.0, excess.clamp(0.0, LN_WAIT_MAX).exp() - 1.0);
+        for _ in 0..24 {
+            let middle = f64::midpoint(low, high);
+            if self.excess_of(middle) < excess {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        high
     }
 
     /// The error of a mean over that many calls.

@@ -125,6 +125,18 @@ fn it_does_not_open_where_too_few_would_be_left() {
 }
 
 #[test]
+fn failures_that_could_not_open_it_do_not_open_it_later() {
+    let breaker = Breaker::new(Settings::default());
+    let call = |millis, end, may_open| {
+        let pass = breaker.admit(at(millis), 1).unwrap();
+        breaker.record(&pass, at(millis), end, may_open);
+    };
+    (0..50).for_each(|millis| call(millis, End::Failure, false));
+    (50..80).for_each(|millis| call(millis, End::Success, true));
+    assert_eq!(breaker.state(at(80)), State::Closed);
+}
+
+#[test]
 fn an_override_ends_by_itself() {
     let breaker = Breaker::new(Settings::default());
     breaker.set_override(Some(Override::Isolate(at(500))));

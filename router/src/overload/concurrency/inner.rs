@@ -4,7 +4,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use headgate_types::{LEVELS, Moment};
 
-use super::{Call, Gate, Settings, Waiter};
+use super::{
+    Call, Gate, Settings, Waiter,
+    shadow::{ShadowId, Shadows},
+};
 use crate::overload::{
     limit::{End, Limit, Sample},
     num,
@@ -50,6 +53,7 @@ const INTERVALS: [Duration; 4] = [
 pub(super) struct Inner<W> {
     pub(super) limit: Box<dyn Limit>,
     pub(super) queue: Queue<Waiting<W>>,
+    pub(super) shadows: Shadows,
     update_at: Moment,
     updated: Moment,
     finished: u32,
@@ -81,7 +85,23 @@ pub(super) struct Waiting<W> {
     pub(super) call: Call,
     pub(super) band: usize,
     pub(super) entered: Moment,
-    pub(super) waiter: W,
+    pub(super) who: Who<W>,
+}
+
+/// A wait that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waited {
+    pub(super) call: Call,
+    pub(super) entered: Moment,
+}
+
+/// Who is told when a wait ends.
+#[derive(Debug)]
+pub(super) enum Who<W> {
+    /// A request that does not pass before.
+    Waits(W),
+    /// The shadow of one that has passed.
+    Follows(ShadowId),
 }
 
 impl<W: Waiter> Inner<W> {
@@ -101,6 +121,7 @@ impl<W: Waiter> Inner<W> {
         Self {
             limit,
             queue: Queue::new(settings.queue_capacity, &bands),
+            shadows: Shadows::default(),
             update_at: Moment::ZERO,
             updated: Moment::ZERO,
             finished: 0,
@@ -233,8 +254,12 @@ impl<W: Waiter> Inner<W> {
         now: Moment,
     ) -> Result<(Ticket, Option<Waiting<W>>), Waiting<W>> {
         let rtt = self.limit.no_load_rtt().unwrap_or_default().as_secs_f64();
-        let entrant =
-            Entrant { band: waiting.band, tenant: waiting.call.tenant, cost: rtt.max(1e-3) };
+        let entrant = Entrant {
+            band: waiting.band,
+            tenant: waiting.call.tenant,
+            page: waiting.call.page,
+            cost: rtt.max(1e-3),
+        };
         match self.queue.enter(entrant, now, waiting) {
             Entered::Waiting(ticket) => Ok((ticket, None)),
             Entered::Displaced(ticket, displaced) => Ok((ticket, Some(displaced))),
@@ -251,7 +276,8 @@ impl<W: Waiter> Inner<W> {
     ) -> Option<(Waiting<W>, Option<u32>)> {
         self.grants = self.grants.wrapping_add(1);
         let bands = 4 + gate.partitions.len();
-        let guaranteed = (4..bands).filter(|band| gate.has_guarantee_left(band - 4));
+        // Among few seats a share is coarse: who waits may have one more.
+        let guaranteed = (4..bands).filter(|band| gate.has_guarantee_left(band - 4, 1.0));
         let lowest = (0..4).rev().filter(|_| self.grants.is_multiple_of(FLOOR_EVERY)).take(4);
         let order = guaranteed.chain(lowest).chain(0..bands);
         for band in order {

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use headgate_types::{Class, Moment};
 
-use super::{Call, Gate, Waiter};
+use super::{Call, Gate, Waiter, shadow::ShadowId};
 use crate::overload::limit::{End, Sample};
 
 /// The right to be in flight, given back when it is finished or dropped.
@@ -28,6 +28,8 @@ enum Hold {
     Nothing,
     /// It passed although it was refused, as the layer does not enforce.
     Unseated,
+    /// It passed without a wait, as the layer does not enforce; its shadow waits or holds a seat.
+    Shadow(ShadowId),
     /// It holds one of the limit's seats.
     Seat,
 }
@@ -35,6 +37,10 @@ enum Hold {
 impl<W: Waiter> Permit<W> {
     pub(super) fn seated(gate: Arc<Gate<W>>, call: &Call, now: Moment, in_flight: u32) -> Self {
         Self::new(gate, call, now, (Hold::Seat, in_flight))
+    }
+
+    pub(super) fn shadowed(gate: Arc<Gate<W>>, call: &Call, now: Moment, id: ShadowId) -> Self {
+        Self::new(gate, call, now, (Hold::Shadow(id), 0))
     }
 
     pub(super) fn unseated(gate: Arc<Gate<W>>, call: &Call, now: Moment) -> Self {
@@ -65,8 +71,13 @@ impl<W: Waiter> Permit<W> {
     /// Gives it back, and tells the limit how the call ended.
     pub fn finish(mut self, now: Moment, end: End) {
         let gate = Arc::clone(&self.gate);
+        gate.last_now.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        gate.advance(now);
+        if let Hold::Shadow(id) = self.hold {
+            self.hold = Hold::Nothing;
+            return gate.shadow_ended(id, now.since(self.started), end, now);
+        }
         if self.hold == Hold::Seat {
-            gate.last_now.fetch_max(now.as_nanos(), Ordering::Relaxed);
             let limited = gate.limited.swap(false, Ordering::Relaxed);
             let sample = Sample {
                 started: self.started,
@@ -77,9 +88,9 @@ impl<W: Waiter> Permit<W> {
                 end,
             };
             gate.inner.lock().finish(&gate, &sample);
+            self.free();
+            gate.hand_over(now);
         }
-        self.free();
-        gate.hand_over(now);
     }
 
     /// Gives it back without a look at who waits.
@@ -92,6 +103,10 @@ impl<W: Waiter> Permit<W> {
             Hold::Seat => self.gate.give_seat(self.class, self.partition),
             Hold::Unseated => {
                 self.gate.unseated.fetch_sub(1, Ordering::Relaxed);
+            }
+            Hold::Shadow(id) => {
+                let now = Moment::from_nanos(self.gate.last_now.load(Ordering::Relaxed));
+                self.gate.shadow_ended(id, now.since(self.started), End::Ignore, now);
             }
             Hold::Nothing => {}
         }

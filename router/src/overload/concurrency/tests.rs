@@ -1,10 +1,12 @@
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::AtomicUsize,
     thread,
 };
 
 use headgate_types::Ratio;
+use proptest::prelude::*;
 
 use super::*;
 use crate::overload::limit::{End, Fixed};
@@ -44,7 +46,7 @@ fn enforcing(limit: u32) -> Arc<Gate<Inbox>> {
 
 fn call(class: Class, draw: u64) -> Call {
     let priority = Priority::from(class);
-    Call { priority, tenant: draw, partition: 9, kind: 0, deadline: None, draw }
+    Call { priority, tenant: draw, partition: 9, kind: 0, page: None, deadline: None, draw }
 }
 
 fn standard(draw: u64) -> Call {
@@ -66,6 +68,8 @@ fn permits_end_at_the_limit_and_come_back() {
 
 #[test]
 fn in_flight_never_passes_the_limit_under_64_threads() {
+    // Ten million operations where there is time for them.
+    let turns = if std::env::var_os("HEADGATE_SLOW_TESTS").is_some() { 160_000 } else { 4_000 };
     let gate = enforcing(20);
     let most = AtomicUsize::new(0);
     let in_flight = AtomicUsize::new(0);
@@ -73,9 +77,9 @@ fn in_flight_never_passes_the_limit_under_64_threads() {
         for thread in 0..64_u64 {
             let (gate, most, in_flight) = (&gate, &most, &in_flight);
             scope.spawn(move || {
-                for turn in 0..4_000 {
+                for turn in 0..turns {
                     let class = Class::ALL[(turn % 4) as usize];
-                    let asked = gate.admit(&call(class, thread * 10_000 + turn), at(turn / 100));
+                    let asked = gate.admit(&call(class, thread * 1_000_000 + turn), at(turn / 100));
                     let Some(permit) = asked.admitted() else { continue };
                     let held = in_flight.fetch_add(1, Ordering::SeqCst) + 1;
                     most.fetch_max(held, Ordering::SeqCst);
@@ -255,6 +259,93 @@ fn observing_admits_all_and_counts_what_enforcing_refuses() {
     assert_eq!(observed.would_refuse, enforced.refused);
 }
 
+/// Runs calls (arrival and length in milliseconds) with waiting, and gives the counts.
+fn counts_with_waiting(mode: Mode, calls: &[(u64, u64)]) -> Counts {
+    let gate = gate(5, mode);
+    // What happens next: an end of a call, or of a wait.
+    let mut due: BTreeMap<(u64, u64), Event> = BTreeMap::new();
+    let mut number = 0;
+    let mut waiting: Vec<(Inbox, u64)> = Vec::new();
+    let mut arrivals = calls.iter().copied().enumerate().peekable();
+    loop {
+        let next = due.keys().next().copied();
+        let arrival = arrivals.peek().map(|(_, (micros, _))| *micros);
+        let now = match (arrival, next) {
+            (Some(arrival), Some((end, _))) => arrival.min(end),
+            (Some(arrival), None) => arrival,
+            (None, Some((end, _))) => end,
+            (None, None) => {
+                // What is still followed has its end after the last request's.
+                gate.advance(micros(3_600_000_000));
+                return gate.status().counts;
+            }
+        };
+        if let Some(event) = next.filter(|(end, _)| *end == now).and_then(|key| due.remove(&key)) {
+            match event {
+                Event::Ends(permit) => permit.finish(micros(now), End::Success),
+                Event::GivesUp(ticket) => drop(gate.leave(ticket, micros(now))),
+            }
+        } else if let Some((draw, (_, length))) = arrivals.next() {
+            let inbox = Inbox::default();
+            let class = Class::ALL[draw % 4];
+            let asked =
+                gate.admit_or_wait(&call(class, draw as u64), micros(now), || inbox.clone());
+            number += 1;
+            match asked {
+                Asked::Admitted(permit) => {
+                    due.insert((now + length, number), Event::Ends(permit));
+                }
+                Asked::Queued(ticket, until) => {
+                    let until = until.since(micros(0)).as_micros();
+                    let until = u64::try_from(until).unwrap();
+                    due.insert((until, number), Event::GivesUp(ticket));
+                    waiting.push((inbox, length));
+                }
+                Asked::Refused(_) => {}
+            }
+        }
+        waiting.retain(|(inbox, length)| {
+            let verdict = inbox.verdicts.lock().pop();
+            let is_answered = verdict.is_some();
+            if let Some(permit) = verdict.and_then(Verdict::admitted) {
+                number += 1;
+                due.insert((now + length, number), Event::Ends(permit));
+            }
+            !is_answered
+        });
+    }
+}
+
+enum Event {
+    Ends(Permit<Inbox>),
+    GivesUp(Ticket),
+}
+
+fn micros(micros: u64) -> Moment {
+    Duration::from_micros(1_000_000 + micros).into()
+}
+
+proptest! {
+    /// To observe is to count what enforcing would do, waits in the queue included.
+    #[test]
+    fn observing_follows_waits_as_enforcing_has_them(
+        seeds in proptest::collection::vec((1_u64..9_000, 1_u64..60_000), 1..600),
+    ) {
+        let mut now = 0;
+        let calls: Vec<_> = seeds
+            .into_iter()
+            .map(|(gap, length)| {
+                now += gap;
+                (now, length)
+            })
+            .collect();
+        let enforced = counts_with_waiting(Mode::Enforce(share(1.0)), &calls);
+        let observed = counts_with_waiting(Mode::Observe, &calls);
+        prop_assert_eq!(observed.would_refuse, enforced.refused);
+        prop_assert_eq!((observed.refused, observed.admitted), (0, calls.len() as u64));
+    }
+}
+
 #[test]
 fn off_counts_nobody() {
     let gate = gate(1, Mode::Off);
@@ -272,4 +363,38 @@ fn who_has_no_time_left_does_not_wait() {
         panic!("it has expired");
     };
     assert_eq!(refusal.reason, Reason::DeadlineTooClose);
+}
+
+#[test]
+fn a_page_that_was_admitted_gets_its_later_calls_admitted_first() {
+    let gate = enforcing(1);
+    let on_page = |page: u64, draw: u64| Call { page: Some(page), ..call(Class::Bulk, draw) };
+    let first = gate.admit(&on_page(7, 1), at(0)).admitted().unwrap();
+    let (other, later) = (Inbox::default(), Inbox::default());
+    drop(gate.admit_or_wait(&on_page(8, 2), at(1), || other.clone()));
+    drop(gate.admit_or_wait(&on_page(7, 3), at(2), || later.clone()));
+    first.finish(at(3), End::Success);
+    assert_eq!((other.verdicts.lock().len(), later.verdicts.lock().len()), (0, 1));
+}
+
+#[test]
+fn seats_never_pass_their_bound_in_ten_million_operations_of_64_threads() {
+    let seats = Seats::default();
+    let bounds = Bounds { total: 20, own_and_lower: 15 };
+    let most = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for thread in 0..64 {
+            let (seats, most) = (&seats, &most);
+            scope.spawn(move || {
+                for _ in 0..160_000 {
+                    if let Ok(taken) = seats.take(thread % 4, bounds) {
+                        most.fetch_max(taken, Ordering::Relaxed);
+                        seats.give(thread % 4);
+                    }
+                }
+            });
+        }
+    });
+    assert!((1..=20).contains(&most.load(Ordering::Relaxed)));
+    assert_eq!(seats.total(), 0);
 }

@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use headgate_types::{Class, LEVELS, Moment};
+use headgate_types::{Class, LEVELS, Moment, Priority};
 
 use super::{
     Call, Gate, Permit, Waiter,
-    inner::{PRESSED_WAIT_MAX, Waiting},
+    inner::{PRESSED_WAIT_MAX, Waited, Waiting, Who},
 };
 use crate::overload::{
     queue::Ticket,
@@ -18,7 +18,8 @@ use crate::overload::{
 
 impl<W: Waiter> Gate<W> {
     /// Takes a request that waits no more out of the queue; none if it has been answered already.
-    pub fn leave(&self, ticket: Ticket, now: Moment) -> Option<Refusal> {
+    pub fn leave(self: &Arc<Self>, ticket: Ticket, now: Moment) -> Option<Refusal> {
+        self.advance(now);
         let mut inner = self.inner.lock();
         let waiting = inner.queue.leave(ticket)?;
         self.count_out(waiting.band);
@@ -33,7 +34,7 @@ impl<W: Waiter> Gate<W> {
         self: &Arc<Self>,
         call: &Call,
         now: Moment,
-        waiter: impl FnOnce() -> W,
+        who: impl FnOnce() -> Who<W>,
     ) -> Result<(Ticket, Moment), Refusal> {
         let band = self.band(call);
         let mut inner = self.inner.lock();
@@ -51,11 +52,13 @@ impl<W: Waiter> Gate<W> {
         }
         let allowed = left.map_or(wait_max, |left| wait_max.min(left.saturating_sub(rtt / 2)));
         let expected = inner.expected_wait(call, band, self.limit.load(Ordering::Relaxed));
-        if expected > allowed {
+        // A page waits as one.
+        let is_with_page = inner.queue.has_page(band, call.tenant, call.page);
+        if expected > allowed && !is_with_page {
             let (expected, allowed) = (expected.as_secs_f64(), allowed.as_secs_f64());
             return Err(self.refusal(call, Reason::QueueWait, expected, allowed));
         }
-        let waiting = Waiting { call: *call, band, entered: now, waiter: waiter() };
+        let waiting = Waiting { call: *call, band, entered: now, who: who() };
         let (ticket, displaced) = inner.enter(waiting, now).map_err(|_full| {
             let capacity = self.settings.queue_capacity as f64;
             self.refusal(call, Reason::QueueFull, capacity, capacity)
@@ -72,7 +75,49 @@ impl<W: Waiter> Gate<W> {
         Ok((ticket, now + allowed))
     }
 
-    fn wait_max(&self, class: Class) -> Duration {
+    fn grant(self: &Arc<Self>, waiting: Waiting<W>, now: Moment, in_flight: u32) {
+        match waiting.who {
+            Who::Waits(waiter) => {
+                let permit = self.seated(&waiting.call, now, in_flight);
+                if let Some(permit) = waiter.resolve(Verdict::Admitted(permit)) {
+                    // The caller's loop finds the next one; a plain drop would nest for each.
+                    permit.release_alone();
+                }
+            }
+            Who::Follows(id) => {
+                let waited = Waited { call: waiting.call, entered: waiting.entered };
+                self.resolve_shadow(id, &waited, now, Ok(in_flight));
+            }
+        }
+    }
+
+    /// The call as its page's earlier calls make it: one class up when one was admitted.
+    pub(super) fn continued(&self, call: &Call, now: Moment) -> Call {
+        let is_begun = call.page.is_some_and(|page| self.pages.is_begun(page, now));
+        let class = match call.priority.class() {
+            Class::Critical | Class::Standard => Class::Critical,
+            Class::BestEffort => Class::Standard,
+            Class::Bulk => Class::BestEffort,
+        };
+        let priority =
+            if is_begun { Priority::new(class, call.priority.level()) } else { call.priority };
+        Call { priority, ..*call }
+    }
+
+    /// Counts an admission to a seat.
+    pub(super) fn seated(self: &Arc<Self>, call: &Call, now: Moment, in_flight: u32) -> Permit<W> {
+        self.note_admission(call, now);
+        Permit::seated(Arc::clone(self), call, now, in_flight)
+    }
+
+    pub(super) fn note_admission(&self, call: &Call, now: Moment) {
+        self.switch.settle(None, call.draw);
+        if let Some(page) = call.page {
+            self.pages.admitted(page, now);
+        }
+    }
+
+    pub(super) fn wait_max(&self, class: Class) -> Duration {
         self.settings.wait_max.get(class.index()).copied().unwrap_or_default()
     }
 
@@ -85,12 +130,19 @@ impl<W: Waiter> Gate<W> {
 
     /// Tells a waiter that its wait is over.
     fn refuse(&self, waiting: Waiting<W>, reason: Reason, now: Moment) {
+        let waiter = match waiting.who {
+            Who::Waits(waiter) => waiter,
+            Who::Follows(id) => {
+                let waited = Waited { call: waiting.call, entered: waiting.entered };
+                return self.resolve_shadow(id, &waited, now, Err(reason));
+            }
+        };
         let waited = now.since(waiting.entered).as_secs_f64();
         let limit = self.wait_max(waiting.call.priority.class()).as_secs_f64();
         let refusal = self.refusal(&waiting.call, reason, waited, limit);
         self.switch.settle(Some(refusal), waiting.call.draw);
         // A refusal carries no permit that could come back.
-        drop(waiting.waiter.resolve(Verdict::Refused(refusal)));
+        drop(waiter.resolve(Verdict::Refused(refusal)));
     }
 
     /// Gives free seats to those who wait. Waiters are told outside the lock.
@@ -104,14 +156,7 @@ impl<W: Waiter> Gate<W> {
             match next {
                 None => return,
                 Some((waiting, None)) => self.refuse(waiting, Reason::QueueStanding, now),
-                Some((waiting, Some(in_flight))) => {
-                    self.switch.settle(None, waiting.call.draw);
-                    let permit = Permit::seated(Arc::clone(self), &waiting.call, now, in_flight);
-                    if let Some(permit) = waiting.waiter.resolve(Verdict::Admitted(permit)) {
-                        // The loop finds the next one; a plain drop would nest for each.
-                        permit.release_alone();
-                    }
-                }
+                Some((waiting, Some(in_flight))) => self.grant(waiting, now, in_flight),
             }
         }
     }

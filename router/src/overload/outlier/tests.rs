@@ -28,7 +28,9 @@ fn no_more_than_half_are_shut_out_and_never_the_last() {
 #[test]
 fn a_shut_endpoint_is_left_out_of_the_choice() {
     let endpoints = fail_all(5);
-    let out = (0..5).filter(|endpoint| endpoints.is_out(*endpoint, at(150), 1)).count();
+    let out = (0..5)
+        .filter(|endpoint| endpoints.is_out(*endpoint, &Balancer::new(5), at(150), 1))
+        .count();
     assert_eq!(out, 2);
     let refused = (0..5).filter(|endpoint| endpoints.admit(*endpoint, at(150), 1).is_err());
     assert_eq!(refused.count(), 2);

@@ -94,3 +94,18 @@ fn arrivals_fade() {
     let left: f64 = threshold.arrivals().iter().sum();
     assert!((left - 1024.0).abs() < 1.0, "{left}");
 }
+
+#[test]
+fn a_flood_is_known_before_its_calls_have_ended() {
+    let usage = Usage::default();
+    for second in 0..20 {
+        for user in 0..50 {
+            (0..5).for_each(|_| usage.ask(user, at(second)));
+            (0..5).for_each(|_| usage.charge(user, Duration::from_millis(50), at(second)));
+        }
+    }
+    (0..8).for_each(|_| usage.ask(1, at(20)));
+    assert!(level_of(1, &usage, at(20)) < LEVELS / 2, "a page is no flood");
+    (0..40).for_each(|_| usage.ask(2, at(20)));
+    assert!(level_of(2, &usage, at(20)) >= LEVELS / 2);
+}

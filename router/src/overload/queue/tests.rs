@@ -13,7 +13,7 @@ fn at(millis: u64) -> Moment {
 }
 
 fn who(tenant: u64) -> Entrant {
-    Entrant { band: 0, tenant, cost: 1.0 }
+    Entrant { band: 0, tenant, page: None, cost: 1.0 }
 }
 
 fn queue(capacity: usize) -> Queue<u64> {
@@ -116,7 +116,7 @@ proptest! {
             match step {
                 0 | 1 => {
                     entered += 1;
-                    let who = Entrant { band, tenant, cost: 1.0 };
+                    let who = Entrant { band, tenant, page: None, cost: 1.0 };
                     match queue.enter(who, at(entered), entered) {
                         Entered::Waiting(ticket) => tickets.push(ticket),
                         Entered::Displaced(ticket, item) => {
@@ -137,4 +137,16 @@ proptest! {
         gone.sort_unstable();
         prop_assert_eq!(gone, (1..=entered).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_page_is_served_as_one() {
+    let mut queue = queue(100);
+    for call in 0..3 {
+        for tenant in 0..4 {
+            let entrant = Entrant { page: Some(tenant), ..who(tenant) };
+            queue.enter(entrant, at(0), 10 * tenant + call);
+        }
+    }
+    assert_eq!(drain(&mut queue), [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32]);
 }

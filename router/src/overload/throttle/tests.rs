@@ -1,20 +1,31 @@
 use std::time::Duration;
 
 use super::*;
+use crate::overload::mode::{Counts, Mode};
 
 /// The share refused of 1000 requests after 3000, ten a second, of which `success` succeeded.
 fn refused(class: Class, success: f64) -> f64 {
     let throttle = Throttle::default();
     let mut refused = 0;
     for turn in 0..4000_u64 {
-        let now = Moment::from(Duration::from_millis(turn * 100));
-        let is_refused = throttle.check(Priority::from(class), now, turn).is_some();
-        if !is_refused && num::unit(turn ^ 0xabc) < success {
-            throttle.succeeded(now);
-        }
+        let is_refused = request(&throttle, class, turn, success);
         refused += u32::from(is_refused && turn >= 3000);
     }
     f64::from(refused) / 1000.0
+}
+
+/// One request a tenth of a second; whether it was refused.
+fn request(throttle: &Throttle, class: Class, turn: u64, success: f64) -> bool {
+    let now = Moment::from(Duration::from_millis(turn * 100));
+    match throttle.check(Priority::from(class), now, turn) {
+        Verdict::Admitted(pass) => {
+            if num::unit(turn ^ 0xabc) < success {
+                throttle.succeeded(pass, now);
+            }
+            false
+        }
+        Verdict::Refused(_) => true,
+    }
 }
 
 #[test]
@@ -39,5 +50,21 @@ fn less_important_requests_are_refused_sooner() {
 fn a_quiet_route_is_left_alone() {
     let throttle = Throttle::default();
     let at = |second| Moment::from(Duration::from_secs(second));
-    assert!((0..100).all(|turn| throttle.check(Priority::default(), at(turn), turn).is_none()));
+    let checks = (0..100).map(|turn| throttle.check(Priority::default(), at(turn), turn));
+    assert_eq!(checks.filter(|check| check.refusal().is_some()).count(), 0);
+}
+
+#[test]
+fn observing_counts_what_enforcing_refuses() {
+    let counts = |mode: Option<Mode>| {
+        let throttle = Throttle::default();
+        mode.inspect(|mode| throttle.switch().set(*mode));
+        let refused = (0..4000).filter(|turn| request(&throttle, Class::Bulk, *turn, 0.5)).count();
+        (throttle.switch().counts(), refused)
+    };
+    let (enforced, refused) = counts(None);
+    let (observed, none) = counts(Some(Mode::Observe));
+    assert!(refused > 100);
+    assert_eq!((observed.would_refuse, none), (enforced.refused, 0));
+    assert_eq!(counts(Some(Mode::Off)), (Counts::default(), 0));
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::overload::mode::{Counts, Mode};
 
 fn at(millis: u64) -> Moment {
     Moment::from(Duration::from_millis(1_000_000 + millis))
@@ -11,7 +12,7 @@ fn budget(share: f64) -> Budget {
 }
 
 fn charges(budget: &Budget, now: Moment) -> u32 {
-    (0..10_000).take_while(|_| budget.charge(now)).map(|_| 1).sum()
+    (0..10_000).take_while(|_| budget.charge(now, 0)).map(|_| 1).sum()
 }
 
 #[test]
@@ -23,7 +24,7 @@ fn a_quiet_route_has_a_reserve_that_fills_by_itself() {
 }
 
 #[test]
-fn requests_pay_for_retries_by_their_share() {
+fn successes_pay_for_retries_by_their_share() {
     let budget = budget(0.125);
     (0..800).for_each(|_| budget.deposit(at(0)));
     assert_eq!(charges(&budget, at(0)), 103);
@@ -52,7 +53,7 @@ fn a_steady_route_can_spend_its_share() {
     for turn in 0..10_000 {
         budget.deposit(at(turn));
         if turn % 10 == 0 {
-            retries += u32::from(budget.charge(at(turn)));
+            retries += u32::from(budget.charge(at(turn), 0));
         }
     }
     assert_eq!(retries, 1_000, "a tenth is well inside a fifth");
@@ -78,7 +79,7 @@ fn threads_never_take_more_than_there_is() {
 }
 
 proptest! {
-    /// In any stretch of time: retries <= saved + share * requests + 3 * seconds.
+    /// In any stretch of time: retries <= saved + share * successes + 3 * seconds.
     #[test]
     fn no_stretch_of_time_has_more_retries_than_its_budget(
         share in 0.0_f64..1.0,
@@ -88,19 +89,19 @@ proptest! {
         let mut now = 0;
         // Of every stretch that has begun: what it may have at most, and what it has had.
         let mut stretches: Vec<(u64, f64, f64)> = Vec::new();
-        for (pause, is_request, times) in steps {
+        for (pause, is_success, times) in steps {
             now += pause;
             stretches.push((now, budget.available(at(now)), 0.0));
             for _ in 0..times {
-                if is_request {
+                if is_success {
                     budget.deposit(at(now));
                     for (_, allowed, _) in &mut stretches {
- *allowed += share;
-}
-                } else if budget.charge(at(now)) {
+                        *allowed += share;
+                    }
+                } else if budget.charge(at(now), 0) {
                     for (_, _, had) in &mut stretches {
- *had += 1.0;
-}
+                        *had += 1.0;
+                    }
                 }
             }
             for (from, allowed, had) in &stretches {
@@ -109,4 +110,19 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn observing_counts_what_enforcing_refuses() {
+    let counts = |mode: Option<Mode>| {
+        let budget = budget(0.1);
+        mode.inspect(|mode| budget.switch().set(*mode));
+        let made = (0..100).filter(|draw| budget.charge(at(10 * draw), *draw)).count();
+        (budget.switch().counts(), made)
+    };
+    let (enforced, some) = counts(None);
+    let (observed, all) = counts(Some(Mode::Observe));
+    assert_eq!((all, observed.would_refuse), (100, enforced.refused));
+    assert_eq!(enforced.refused + some as u64, 100);
+    assert_eq!(counts(Some(Mode::Off)), (Counts::default(), 100));
 }

@@ -45,6 +45,7 @@ impl World {
             tenant: request.user,
             partition: stream.partition,
             kind: stream.partition,
+            page: request.page.map(|page| page as u64),
             deadline: self.deadline(index).filter(|_| self.setup.deadlines),
             draw: request.number,
         };
@@ -157,7 +158,8 @@ impl World {
         }
         let (now, random) = (self.now, self.random.u64(..));
         let tried = request.tried;
-        let is_out = |endpoint| upstream.breakers.is_out(endpoint, now, random);
+        let balancer = &upstream.balancer;
+        let is_out = |endpoint| upstream.breakers.is_out(endpoint, balancer, now, random);
         let picked = upstream
             .balancer
             .pick(now, random, |endpoint| tried == Some(endpoint) || is_out(endpoint))
