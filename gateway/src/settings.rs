@@ -381,6 +381,6 @@ pub struct Retry {
     pub max: u32,
     /// The failures that are retried.
     pub on: Vec<headgate_router::retry::Condition>,
-    /// Retries allowed, as a share of the requests of the last seconds.
+    /// Retries allowed, as a share of the successes of the last seconds.
     pub budget: Ratio,
 }

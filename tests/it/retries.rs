@@ -1,6 +1,7 @@
 //! A second endpoint is tried where that can do no harm, and never without bound.
 
 use headgate_tests::{Bff, Edge, Site, bff, client::call, get, post};
+use tokio::time::Instant;
 
 async fn edge(endpoints: &[&str], retry: &str) -> Edge {
     Site::to_endpoints(endpoints, "", &format!("retry = {{ {retry} }}\ntimeout = \"5s\""))
@@ -130,13 +131,15 @@ async fn retries_stay_inside_their_budget() {
     let edge = edge(&[&busy.endpoint()], "max = 3, on = [\"503\"], budget = \"10%\"").await;
 
     let mut client = edge.h1().await;
+    let started = Instant::now();
     for _ in 0..200 {
         assert_eq!(client.send(get("/tv/x")).await.status, 503);
     }
 
-    let attempts = busy.requests().len();
-    // A few more than the share are allowed, so that a quiet route can retry at all.
-    assert!(attempts > 200 && attempts <= 200 + 20 + 20, "{attempts} attempts for 200 requests");
+    let retries = busy.requests().len() - 200;
+    // Nothing succeeds, so nothing is earned: only what lets a quiet route retry at all.
+    let reserve = 3.0 + 3.0 * started.elapsed().as_secs_f64();
+    assert!(retries > 0 && retries as f64 <= reserve, "{retries} retries, {reserve} in reserve");
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ pub(crate) struct Retry {
     /// answer), `timeout` (of an attempt), or an answer's status such as `503`.
     #[schemars(length(max = 32))]
     pub(crate) on: Vec<Condition>,
-    /// Retries that are allowed, as a share of the requests of the last seconds.
+    /// Retries that are allowed, as a share of the successes of the last seconds.
     pub(crate) budget: Share,
 }
 

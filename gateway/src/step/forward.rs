@@ -69,7 +69,6 @@ pub(crate) async fn forward(
 ) -> Result<Answer, Error> {
     let mut now = edge.clock.now();
     record.mark_at(Mark::Dispatched, now);
-    route.budget.deposit(now);
     let mut tried = [usize::MAX; TRIED_MAX];
     let mut number = 0;
     loop {
@@ -93,6 +92,9 @@ pub(crate) async fn forward(
                 let decision = retry_on_status(edge, route, outgoing, number, &response);
                 attempt.end(record, answered(status));
                 let Some(wait) = decision else {
+                    if number == 1 && matches!(end_of(status), End::Success) {
+                        route.budget.deposit(head_at);
+                    }
                     record.mark_at(Mark::UpstreamHead, head_at);
                     record.answered_at(status, head_at);
                     return Ok(answer(edge, outgoing, response, lease, call));
