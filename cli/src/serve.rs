@@ -146,8 +146,8 @@ fn admin_task(server: Server, edge: Arc<Edge>, readiness: watch::Sender<Readines
 }
 
 fn identity_task(edge: &Arc<Edge>) -> Task {
-    let authenticator = edge.authenticator();
-    Box::new(|shutdown| Box::pin(authenticator.run(shutdown)))
+    let edge = Arc::clone(edge);
+    Box::new(|shutdown| Box::pin(edge.keep_keys_fresh(shutdown)))
 }
 
 fn passport_task(edge: &Arc<Edge>) -> Task {
