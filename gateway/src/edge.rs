@@ -22,7 +22,7 @@ use crate::{
     drain::Lifecycle,
     identity::{self, Authenticator, FetchKeys},
     passport::{self, Mint},
-    settings::{self, Settings},
+    settings::{self, AccessLog, Settings},
     step::idempotency::Keys,
     upstream::{Upstream, UpstreamState},
 };
@@ -59,8 +59,8 @@ pub(crate) struct Snapshot {
     pub(crate) mint: Arc<Mint>,
     /// The `headgate-device` value of each class.
     devices: Vec<(Arc<str>, HeaderValue)>,
-    /// What the access line of every exchange says of the configuration.
-    pub(crate) members: Members,
+    /// What the access line of every exchange says of the configuration. None when none is written.
+    pub(crate) members: Option<Members>,
 }
 
 /// A route as the data path uses it.
@@ -213,7 +213,8 @@ impl Snapshot {
                 .map(device)
                 .filter_map(|(class, value)| Some((class, value.ok()?)))
                 .collect(),
-            members: Members::of(&[("config", &parts.digest)]),
+            members: (settings.edge.access_log == AccessLog::Stdout)
+                .then(|| Members::of(&[("config", &parts.digest)])),
             upstreams,
         })
     }

@@ -233,7 +233,12 @@ impl Record {
         self.code = Some(error.code());
     }
 
-    fn line(&self, outcome: Outcome, now: Moment) -> access::Line<'_> {
+    fn line<'r>(
+        &'r self,
+        outcome: Outcome,
+        duration: Duration,
+        config: &'r access::Members,
+    ) -> access::Line<'r> {
         let caller = self.caller.as_deref().map(|caller| access::Caller {
             source: &caller.identity.source,
             subject: caller.pseudonym(),
@@ -260,9 +265,9 @@ impl Record {
             attempts: &self.attempts,
             request_bytes: self.request_bytes(),
             response_bytes: self.bytes_out,
-            duration: now.since(self.started()),
+            duration,
             journal: &self.journal,
-            config: &self.snapshot.members,
+            config,
         }
     }
 
@@ -280,16 +285,18 @@ impl Drop for Record {
         }
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
-        let line = self.line(outcome, now);
-        self.edge.access.record(&line);
+        let duration = now.since(self.started());
+        if let Some(config) = &self.snapshot.members {
+            self.edge.access.record(&self.line(outcome, duration, config));
+        }
         let metrics = if let Some(route) = &self.route {
             &route.metrics
         } else {
             self.snapshot.unrouted.arrived();
             &self.snapshot.unrouted
         };
-        metrics.ended(outcome, line.duration);
-        metrics.transferred(line.request_bytes, line.response_bytes);
+        metrics.ended(outcome, duration);
+        metrics.transferred(self.request_bytes(), self.bytes_out);
         self.edge.lifecycle.end();
     }
 }

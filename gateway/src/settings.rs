@@ -45,6 +45,18 @@ pub struct Edge {
     pub limits: Limits,
     /// How the edge ends.
     pub drain: Drain,
+    /// Whether each exchange is written down.
+    pub access_log: AccessLog,
+}
+
+/// Where a line for each exchange goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To standard output.
+    #[default]
+    Stdout,
+    /// Nowhere.
+    Off,
 }
 
 /// A TLS listener with its certificates.
@@ -152,6 +164,7 @@ impl Default for Edge {
             trusted_peers: Vec::new(),
             limits: Limits::default(),
             drain: Drain::default(),
+            access_log: AccessLog::default(),
         }
     }
 }
