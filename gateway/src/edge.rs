@@ -83,6 +83,7 @@ pub(crate) struct Snapshot {
     pub(crate) identity_names: Vec<Arc<str>>,
     /// The `headgate-device` value of each class.
     devices: Vec<(Arc<str>, HeaderValue)>,
+<<<<<<< HEAD
 }
 
 /// What holds for every connection and exchange that begins now.
@@ -93,6 +94,8 @@ pub(crate) struct Terms {
     trusted_peers: Vec<IpNet>,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
+=======
+>>>>>>> main
     /// What the access line of every exchange says of the configuration. None when none is written.
     pub(crate) members: Option<Members>,
 }
@@ -362,6 +365,11 @@ impl Snapshot {
                 .map(device)
                 .filter_map(|(class, value)| Some((class, value.ok()?)))
                 .collect(),
+<<<<<<< HEAD
+=======
+            members: (settings.edge.access_log == AccessLog::Stdout)
+                .then(|| Members::of(&[("config", &parts.digest)])),
+>>>>>>> main
             upstreams,
         })
     }
