@@ -1,45 +1,27 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::IpAddr,
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod snapshot;
+
+use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
 
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
-use headgate_router::{
-    device::Classifier,
-    retry::{Budget, Policy},
-    table::{Table, Tie},
-};
-use headgate_telemetry::{
-    EdgeMetrics, Metrics, RouteMetrics,
-    access::{Log, Members},
-};
+use headgate_router::table::Tie;
+use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
 use headgate_types::Clock;
-use http::HeaderValue;
-use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::snapshot::Tools;
+pub(crate) use self::snapshot::{Route, Snapshot, Terms};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
     identity::{self, Authenticator, FetchKeys, Refreshes},
     passport::{self, Mint},
-    settings::{self, AccessLog, Settings},
-    step::idempotency::Keys,
-    upstream::{Upstream, UpstreamState},
+    settings::Settings,
+    upstream::UpstreamState,
 };
-
-/// The class of a device that no rule knows.
-const UNKNOWN_DEVICE: &str = "unknown";
 
 /// An edge, ready to serve.
 #[derive(Debug)]
@@ -59,76 +41,6 @@ pub struct Edge {
     /// Snapshots that were replaced and may still be held by exchanges. Kept here until nobody
     /// does, so that no data path spends its time on taking a large one apart.
     replaced: Mutex<Vec<Arc<Snapshot>>>,
-}
-
-/// What settings are compiled with.
-#[derive(Debug)]
-struct Tools {
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
-    fetch: Arc<dyn FetchKeys>,
-    records: Option<Records>,
-}
-
-/// The routing side of the settings, compiled; an exchange keeps the one that it began with until
-/// its answer begins.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) terms: Arc<Terms>,
-    pub(crate) table: Table,
-    pub(crate) classifier: Classifier,
-    pub(crate) routes: Vec<Arc<Route>>,
-    upstreams: Vec<Arc<Upstream>>,
-    pub(crate) authenticator: Arc<Authenticator>,
-    pub(crate) identity_names: Vec<Arc<str>>,
-    /// The `headgate-device` value of each class.
-    devices: Vec<(Arc<str>, HeaderValue)>,
-<<<<<<< HEAD
-}
-
-/// What holds for every connection and exchange that begins now.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    pub(crate) limits: settings::Limits,
-    pub(crate) drain: settings::Drain,
-    trusted_peers: Vec<IpNet>,
-    /// Requests that no route took.
-    pub(crate) unrouted: RouteMetrics,
-=======
->>>>>>> main
-    /// What the access line of every exchange says of the configuration. None when none is written.
-    pub(crate) members: Option<Members>,
-}
-
-/// A route as the data path uses it.
-#[derive(Debug)]
-pub(crate) struct Route {
-    pub(crate) settings: settings::Route,
-    pub(crate) timeout: Duration,
-    pub(crate) upstream: Arc<Upstream>,
-    pub(crate) metrics: RouteMetrics,
-    /// What the access line of each of its exchanges says of it.
-    pub(crate) members: Members,
-    pub(crate) retry: Policy,
-    pub(crate) budget: Arc<Budget>,
-    /// What an `idempotency-key` does. None: nothing.
-    pub(crate) keys: Option<Keys>,
-    /// Whether tunnels through it have to end.
-    pub(crate) end: Arc<RouteEnd>,
-}
-
-/// Tells tunnels that their route is no longer there, or leads elsewhere.
-#[derive(Debug, Default)]
-pub(crate) struct RouteEnd(AtomicBool);
-
-impl RouteEnd {
-    pub(crate) fn is_withdrawn(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn withdraw(&self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 /// What an edge is given by whoever wires it.
@@ -210,7 +122,7 @@ impl Edge {
     /// it began with; a connection keeps its own limits.
     ///
     /// What is the same as before stays what it is: upstream connections and what is known of
-    /// endpoints, retry budgets, keys of identity sources and what they have verified. WebSockets
+    /// endpoints, retry budgets, keys of identity sources and what they have verified. `WebSocket`s
     /// through a route that is gone, or whose match or upstream is another one, are told "going
     /// away"; who may call is asked when one is opened.
     ///
@@ -290,154 +202,6 @@ impl Edge {
     /// What holds for what begins now.
     pub(crate) fn terms(&self) -> Arc<Terms> {
         Arc::clone(&self.snapshot.load().terms)
-    }
-}
-
-impl Terms {
-    fn new(edge: &settings::Edge, metrics: &Metrics, digest: &str) -> Self {
-        Self {
-            limits: edge.limits.clone(),
-            drain: edge.drain.clone(),
-            trusted_peers: edge.trusted_peers.clone(),
-            unrouted: metrics.no_route(),
-            members: (edge.access_log == AccessLog::Stdout)
-                .then(|| Members::of(&[("config", digest)])),
-        }
-    }
-
-    /// Whether a peer's trace and forwarding headers are taken over.
-    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_peers.iter().any(|net| net.contains(&peer))
-    }
-}
-
-/// What is in force already, by name.
-#[derive(Default)]
-struct Known<'a> {
-    upstreams: HashMap<(&'a str, &'a str), &'a Arc<Upstream>>,
-    routes: HashMap<(&'a str, &'a str), &'a Arc<Route>>,
-}
-
-impl<'a> Known<'a> {
-    fn of(before: &'a Snapshot) -> Self {
-        let upstream = |one: &'a Arc<Upstream>| ((&*one.settings.team, &*one.settings.name), one);
-        let route = |one: &'a Arc<Route>| ((&*one.settings.team, &*one.settings.name), one);
-        Self {
-            upstreams: before.upstreams.iter().map(upstream).collect(),
-            routes: before.routes.iter().map(route).collect(),
-        }
-    }
-}
-
-impl Snapshot {
-    fn compile(
-        settings: &Settings,
-        tools: &Tools,
-        digest: &str,
-        before: Option<&Self>,
-    ) -> Result<Self, BuildError> {
-        let known = before.map(Known::of).unwrap_or_default();
-        let upstream = |one: &settings::Upstream| {
-            known.upstreams.get(&(&*one.team, &*one.name)).map_or_else(
-                || Upstream::new(one, tools.metrics.upstream(&one.team, &one.name)),
-                |before| before.successor(one),
-            )
-        };
-        let upstreams: Vec<_> = settings.upstreams.iter().map(upstream).collect();
-        let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
-        let table = Table::build(patterns).map_err(BuildError::Ties)?;
-        let route = |one: &settings::Route| {
-            let before = known.routes.get(&(&*one.team, &*one.name)).copied();
-            Route::compile((one, settings), &upstreams, tools, before)
-        };
-        let classes = settings.devices.iter().map(|rule| &rule.name);
-        let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
-        let identity = &settings.identity;
-        Ok(Self {
-            terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
-            table,
-            classifier: Classifier::new(settings.devices.iter().cloned()),
-            routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
-            authenticator: authenticator(identity, tools, before)?,
-            identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
-            devices: classes
-                .map(device)
-                .filter_map(|(class, value)| Some((class, value.ok()?)))
-                .collect(),
-<<<<<<< HEAD
-=======
-            members: (settings.edge.access_log == AccessLog::Stdout)
-                .then(|| Members::of(&[("config", &parts.digest)])),
->>>>>>> main
-            upstreams,
-        })
-    }
-
-    /// The class as a header value; a class that can't be one is not named.
-    pub(crate) fn device_value(&self, class: &str) -> HeaderValue {
-        let known = self.devices.iter().find(|(known, _)| **known == *class);
-        known.map_or(HeaderValue::from_static(UNKNOWN_DEVICE), |(_, value)| value.clone())
-    }
-}
-
-fn authenticator(
-    sources: &[settings::IdentitySource],
-    tools: &Tools,
-    before: Option<&Snapshot>,
-) -> Result<Arc<Authenticator>, identity::Error> {
-    let counters = sources.iter().map(|source| tools.metrics.identity(&source.name)).collect();
-    let authenticator = match before {
-        Some(before) => before.authenticator.successor(sources)?,
-        None => Authenticator::new(sources, Arc::clone(&tools.clock), Arc::clone(&tools.fetch))?,
-    };
-    Ok(Arc::new(authenticator.counting(counters)))
-}
-
-impl Route {
-    fn compile(
-        (one, settings): (&settings::Route, &Settings),
-        upstreams: &[Arc<Upstream>],
-        tools: &Tools,
-        before: Option<&Arc<Self>>,
-    ) -> Result<Arc<Self>, BuildError> {
-        let upstream = upstreams.get(one.upstream).cloned().ok_or_else(|| {
-            BuildError::Upstream { team: Arc::clone(&one.team), route: Arc::clone(&one.name) }
-        })?;
-        let timeout = one.timeout.unwrap_or(settings.edge.limits.request_timeout);
-        if let Some(before) = before
-            && Arc::ptr_eq(&before.upstream, &upstream)
-            && before.timeout == timeout
-            && before.settings == *one
-        {
-            return Ok(Arc::clone(before));
-        }
-        let budget = before.filter(|before| before.settings.retry.budget == one.retry.budget);
-        let end = before.filter(|before| before.leads_where(one, &upstream));
-        Ok(Arc::new(Self {
-            settings: one.clone(),
-            timeout,
-            metrics: tools.metrics.route(&one.team, &one.name),
-            members: Members::of(&[
-                ("team", &one.team),
-                ("route", &one.name),
-                ("upstream", &upstream.settings.name),
-            ]),
-            retry: Policy::new(one.retry.max, &one.retry.on),
-            budget: budget.map_or_else(
-                || Arc::new(Budget::new(one.retry.budget, tools.clock.now())),
-                |before| Arc::clone(&before.budget),
-            ),
-            end: end.map_or_else(Arc::default, |before| Arc::clone(&before.end)),
-            upstream,
-            keys: Keys::of(one, tools.records.as_ref())?,
-        }))
-    }
-
-    /// Whether a route takes the same requests to the same upstream as this one, so that its
-    /// tunnels may stay.
-    fn leads_where(&self, one: &settings::Route, upstream: &Upstream) -> bool {
-        self.settings.pattern == one.pattern && self.upstream.audience == upstream.audience
     }
 }
 

@@ -71,7 +71,7 @@ struct Source {
 
 #[derive(Debug)]
 enum Kind {
-    Token(TokenSource),
+    Token(Box<TokenSource>),
     ApiKeys(ApiKeyList),
 }
 
@@ -315,7 +315,7 @@ impl Source {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = Arc::clone(&settings.name);
         let kind = match &settings.kind {
-            IdentityKind::Jwt(jwt) => Kind::Token(TokenSource::new(name, jwt)?),
+            IdentityKind::Jwt(jwt) => Kind::Token(Box::new(TokenSource::new(name, jwt)?)),
             IdentityKind::ApiKeys(keys) => Kind::ApiKeys(ApiKeyList::new(&name, keys)?),
         };
         let id = NEXT.fetch_add(1, Ordering::Relaxed);

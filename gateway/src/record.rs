@@ -297,11 +297,7 @@ impl Drop for Record {
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
         let duration = now.since(self.started());
-<<<<<<< HEAD
         if let Some(config) = &self.terms.members {
-=======
-        if let Some(config) = &self.snapshot.members {
->>>>>>> main
             self.edge.access.record(&self.line(outcome, duration, config));
         }
         let metrics = if let Some(route) = &self.route {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use headgate_router::balance::End;
 use headgate_telemetry::access;
@@ -7,7 +7,9 @@ use headgate_types::{ByteSize, Class, Moment, Ratio, UnixTime};
 use super::*;
 use crate::{
     identity::Fetch,
-    settings::{ApiKey, ApiKeys, Auth, Endpoint, IdentityKind, IdentitySource, Protocol, Retry},
+    settings::{
+        self, ApiKey, ApiKeys, Auth, Endpoint, IdentityKind, IdentitySource, Protocol, Retry,
+    },
 };
 
 #[derive(Debug)]
