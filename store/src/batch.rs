@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use headgate_types::UnixTime;
 
+pub(crate) use limits::name as named;
 use limits::within;
 
 use crate::{
@@ -105,6 +106,13 @@ pub enum Operation {
         /// The next offset to read.
         offset: u64,
     },
+    /// Removes a topic: its partitions with their entries, and the offsets of all groups. It is gone
+    /// at once and its name is free; sweeps give its space back, step by step. Nothing else in its
+    /// batch may name the topic.
+    DeleteTopic {
+        /// The topic, if it is there.
+        topic: String,
+    },
     /// Puts an entry into a delay queue, in place of one of the same time and id.
     Schedule {
         /// The queue.
@@ -135,7 +143,8 @@ pub enum Operation {
         /// What is kept.
         keep: Keep,
     },
-    /// Removes items that have expired: one step, the only operation of its batch.
+    /// Removes items that have expired, then what is left of deleted topics: one step, the only
+    /// operation of its batch.
     Sweep {
         /// Items whose time to expire lies before it are removed.
         now: UnixTime,
@@ -175,7 +184,7 @@ impl Batch {
         Self::new().with(Operation::Trim { topic: topic.into(), partition, keep })
     }
 
-    /// A batch that removes one step's worth of expired items.
+    /// A batch that removes one step's worth of expired items and of deleted topics.
     pub fn sweep(now: UnixTime) -> Self {
         Self::new().with(Operation::Sweep { now })
     }
@@ -216,6 +225,12 @@ impl Batch {
     ) -> Self {
         let (topic, payload) = (topic.into(), payload.into());
         self.with(Operation::Append { topic, partition, time, payload })
+    }
+
+    /// Removes a topic.
+    #[must_use]
+    pub fn delete_topic(self, topic: impl Into<String>) -> Self {
+        self.with(Operation::DeleteTopic { topic: topic.into() })
     }
 
     /// Lets the batch use space that is kept free, as one that ends what was begun before the disk
@@ -264,7 +279,8 @@ impl Batch {
     /// # Errors
     ///
     /// [`Error::TooLarge`] above a limit, [`Error::Invalid`] for an empty batch, a name that is
-    /// empty, two operations on one item, or a trim or sweep beside another operation.
+    /// empty, two operations on one item, another one on a topic that is deleted, or a trim or sweep
+    /// beside another operation.
     pub fn validate(&self) -> Result<(), Error> {
         within("the batch's operations", self.operations.len(), OPERATIONS_MAX)?;
         within("the batch's bytes", self.bytes(), BATCH_BYTES_MAX)?;
@@ -276,6 +292,7 @@ impl Batch {
         if self.operations.len() > 1 && self.operations.iter().any(upkeep) {
             return Err(Error::Invalid("a trim or sweep stands beside another operation"));
         }
+        self.validate_topics()?;
         let (mut items, mut delayed) = (BTreeSet::new(), BTreeSet::new());
         for operation in self.operations.iter() {
             operation.validate()?;
@@ -329,7 +346,7 @@ pub enum Done {
     Checked,
     /// The item was written, and has the acknowledgement's sequence as its version.
     Written,
-    /// The item is gone.
+    /// The item or topic is gone.
     Deleted {
         /// Whether it was there.
         existed: bool,
@@ -350,7 +367,8 @@ pub enum Done {
     Taken,
     /// Rows were removed.
     Removed {
-        /// How many log entries or items.
+        /// How many log entries or items. Of a deleted topic each partition and offset too, and one
+        /// for itself.
         rows: usize,
         /// Whether the step ended at its bound, so that another one is due.
         more: bool,

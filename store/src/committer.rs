@@ -18,6 +18,7 @@ use crate::{
     error::{Closed, Error},
     pending::{Answer, Pending, pending},
     settings::Settings,
+    subscription::Subscriptions,
 };
 
 /// A group larger than this one makes the committer wait a little for the next to fill.
@@ -34,6 +35,7 @@ pub(crate) struct Queue {
     arrived: Condvar,
     limits: Limits,
     pub(crate) counters: Counters,
+    pub(crate) subscriptions: Subscriptions,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Queue {
                 free_space_min: settings.free_space_min.as_bytes(),
             },
             counters: Counters::default(),
+            subscriptions: Subscriptions::default(),
         }
     }
 
@@ -127,6 +130,7 @@ impl Queue {
         waiting.closed.get_or_insert(reason);
         drop(waiting);
         self.arrived.notify_all();
+        self.subscriptions.close();
     }
 
     pub(crate) fn closed(&self) -> Option<Closed> {
@@ -218,6 +222,8 @@ fn commit(queue: &Queue, engine: &dyn Engine, group: Vec<Work>) -> Result<(), Cl
     };
     debug_assert_eq!(verdicts.len(), answers.len(), "a verdict for each batch");
     queue.counters.groups.fetch_add(1, Ordering::Relaxed);
+    let done = batches.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok());
+    queue.subscriptions.tell(done.map(|(batch, _)| batch));
     for (answer, verdict) in answers.into_iter().zip(verdicts) {
         let counters = &queue.counters;
         let counter = if verdict.is_ok() { &counters.acknowledged } else { &counters.refused };

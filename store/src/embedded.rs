@@ -4,7 +4,11 @@ mod read;
 mod rows;
 mod write;
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use headgate_types::UnixTime;
@@ -33,15 +37,16 @@ const EXPIRY: Definition = Definition::new("expiry");
 const TOPICS: Definition = Definition::new("topics");
 /// Topic and partition to bounds.
 const BOUNDS: Definition = Definition::new("bounds");
-/// Topic, partition and offset to entry.
+/// Topic, partition and offset to entry; with a number of entries behind the offset, to so many.
 const ENTRIES: Definition = Definition::new("entries");
 /// Topic, partition and group to offset.
 const OFFSETS: Definition = Definition::new("offsets");
 /// Queue, time and id to entry.
 const DELAYED: Definition = Definition::new("delayed");
-/// The last batch's number.
+/// The last batch's number, and the numbers of topics that are deleted and not yet removed.
 const META: Definition = Definition::new("meta");
 const SEQUENCE: &[u8] = b"sequence";
+const DELETED: &[u8] = b"deleted/";
 
 /// The engine on redb.
 #[derive(Debug)]
@@ -59,7 +64,10 @@ pub struct Embedded {
 struct Heads {
     sequence: u64,
     topics: HashMap<String, u32>,
-    logs: HashMap<(u32, u32), LogBounds>,
+    /// By topic and partition.
+    logs: BTreeMap<(u32, u32), LogBounds>,
+    /// Topics that have no name any more, and rows still.
+    deleted: BTreeSet<u32>,
 }
 
 impl Embedded {

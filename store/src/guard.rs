@@ -8,6 +8,12 @@
 //! A crash may leave blocks that do not fit their checksums, but only such as no committed root
 //! reaches: the database commits in two phases, and never writes over a block that a committed root
 //! reaches. Sums are written again with the value that they had, so a torn block of sums harms none.
+//!
+//! Blocks are kept in memory until the sync that they belong to, and then written in the order of
+//! their places: the database hands them over one by one in no order.
+
+mod header;
+mod unwritten;
 
 use std::{
     collections::BTreeSet,
@@ -20,12 +26,14 @@ use std::{
 
 use parking_lot::RwLock;
 
+use header::{HEADER, header_copy, read_header};
+use unwritten::Unwritten;
+
 use crate::{disk::Disk, engine::Failure};
 
 /// The newest format that is read, and the one that is written.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
-const MAGIC: [u8; 8] = *b"HGSTORE\0";
 const BLOCK: usize = 4_096;
 const BLOCK_BYTES: u64 = BLOCK as u64;
 /// Sums in a block of sums.
@@ -34,12 +42,6 @@ const GROUP: usize = BLOCK / size_of::<u32>();
 const GROUP_BYTES: u64 = (GROUP as u64 + 1) * BLOCK_BYTES;
 /// Where the groups begin: behind two copies of the header, a block each.
 const FIRST_GROUP: u64 = 2 * BLOCK_BYTES;
-/// Bytes of one copy, which a disk writes as a whole or not at all.
-const SECTOR: usize = 512;
-/// Bytes that redb keeps in the first block of its file.
-const HEADER: usize = 320;
-const HEADER_AT: usize = 24;
-const SUM_AT: usize = SECTOR - size_of::<u32>();
 
 /// A disk on which every block is checked.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ struct State {
     /// A sum for each block behind the header; 0 for one that was never written.
     sums: Vec<u32>,
     groups_changed: BTreeSet<usize>,
+    unwritten: Unwritten,
 }
 
 impl Guard {
@@ -75,6 +78,7 @@ impl Guard {
             header_changed: false,
             sums: Vec::new(),
             groups_changed: BTreeSet::new(),
+            unwritten: Unwritten::default(),
         };
         if len > 0 {
             let blocks =
@@ -110,23 +114,35 @@ impl Guard {
     }
 
     fn write_blocks(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let (first, blocks) = blocks_at(offset, bytes.len())?;
         let mut state = self.state.write();
-        for (first, part) in runs(offset, bytes.len())? {
-            let bytes = bytes.get(part).ok_or_else(misplaced)?;
-            for (index, block) in (first..).zip(bytes.chunks_exact(BLOCK)) {
-                *state.sums.get_mut(index).ok_or_else(misplaced)? = sum(index, block);
-            }
-            state.groups_changed.insert(first / GROUP);
-            self.disk.write(place(first), bytes)?;
+        if first + blocks > state.sums.len() {
+            return Err(misplaced());
         }
-        Ok(())
+        for (index, block) in (first..).zip(bytes.chunks_exact(BLOCK)) {
+            state.unwritten.put(index, block);
+        }
+        if state.unwritten.is_full() { self.write_out(&mut state) } else { Ok(()) }
+    }
+
+    fn write_out(&self, state: &mut State) -> io::Result<()> {
+        let State { unwritten, sums, groups_changed, .. } = state;
+        unwritten.write_out(|first, bytes| {
+            let blocks = bytes.chunks_exact(BLOCK);
+            for ((index, block), place) in (first..).zip(blocks).zip(sums.iter_mut().skip(first)) {
+                *place = sum(index, block);
+            }
+            groups_changed.insert(first / GROUP);
+            self.disk.write(place(first), bytes)
+        })
     }
 
     fn write_changes(&self) -> io::Result<()> {
         let mut state = self.state.write();
+        self.write_out(&mut state)?;
         let mut block = [0; BLOCK];
         for group in std::mem::take(&mut state.groups_changed) {
-            let sums = state.sums.iter().skip(group * GROUP).take(GROUP);
+            let sums = state.sums.get(group * GROUP..).unwrap_or_default();
             block.fill(0);
             for (place, sum) in block.chunks_exact_mut(size_of::<u32>()).zip(sums) {
                 place.copy_from_slice(&sum.to_le_bytes());
@@ -142,6 +158,27 @@ impl Guard {
         Ok(())
     }
 
+    fn read_blocks(&self, first: usize, out: &mut [u8]) -> io::Result<()> {
+        self.disk.read(place(first), out)?;
+        let state = self.state.read();
+        for (index, block) in (first..).zip(out.chunks_exact(BLOCK)) {
+            if state.sums.get(index).copied() != Some(sum(index, block)) {
+                let detail = format!("block {} is not what was written", index + 1);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a block that a transaction under way may have written.
+    fn read_block(&self, index: usize, out: &mut [u8]) -> io::Result<()> {
+        if let Some(block) = self.state.read().unwritten.get(index) {
+            out.copy_from_slice(block);
+            return Ok(());
+        }
+        self.read_blocks(index, out)
+    }
+
     fn resize(&self, len: u64) -> io::Result<()> {
         let blocks = match len / BLOCK_BYTES {
             0 => 0,
@@ -153,6 +190,7 @@ impl Guard {
             state.groups_changed.extend(blocks / GROUP..=last / GROUP);
             let kept = blocks.div_ceil(GROUP);
             state.groups_changed.retain(|group| *group < kept);
+            state.unwritten.cut(blocks);
         }
         state.sums.resize(blocks, 0);
         self.disk.set_len(file_len(blocks))
@@ -176,13 +214,12 @@ impl redb::StorageBackend for Guard {
         }
         for (first, part) in runs(offset, out.len())? {
             let out = out.get_mut(part).ok_or_else(misplaced)?;
-            self.disk.read(place(first), out)?;
-            let state = self.state.read();
-            for (index, block) in (first..).zip(out.chunks_exact(BLOCK)) {
-                if state.sums.get(index).copied() != Some(sum(index, block)) {
-                    let detail = format!("block {} is not what was written", index + 1);
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
-                }
+            if !self.state.read().unwritten.touches(first, out.len() / BLOCK) {
+                self.read_blocks(first, out)?;
+                continue;
+            }
+            for (index, block) in (first..).zip(out.chunks_exact_mut(BLOCK)) {
+                self.read_block(index, block)?;
             }
         }
         Ok(())
@@ -238,12 +275,18 @@ impl redb::StorageBackend for Shared {
     }
 }
 
-/// Splits whole blocks at the borders of groups: the first block's number and the bytes' range.
-fn runs(offset: u64, len: usize) -> io::Result<Vec<(usize, std::ops::Range<usize>)>> {
+/// The first block's number, and how many there are; an access is of whole ones.
+fn blocks_at(offset: u64, len: usize) -> io::Result<(usize, usize)> {
     if !offset.is_multiple_of(BLOCK_BYTES) || !len.is_multiple_of(BLOCK) {
         return Err(misplaced());
     }
-    let first = usize::try_from(offset / BLOCK_BYTES - 1).map_err(io::Error::other)?;
+    let first = (offset / BLOCK_BYTES).checked_sub(1).ok_or_else(misplaced)?;
+    Ok((usize::try_from(first).map_err(io::Error::other)?, len / BLOCK))
+}
+
+/// Splits whole blocks at the borders of groups: the first block's number and the bytes' range.
+fn runs(offset: u64, len: usize) -> io::Result<Vec<(usize, std::ops::Range<usize>)>> {
+    let (first, _) = blocks_at(offset, len)?;
     let (mut at, mut runs) = (0, Vec::with_capacity(1));
     while at < len {
         let index = first + at / BLOCK;
@@ -287,60 +330,6 @@ fn sum(index: usize, block: &[u8]) -> u32 {
         0 => 1,
         sum => sum,
     }
-}
-
-fn header_copy(sequence: u64, header: &[u8; HEADER]) -> [u8; SECTOR] {
-    let mut copy = [0; SECTOR];
-    let fields: [(usize, &[u8]); 4] = [
-        (0, &MAGIC),
-        (8, &FORMAT.to_le_bytes()),
-        (16, &sequence.to_le_bytes()),
-        (HEADER_AT, header),
-    ];
-    for (at, field) in fields {
-        for (place, byte) in copy.iter_mut().skip(at).zip(field) {
-            *place = *byte;
-        }
-    }
-    let sum = crc32fast::hash(copy.get(..SUM_AT).unwrap_or_default());
-    for (place, byte) in copy.iter_mut().skip(SUM_AT).zip(sum.to_le_bytes()) {
-        *place = byte;
-    }
-    copy
-}
-
-fn read_header(disk: &dyn Disk) -> Result<(u64, [u8; HEADER]), Failure> {
-    let mut newest = None;
-    for at in [0, BLOCK_BYTES] {
-        let mut copy = [0; SECTOR];
-        disk.read(at, &mut copy)?;
-        let Some((format, sequence, header)) = parse_header(&copy) else { continue };
-        if format > FORMAT {
-            return Err(Failure::Format { found: format, known: FORMAT });
-        }
-        if newest.as_ref().is_none_or(|(newest, _)| *newest < sequence) {
-            newest = Some((sequence, header));
-        }
-    }
-    newest.ok_or_else(|| damaged("no copy of the header is whole"))
-}
-
-/// Both copies are written before each sync, so a synced header survives the loss of one of them.
-/// After a crash one may be older: what it says was true one sync ago, and nothing since then was
-/// acknowledged.
-fn parse_header(copy: &[u8; SECTOR]) -> Option<(u32, u64, [u8; HEADER])> {
-    let (body, sum) = copy.split_at_checked(SUM_AT)?;
-    if crc32fast::hash(body) != u32::from_le_bytes(sum.try_into().ok()?) {
-        return None;
-    }
-    let format = body.get(8..12)?.try_into().ok()?;
-    let sequence = body.get(16..24)?.try_into().ok()?;
-    let header = body.get(HEADER_AT..HEADER_AT + HEADER)?.try_into().ok()?;
-    (body.get(..8)? == MAGIC).then_some((
-        u32::from_le_bytes(format),
-        u64::from_le_bytes(sequence),
-        header,
-    ))
 }
 
 fn read_sums(disk: &dyn Disk, blocks: usize) -> Result<Vec<u32>, Failure> {

@@ -19,6 +19,7 @@ mod item;
 mod pending;
 mod settings;
 mod store;
+mod subscription;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -38,3 +39,4 @@ pub use crate::item::{Compare, Condition, Content, Edit, Item, Key, Scalar};
 pub use crate::pending::Pending;
 pub use crate::settings::Settings;
 pub use crate::store::{Stats, Store, compact};
+pub use crate::subscription::{SUBSCRIPTIONS_MAX, Subscription};

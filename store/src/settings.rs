@@ -22,8 +22,9 @@ const GROUP_BYTES_MAX: u64 = 1 << 20;
 const GATHER: Duration = Duration::from_micros(50);
 
 /// A file below it saves its allocator state with each commit and opens at once after a kill. In a
-/// larger file that state makes each commit dearer, and opening walks the file instead.
-const QUICK_REPAIR_BELOW: u64 = 512 << 20;
+/// larger file that state makes each commit dearer, and opening walks the file instead: about a
+/// second a GiB.
+const QUICK_REPAIR_BELOW: u64 = 16 << 20;
 
 /// Pages kept in memory.
 const CACHE: u64 = 256 << 20;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use headgate_types::UnixTime;
 
 use crate::{
-    batch::{Ack, Batch},
+    batch::{Ack, Batch, named},
     committer::{self, Queue},
     engine::{Due, Engine, Entry, Failure, LogBounds, Size},
     error::{Closed, Error},
@@ -18,6 +18,7 @@ use crate::{
     item::{Item, Key},
     pending::Pending,
     settings::Settings,
+    subscription::Subscription,
 };
 
 /// An open store. Clones are handles of the same one; the last to go closes it, after everything
@@ -119,6 +120,17 @@ impl Store {
     /// A batch whose answer is no longer awaited is carried out all the same.
     pub async fn commit(&self, batch: Batch) -> Result<Ack, Error> {
         self.submit(batch)?.await
+    }
+
+    /// Tells of appends to a topic from here on, and of its deletion. The topic need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Invalid`] for a name that is empty, [`Error::TooLarge`] for one
+    /// that is too long and above [`SUBSCRIPTIONS_MAX`](crate::SUBSCRIPTIONS_MAX).
+    pub fn subscribe(&self, topic: &str) -> Result<Subscription, Error> {
+        named(topic)?;
+        Subscription::new(&self.inner.queue, topic)
     }
 
     /// The item of a key.

@@ -24,6 +24,10 @@ mod reopen;
 
 use crate::{disk::SlowDisk, loops::Sample};
 
+/// The allocator of what ships.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bounded load on the embedded store, beside the disk's own floor.
 #[derive(Debug, Parser)]
 struct Arguments {

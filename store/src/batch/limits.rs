@@ -1,8 +1,8 @@
 //! Sizes of a batch's parts, and what is above a limit.
 
 use super::{
-    ATTRIBUTES_MAX, CONDITION_TERMS_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX, Operation,
-    PARTITION_MAX, VALUE_BYTES_MAX,
+    ATTRIBUTES_MAX, Batch, CONDITION_TERMS_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX, NAME_BYTES_MAX,
+    Operation, PARTITION_MAX, VALUE_BYTES_MAX,
 };
 use crate::{
     error::Error,
@@ -10,6 +10,26 @@ use crate::{
 };
 
 impl Operation {
+    /// The topic whose log or offsets the operation changes.
+    fn topic(&self) -> Option<&str> {
+        match self {
+            Self::Append { topic, .. }
+            | Self::CommitOffset { topic, .. }
+            | Self::ResetOffset { topic, .. }
+            | Self::Trim { topic, .. }
+            | Self::DeleteTopic { topic } => Some(topic),
+            _ => None,
+        }
+    }
+
+    /// The topic whose readers have something to see.
+    pub(crate) fn tells(&self) -> Option<&str> {
+        match self {
+            Self::Append { topic, .. } | Self::DeleteTopic { topic } => Some(topic),
+            _ => None,
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Put { key, content, .. } => {
@@ -27,7 +47,7 @@ impl Operation {
             Self::CommitOffset { group, topic, .. } | Self::ResetOffset { group, topic, .. } => {
                 group.len() + topic.len()
             }
-            Self::Trim { topic, .. } => topic.len(),
+            Self::Trim { topic, .. } | Self::DeleteTopic { topic } => topic.len(),
             Self::Sweep { .. } => 0,
         }
     }
@@ -63,8 +83,23 @@ impl Operation {
                 within("an id's bytes", id.len(), KEY_BYTES_MAX)
             }
             Self::Trim { topic, partition, .. } => log(topic, *partition),
+            Self::DeleteTopic { topic } => name(topic),
             Self::Sweep { .. } => Ok(()),
         }
+    }
+}
+
+impl Batch {
+    /// A topic that is deleted is named by nothing else.
+    pub(super) fn validate_topics(&self) -> Result<(), Error> {
+        for operation in self.operations.iter() {
+            let Operation::DeleteTopic { topic } = operation else { continue };
+            let names = |other: &&Operation| other.topic() == Some(topic);
+            if self.operations.iter().filter(names).count() > 1 {
+                return Err(Error::Invalid("a topic is deleted beside another operation on it"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -137,7 +172,7 @@ fn log(topic: &str, partition: u32) -> Result<(), Error> {
     Ok(())
 }
 
-fn name(text: &str) -> Result<(), Error> {
+pub(crate) fn name(text: &str) -> Result<(), Error> {
     if text.is_empty() {
         return Err(Error::Invalid("a name is empty"));
     }

@@ -7,8 +7,8 @@ use headgate_types::UnixTime;
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::{
-    BOUNDS, DELAYED, Definition, ENTRIES, EXPIRY, Heads, ITEMS, META, OFFSETS, SEQUENCE, TOPICS,
-    fault, rows,
+    BOUNDS, DELAYED, DELETED, Definition, ENTRIES, EXPIRY, Heads, ITEMS, META, OFFSETS, SEQUENCE,
+    TOPICS, fault, rows,
 };
 use crate::{
     engine::{Due, Entry, Failure, LogBounds, READ_BYTES_MAX, READ_ROWS_MAX},
@@ -50,6 +50,11 @@ impl Reader {
             let name = str::from_utf8(name).map_err(|_| rows::unreadable())?.to_owned();
             let id = u32::try_from(rows::number(id)?).map_err(|_| rows::unreadable())?;
             heads.topics.insert(name, id);
+            Ok(true)
+        })?;
+        self.each(META, (Bound::Included(DELETED), Bound::Unbounded), |key, _| {
+            let Some(id) = key.strip_prefix(DELETED) else { return Ok(false) };
+            heads.deleted.insert(rows::parse_topic_key(id)?);
             Ok(true)
         })?;
         self.each(BOUNDS, (Bound::Unbounded, Bound::Unbounded), |key, row| {
@@ -102,14 +107,35 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<Entry>, Failure> {
         let Some(topic) = self.topic(topic)? else { return Ok(Vec::new()) };
-        let first = rows::entry_key(topic, partition, from);
+        let bounds = self.value(BOUNDS, &rows::log_key(topic, partition), rows::parse_bounds)?;
+        let from = from.max(bounds.unwrap_or_default().start);
+        let first = self.row_of(topic, partition, from)?;
         let last = rows::entry_key(topic, partition, u64::MAX);
         let range = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
         let mut found = Limited::new(limit);
         self.each(ENTRIES, range, |key, row| {
-            found.push(row.len(), || rows::parse_entry(key, row))
+            for entry in rows::entries(key, row)? {
+                let entry = entry?;
+                if entry.offset >= from && !found.push(entry.payload.len(), || Ok(entry.entry()))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         })?;
         Ok(found.rows)
+    }
+
+    /// The key of the row that holds an entry, or of the place where it would be.
+    fn row_of(&self, topic: u32, partition: u32, offset: u64) -> Result<Vec<u8>, Failure> {
+        let first = rows::entry_key(topic, partition, 0);
+        let last = rows::run_key(topic, partition, offset, u32::MAX);
+        let range = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
+        let table = self.table(ENTRIES)?;
+        let mut rows = redb::ReadableTable::range::<&[u8]>(&table, range).map_err(fault)?;
+        match rows.next_back() {
+            Some(row) => Ok(row.map_err(fault)?.0.value().to_vec()),
+            None => Ok(first),
+        }
     }
 
     pub(super) fn offset(
@@ -123,10 +149,13 @@ impl Reader {
     }
 
     pub(super) fn logs(&self) -> Result<Vec<(String, u32, LogBounds)>, Failure> {
-        let Heads { topics, logs, .. } = self.heads()?;
+        let Heads { topics, logs, deleted, .. } = self.heads()?;
         let names: HashMap<_, _> = topics.into_iter().map(|(name, id)| (id, name)).collect();
         let mut found = Vec::with_capacity(logs.len());
         for ((topic, partition), bounds) in logs {
+            if deleted.contains(&topic) {
+                continue;
+            }
             let name = names.get(&topic).ok_or_else(rows::unreadable)?;
             found.push((name.clone(), partition, bounds));
         }

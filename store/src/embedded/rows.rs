@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::DELETED;
 use crate::{
     engine::{Entry, Failure, LogBounds},
     item::{Content, Item, Key, Scalar, from_millis, millis},
@@ -11,6 +12,9 @@ use crate::{
 
 /// What an entry counts besides its payload.
 pub(super) const ENTRY_OVERHEAD: u64 = 16;
+
+/// Where the key of a row of several entries says how many.
+const RUN_COUNT_AT: usize = 16;
 
 const NEVER: u64 = u64::MAX;
 const NUMBER: u8 = 0;
@@ -33,6 +37,16 @@ pub(super) fn expiry_key(expires: u64, item: &[u8]) -> Vec<u8> {
     let mut row = expires.to_be_bytes().to_vec();
     row.extend_from_slice(item);
     row
+}
+
+pub(super) fn deleted_key(topic: u32) -> Vec<u8> {
+    let mut row = DELETED.to_vec();
+    row.extend_from_slice(&topic.to_be_bytes());
+    row
+}
+
+pub(super) fn parse_topic_key(row: &[u8]) -> Result<u32, Failure> {
+    row.try_into().map(u32::from_be_bytes).map_err(|_| unreadable())
 }
 
 pub(super) fn log_key(topic: u32, partition: u32) -> Vec<u8> {
@@ -130,25 +144,62 @@ pub(super) fn parse_log_key(row: &[u8]) -> Result<(u32, u32), Failure> {
     Ok((word(0)?, word(4)?))
 }
 
-pub(super) fn entry(time: u64, payload: &[u8]) -> Vec<u8> {
-    let mut row = Vec::with_capacity(payload.len() + 8);
-    row.extend_from_slice(&time.to_le_bytes());
-    row.extend_from_slice(payload);
+/// The key of a row of entries: of its first one's offset, and of how many if it is not one.
+pub(super) fn run_key(topic: u32, partition: u32, first: u64, entries: u32) -> Vec<u8> {
+    let mut row = entry_key(topic, partition, first);
+    if entries > 1 {
+        row.extend_from_slice(&entries.to_be_bytes());
+    }
     row
 }
 
-/// Time and size of an entry, without its payload.
-pub(super) fn parse_entry_head(row: &[u8]) -> Result<(u64, u64), Failure> {
-    let mut rest = Rest(row);
-    let time = rest.number()?;
-    Ok((time, rest.0.len() as u64 + ENTRY_OVERHEAD))
+/// Adds an entry to a row of several. Behind its length it is as the row of one entry.
+pub(super) fn push_entry(row: &mut Vec<u8>, time: u64, payload: &[u8]) {
+    let len = u32::try_from(payload.len() + 8);
+    debug_assert!(len.is_ok(), "entries are validated");
+    row.extend_from_slice(&len.unwrap_or_default().to_le_bytes());
+    row.extend_from_slice(&time.to_le_bytes());
+    row.extend_from_slice(payload);
 }
 
-pub(super) fn parse_entry(key: &[u8], row: &[u8]) -> Result<Entry, Failure> {
+/// One entry of a row.
+pub(super) struct Logged<'a> {
+    pub(super) offset: u64,
+    pub(super) time: u64,
+    pub(super) payload: &'a [u8],
+}
+
+impl Logged<'_> {
+    /// What the entry counts.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.payload.len() as u64 + ENTRY_OVERHEAD
+    }
+
+    pub(super) fn entry(&self) -> Entry {
+        let (time, payload) = (from_millis(self.time), Bytes::copy_from_slice(self.payload));
+        Entry { offset: self.offset, time, payload }
+    }
+}
+
+/// The entries of a row, in order.
+pub(super) fn entries<'a>(
+    key: &[u8],
+    row: &'a [u8],
+) -> Result<impl Iterator<Item = Result<Logged<'a>, Failure>> + use<'a>, Failure> {
+    let first = big_endian(key, 8)?;
+    let single = key.len() == RUN_COUNT_AT;
+    let count = if single {
+        1
+    } else {
+        let count = key.get(RUN_COUNT_AT..).and_then(|count| count.try_into().ok());
+        u64::from(count.map(u32::from_be_bytes).ok_or_else(unreadable)?)
+    };
     let mut rest = Rest(row);
-    let time = from_millis(rest.number()?);
-    let payload = Bytes::copy_from_slice(rest.0);
-    Ok(Entry { offset: big_endian(key, 8)?, time, payload })
+    Ok((first..first.saturating_add(count)).map(move |offset| {
+        let entry = if single { rest.0 } else { rest.long()? };
+        let mut entry = Rest(entry);
+        Ok(Logged { offset, time: entry.number()?, payload: entry.0 })
+    }))
 }
 
 pub(super) fn number(row: &[u8]) -> Result<u64, Failure> {
@@ -189,6 +240,11 @@ impl<'a> Rest<'a> {
     fn short(&mut self) -> Result<&'a [u8], Failure> {
         let len = self.byte()?;
         self.take(len.into())
+    }
+
+    fn long(&mut self) -> Result<&'a [u8], Failure> {
+        let len = self.take(4)?.try_into().map_err(|_| unreadable())?;
+        self.take(usize::try_from(u32::from_le_bytes(len)).map_err(|_| unreadable())?)
     }
 
     fn number(&mut self) -> Result<u64, Failure> {

@@ -1,17 +1,22 @@
 //! Batches against a write transaction: first every condition, then every change.
 
-use std::{collections::BTreeSet, ops::Bound};
+mod log;
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_types::UnixTime;
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use log::Run;
+
 use super::{
-    BOUNDS, DELAYED, ENTRIES, EXPIRY, Heads, ITEMS, LOGS_MAX, META, OFFSETS, SEQUENCE, TOPICS,
-    fault, rows,
+    DELAYED, Definition, ENTRIES, EXPIRY, Heads, ITEMS, LOGS_MAX, META, OFFSETS, SEQUENCE, fault,
+    rows,
 };
 use crate::{
-    batch::{Ack, Batch, Done, Durability, Keep, Operation, STEP_ROWS_MAX},
-    engine::{Failure, LogBounds, Refused, Verdict},
+    batch::{Ack, Batch, Done, Durability, Operation, STEP_ROWS_MAX},
+    engine::{Failure, Refused, Verdict},
     error::Error,
     item::{Condition, Content, Edit, Item, Key, millis},
 };
@@ -22,7 +27,7 @@ pub(super) fn carry_out(
     heads: &mut Heads,
     group: &[Batch],
 ) -> Result<Vec<Verdict>, Failure> {
-    let mut writer = Writer::new(transaction, heads)?;
+    let mut writer = Writer::new(transaction, heads);
     let verdicts = group.iter().map(|batch| writer.batch(batch)).collect::<Result<_, _>>()?;
     writer.finish()?;
     Ok(verdicts)
@@ -31,15 +36,38 @@ pub(super) fn carry_out(
 type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
 struct Writer<'t> {
-    items: Rows<'t>,
-    expiry: Rows<'t>,
-    entries: Rows<'t>,
-    offsets: Rows<'t>,
-    delayed: Rows<'t>,
+    items: Opened<'t>,
+    expiry: Opened<'t>,
+    entries: Opened<'t>,
+    offsets: Opened<'t>,
+    delayed: Opened<'t>,
     transaction: &'t WriteTransaction,
     heads: &'t mut Heads,
+    /// Entries appended by this group, by topic and partition.
+    runs: BTreeMap<(u32, u32), Run>,
     /// Partitions whose bounds are written once, at the end of the group.
     moved: BTreeSet<(u32, u32)>,
+}
+
+/// A table that is opened by its first use: redb looks each one up, and again when it closes.
+struct Opened<'t> {
+    transaction: &'t WriteTransaction,
+    definition: Definition,
+    rows: Option<Rows<'t>>,
+}
+
+impl<'t> Opened<'t> {
+    const fn new(transaction: &'t WriteTransaction, definition: Definition) -> Self {
+        Self { transaction, definition, rows: None }
+    }
+
+    fn rows(&mut self) -> Result<&mut Rows<'t>, Failure> {
+        let rows = match self.rows.take() {
+            Some(rows) => rows,
+            None => self.transaction.open_table(self.definition).map_err(fault)?,
+        };
+        Ok(self.rows.insert(rows))
+    }
 }
 
 /// An item's change whose condition holds.
@@ -62,18 +90,19 @@ impl From<Failure> for Against {
 }
 
 impl<'t> Writer<'t> {
-    fn new(transaction: &'t WriteTransaction, heads: &'t mut Heads) -> Result<Self, Failure> {
-        let open = |table| transaction.open_table(table).map_err(fault);
-        Ok(Self {
-            items: open(ITEMS)?,
-            expiry: open(EXPIRY)?,
-            entries: open(ENTRIES)?,
-            offsets: open(OFFSETS)?,
-            delayed: open(DELAYED)?,
+    fn new(transaction: &'t WriteTransaction, heads: &'t mut Heads) -> Self {
+        let table = |definition| Opened::new(transaction, definition);
+        Self {
+            items: table(ITEMS),
+            expiry: table(EXPIRY),
+            entries: table(ENTRIES),
+            offsets: table(OFFSETS),
+            delayed: table(DELAYED),
             transaction,
             heads,
+            runs: BTreeMap::new(),
             moved: BTreeSet::new(),
-        })
+        }
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<Verdict, Failure> {
@@ -94,7 +123,7 @@ impl<'t> Writer<'t> {
 
     /// Asks every condition, and works out what the items become. Nothing is written, so that a
     /// refused batch leaves no trace.
-    fn check(&self, batch: &Batch) -> Result<Vec<Change>, Against> {
+    fn check(&mut self, batch: &Batch) -> Result<Vec<Change>, Against> {
         let mut changes = Vec::new();
         for (operation, at) in batch.operations().iter().zip(0..) {
             match operation {
@@ -116,7 +145,7 @@ impl<'t> Writer<'t> {
                 }
                 Operation::Take { queue, due, id } => {
                     let row = rows::delayed_key(queue, millis(*due), id);
-                    if self.delayed.get(row.as_slice()).map_err(fault)?.is_none() {
+                    if self.delayed.rows()?.get(row.as_slice()).map_err(fault)?.is_none() {
                         return Err(refused(at, None));
                     }
                 }
@@ -128,20 +157,21 @@ impl<'t> Writer<'t> {
     }
 
     fn held(
-        &self,
+        &mut self,
         operation: usize,
         key: &Key,
         when: &Condition,
     ) -> Result<(Vec<u8>, Option<Item>), Against> {
         let row = rows::item_key(key);
-        let item = self.items.get(row.as_slice()).map_err(fault)?;
+        let item = self.items.rows()?.get(row.as_slice()).map_err(fault)?;
         let item = item.map(|item| rows::parse_item(item.value())).transpose()?;
         if when.holds(item.as_ref()) { Ok((row, item)) } else { Err(refused(operation, item)) }
     }
 
     /// Every topic and partition that the batch names might be a new one.
     fn room_for_logs(&self, batch: &Batch) -> Result<(), Against> {
-        let size = self.heads.logs.len().max(self.heads.topics.len()) + batch.operations().len();
+        let topics = self.heads.topics.len() + self.heads.deleted.len();
+        let size = self.heads.logs.len().max(topics) + batch.operations().len();
         let is_new = |operation: &Operation| match operation {
             Operation::Append { topic, partition, .. } => {
                 let id = self.heads.topics.get(topic);
@@ -172,7 +202,7 @@ impl<'t> Writer<'t> {
                 change.map_or(Ok(Done::Checked), |change| self.change(&change))
             }
             Operation::Append { topic, partition, time, payload } => {
-                self.append(topic, *partition, &rows::entry(millis(*time), payload))
+                self.append((topic, *partition), millis(*time), payload)
             }
             Operation::CommitOffset { group, topic, partition, offset } => {
                 self.move_offset((group, topic, *partition), |at| at.unwrap_or(0).max(*offset))
@@ -180,14 +210,15 @@ impl<'t> Writer<'t> {
             Operation::ResetOffset { group, topic, partition, offset } => {
                 self.move_offset((group, topic, *partition), |_| *offset)
             }
+            Operation::DeleteTopic { topic } => self.delete_topic(topic),
             Operation::Schedule { queue, due, id, payload } => {
                 let row = rows::delayed_key(queue, millis(*due), id);
-                self.delayed.insert(row.as_slice(), payload.as_ref()).map_err(fault)?;
+                self.delayed.rows()?.insert(row.as_slice(), payload.as_ref()).map_err(fault)?;
                 Ok(Done::Scheduled)
             }
             Operation::Take { queue, due, id } => {
                 let row = rows::delayed_key(queue, millis(*due), id);
-                self.delayed.remove(row.as_slice()).map_err(fault)?;
+                self.delayed.rows()?.remove(row.as_slice()).map_err(fault)?;
                 Ok(Done::Taken)
             }
             Operation::Trim { topic, partition, keep } => self.trim(topic, *partition, keep),
@@ -201,44 +232,19 @@ impl<'t> Writer<'t> {
         let after = change.after.as_ref().and_then(expires);
         if let Some(expires) = before.filter(|_| before != after) {
             let row = rows::expiry_key(expires, &change.row);
-            self.expiry.remove(row.as_slice()).map_err(fault)?;
+            self.expiry.rows()?.remove(row.as_slice()).map_err(fault)?;
         }
         if let Some(expires) = after.filter(|_| before != after) {
             let row = rows::expiry_key(expires, &change.row);
-            self.expiry.insert(row.as_slice(), [].as_slice()).map_err(fault)?;
+            self.expiry.rows()?.insert(row.as_slice(), [].as_slice()).map_err(fault)?;
         }
         let Some(content) = &change.after else {
-            self.items.remove(change.row.as_slice()).map_err(fault)?;
+            self.items.rows()?.remove(change.row.as_slice()).map_err(fault)?;
             return Ok(Done::Deleted { existed: change.before.is_some() });
         };
         let item = rows::item(self.heads.sequence, content);
-        self.items.insert(change.row.as_slice(), item.as_slice()).map_err(fault)?;
+        self.items.rows()?.insert(change.row.as_slice(), item.as_slice()).map_err(fault)?;
         Ok(Done::Written)
-    }
-
-    fn append(&mut self, topic: &str, partition: u32, entry: &[u8]) -> Result<Done, Failure> {
-        let topic = self.topic(topic)?;
-        let bounds = self.heads.logs.entry((topic, partition)).or_default();
-        let offset = bounds.end;
-        bounds.end += 1;
-        bounds.bytes += rows::parse_entry_head(entry)?.1;
-        self.moved.insert((topic, partition));
-        let row = rows::entry_key(topic, partition, offset);
-        self.entries.insert(row.as_slice(), entry).map_err(fault)?;
-        Ok(Done::Appended { offset })
-    }
-
-    fn topic(&mut self, name: &str) -> Result<u32, Failure> {
-        if let Some(id) = self.heads.topics.get(name) {
-            return Ok(*id);
-        }
-        // Numbers are given in order and topics never go, so the count is the next number.
-        let id = u32::try_from(self.heads.topics.len()).map_err(|_| rows::unreadable())?;
-        let mut topics = self.transaction.open_table(TOPICS).map_err(fault)?;
-        let row = u64::from(id).to_le_bytes();
-        topics.insert(name.as_bytes(), row.as_slice()).map_err(fault)?;
-        self.heads.topics.insert(name.to_owned(), id);
-        Ok(id)
     }
 
     fn move_offset(
@@ -248,52 +254,20 @@ impl<'t> Writer<'t> {
     ) -> Result<Done, Failure> {
         let topic = self.topic(topic)?;
         let row = rows::offset_key(topic, partition, group);
-        let at = self.offsets.get(row.as_slice()).map_err(fault)?;
+        let at = self.offsets.rows()?.get(row.as_slice()).map_err(fault)?;
         let at = at.map(|at| rows::number(at.value())).transpose()?;
         let offset = to(at);
         if at != Some(offset) {
             let value = offset.to_le_bytes();
-            self.offsets.insert(row.as_slice(), value.as_slice()).map_err(fault)?;
+            self.offsets.rows()?.insert(row.as_slice(), value.as_slice()).map_err(fault)?;
         }
         Ok(Done::Offset { offset })
-    }
-
-    fn trim(&mut self, topic: &str, partition: u32, keep: &Keep) -> Result<Done, Failure> {
-        let topic = self.heads.topics.get(topic).copied();
-        let log =
-            topic.and_then(|topic| Some((topic, self.heads.logs.get_mut(&(topic, partition))?)));
-        let Some((topic, bounds)) = log else {
-            return Ok(Done::Removed { rows: 0, more: false });
-        };
-        let first = rows::entry_key(topic, partition, bounds.start);
-        let last = rows::entry_key(topic, partition, bounds.end);
-        let range = (Bound::Included(first.as_slice()), Bound::Excluded(last.as_slice()));
-        let (mut old, mut more) = (Vec::new(), false);
-        for row in self.entries.range::<&[u8]>(range).map_err(fault)? {
-            let (key, entry) = row.map_err(fault)?;
-            let (time, bytes) = rows::parse_entry_head(entry.value())?;
-            if !goes(keep, bounds, time) {
-                break;
-            }
-            more = old.len() == STEP_ROWS_MAX;
-            if more {
-                break;
-            }
-            bounds.start += 1;
-            bounds.bytes = bounds.bytes.saturating_sub(bytes);
-            old.push(key.value().to_vec());
-        }
-        for row in &old {
-            self.entries.remove(row.as_slice()).map_err(fault)?;
-        }
-        self.moved.insert((topic, partition));
-        Ok(Done::Removed { rows: old.len(), more })
     }
 
     fn sweep(&mut self, now: UnixTime) -> Result<Done, Failure> {
         let last = millis(now).to_be_bytes();
         let (mut expired, mut more) = (Vec::new(), false);
-        for row in self.expiry.range::<&[u8]>(..last.as_slice()).map_err(fault)? {
+        for row in self.expiry.rows()?.range::<&[u8]>(..last.as_slice()).map_err(fault)? {
             let (key, _) = row.map_err(fault)?;
             more = expired.len() == STEP_ROWS_MAX;
             if more {
@@ -302,34 +276,22 @@ impl<'t> Writer<'t> {
             expired.push(key.value().to_vec());
         }
         for row in &expired {
-            self.expiry.remove(row.as_slice()).map_err(fault)?;
+            self.expiry.rows()?.remove(row.as_slice()).map_err(fault)?;
             let item = row.get(last.len()..).ok_or_else(rows::unreadable)?;
-            self.items.remove(item).map_err(fault)?;
+            self.items.rows()?.remove(item).map_err(fault)?;
         }
-        Ok(Done::Removed { rows: expired.len(), more })
+        let (reclaimed, left) = self.reclaim(STEP_ROWS_MAX - expired.len())?;
+        Ok(Done::Removed { rows: expired.len() + reclaimed, more: more || left })
     }
 
-    fn finish(self) -> Result<(), Failure> {
-        let mut bounds = self.transaction.open_table(BOUNDS).map_err(fault)?;
-        for (topic, partition) in &self.moved {
-            if let Some(log) = self.heads.logs.get(&(*topic, *partition)) {
-                let row = rows::log_key(*topic, *partition);
-                bounds.insert(row.as_slice(), rows::bounds(log).as_slice()).map_err(fault)?;
-            }
-        }
+    fn finish(mut self) -> Result<(), Failure> {
+        self.write_runs()?;
+        self.write_bounds()?;
         let mut meta = self.transaction.open_table(META).map_err(fault)?;
         let sequence = self.heads.sequence.to_le_bytes();
         meta.insert(SEQUENCE, sequence.as_slice()).map_err(fault)?;
         Ok(())
     }
-}
-
-/// Whether the first entry of a partition goes.
-fn goes(keep: &Keep, bounds: &LogBounds, time: u64) -> bool {
-    let protected = keep.below.is_some_and(|below| bounds.start >= below);
-    let too_old = keep.since.is_some_and(|since| time < millis(since));
-    let too_many = keep.bytes.is_some_and(|bytes| bounds.bytes > bytes);
-    !protected && (too_old || too_many)
 }
 
 fn edited(before: Option<&Item>, edits: &[Edit]) -> Result<Content, Error> {

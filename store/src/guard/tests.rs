@@ -1,6 +1,6 @@
 use redb::StorageBackend as _;
 
-use super::*;
+use super::{header::HEADER_AT, *};
 use crate::testing::SimDisk;
 
 #[test]
@@ -94,4 +94,50 @@ fn a_file_that_shrank_and_grew_holds_nothing_old() {
     guard.sync_data().unwrap();
     drop(guard);
     assert!(open(&disk).state.read().sums.iter().all(|sum| *sum == 0));
+}
+
+#[test]
+fn blocks_are_read_before_they_are_on_the_disk() {
+    let disk = SimDisk::new();
+    let guard = written(&disk);
+    let before = disk.accesses();
+    guard.write(2 * BLOCK_BYTES, &[3; 2 * BLOCK]).unwrap();
+    guard.write(2 * BLOCK_BYTES, &[4; BLOCK]).unwrap();
+    let mut blocks = vec![0; 2 * BLOCK];
+    guard.read(2 * BLOCK_BYTES, &mut blocks).unwrap();
+    assert_eq!(blocks, [[4; BLOCK], [3; BLOCK]].concat());
+    assert_eq!(disk.accesses(), before, "they are kept for the sync");
+}
+
+#[test]
+fn neighbors_are_written_together_in_the_order_of_their_places() {
+    let disk = SimDisk::new();
+    let guard = written(&disk);
+    disk.set_fault(None);
+    for block in [4, 9, 3, 2] {
+        guard.write(block * BLOCK_BYTES, &[1; BLOCK]).unwrap();
+    }
+    guard.sync_data().unwrap();
+    assert_eq!(disk.accesses(), 4, "two runs, their sums and the sync");
+    let mut blocks = vec![0; 3 * BLOCK];
+    guard.read(2 * BLOCK_BYTES, &mut blocks).unwrap();
+    assert_eq!(blocks, [1; 3 * BLOCK]);
+}
+
+#[test]
+fn what_is_kept_for_a_sync_is_bounded() {
+    let disk = SimDisk::new();
+    let guard = open(&disk);
+    let blocks = 5_000;
+    guard.set_len((blocks + 1) * BLOCK_BYTES).unwrap();
+    let before = disk.accesses();
+    for block in 1..=blocks {
+        guard.write(block * BLOCK_BYTES, &[1; BLOCK]).unwrap();
+    }
+    assert!(disk.accesses() > before, "written without a sync");
+    let mut block = [0; BLOCK];
+    for at in [1, blocks] {
+        guard.read(at * BLOCK_BYTES, &mut block).unwrap();
+        assert_eq!(block, [1; BLOCK]);
+    }
 }

@@ -29,6 +29,8 @@ struct State {
     logs: BTreeMap<(String, u32), Log>,
     offsets: BTreeMap<(String, String, u32), u64>,
     delayed: BTreeMap<(String, u64, Bytes), Bytes>,
+    /// Rows of deleted topics that no sweep has removed.
+    deleted: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -120,6 +122,7 @@ impl State {
                 self.offsets.insert((group.clone(), topic.clone(), *partition), *offset);
                 Done::Offset { offset: *offset }
             }
+            Operation::DeleteTopic { topic } => self.delete_topic(topic),
             Operation::Schedule { queue, due, id, payload } => {
                 let key = (queue.clone(), millis(*due), id.clone());
                 self.delayed.insert(key, payload.clone());
@@ -138,6 +141,18 @@ impl State {
         content.expires = content.expires.map(|expires| from_millis(millis(expires)));
         self.items.insert(key.clone(), Item { version: self.sequence, content });
         Done::Written
+    }
+
+    fn delete_topic(&mut self, topic: &str) -> Done {
+        let logs = self.logs.extract_if(.., |(name, _), _| name == topic);
+        let entries: Vec<_> = logs.map(|(_, log)| log.entries.len()).collect();
+        let offsets = self.offsets.extract_if(.., |(_, name, _), _| name == topic).count();
+        let existed = !entries.is_empty() || offsets > 0;
+        if existed {
+            // Every entry, partition and offset is a row, and the topic itself.
+            self.deleted += entries.iter().sum::<usize>() + entries.len() + offsets + 1;
+        }
+        Done::Deleted { existed }
     }
 
     fn trim(&mut self, topic: &str, partition: u32, keep: &Keep) -> Done {
@@ -181,7 +196,9 @@ impl State {
         for (_, key) in &expired {
             self.items.remove(key);
         }
-        Done::Removed { rows: expired.len(), more }
+        let reclaimed = self.deleted.min(STEP_ROWS_MAX - expired.len());
+        self.deleted -= reclaimed;
+        Done::Removed { rows: expired.len() + reclaimed, more: more || self.deleted > 0 }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Facts that hold for every engine.
 
+mod topics;
+
 use bytes::Bytes;
 use headgate_types::UnixTime;
 
@@ -22,7 +24,7 @@ const GROUPS: usize = 200;
 ///
 /// When a fact does not hold; the message names it.
 pub fn conformance(make: &dyn Fn() -> Box<dyn Engine>) {
-    let facts: [fn(&dyn Engine); 15] = [
+    let facts: [fn(&dyn Engine); 20] = [
         an_item_is_read_as_it_was_put,
         a_refused_batch_leaves_no_trace,
         the_refusal_names_the_operation_and_the_item,
@@ -38,10 +40,18 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn Engine>) {
         a_sweep_removes_what_expired,
         reads_are_bounded_and_ordered,
         logs_and_offsets_are_listed,
+        large_groups_are_read_as_small_ones,
+        topics::a_deleted_topic_is_gone_at_once,
+        topics::a_deleted_topic_can_be_made_again,
+        topics::a_deletion_that_is_refused_leaves_the_topic,
+        topics::sweeps_remove_deleted_topics_step_by_step,
     ];
     for fact in facts {
         fact(&*make());
     }
+    topics::a_subscription_is_told_of_its_topic(make());
+    topics::who_waits_is_woken_before_the_acknowledgement(make());
+    topics::a_store_that_closes_wakes_all_who_wait(make());
     agrees_with_the_model(&*make());
 }
 
@@ -323,6 +333,34 @@ fn logs_and_offsets_are_listed(engine: &dyn Engine) {
     let expected = [("g".to_owned(), 3), ("h".to_owned(), 4)];
     assert_eq!(engine.offsets("t", 1).expect("it works"), expected);
     assert!(engine.offsets("u", 0).expect("it works").is_empty());
+}
+
+/// Entries of any size, many of a group, are read from any offset, also when the start of the log
+/// lies between entries of one group.
+fn large_groups_are_read_as_small_ones(engine: &dyn Engine) {
+    let (model, mut chance) = (Memory::new(), fastrand::Rng::with_seed(5));
+    for _ in 0..12 {
+        let group: Vec<_> = (0..chance.usize(1..80))
+            .map(|_| {
+                let size = if chance.u8(..20) == 0 { 40_000 } else { chance.usize(..2_000) };
+                let (byte, second) = (chance.u8(..), chance.u64(..60));
+                Batch::new().append("t", chance.u32(..2), at(second), vec![byte; size])
+            })
+            .collect();
+        engine.commit(&group).expect("the engine works");
+        model.commit(&group).expect("the model works");
+        let below = Some(chance.u64(..400));
+        let trim = Batch::trim("t", 0, Keep { bytes: Some(100_000), below, since: None });
+        assert_eq!(done(engine, trim.clone()), done(&model, trim));
+        for partition in 0..2 {
+            let (from, rows) = (chance.u64(..400), chance.usize(1..40));
+            let found = engine.read("t", partition, from, rows).expect("the engine works");
+            let expected = model.read("t", partition, from, rows).expect("the model works");
+            assert_eq!(found, expected);
+            let bounds = model.log("t", partition).expect("the model works");
+            assert_eq!(engine.log("t", partition).expect("the engine works"), bounds);
+        }
+    }
 }
 
 fn agrees_with_the_model(engine: &dyn Engine) {

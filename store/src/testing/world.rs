@@ -95,6 +95,7 @@ pub(super) fn batch(chance: &mut fastrand::Rng) -> Batch {
     match chance.u8(..20) {
         0 => return Batch::sweep(time(chance)),
         1 | 2 => return Batch::trim(topic(chance), partition(chance), keep(chance)),
+        3 if chance.bool() => return Batch::new().delete_topic(topic(chance)),
         _ => {}
     }
     let mut batch = Batch::new();
