@@ -6,14 +6,15 @@ use axum::{
     Router, extract,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
+use headgate_idempotency::Records;
 use headgate_telemetry::Exporter;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    openapi,
+    idempotency, openapi,
     problem::{self, Problem},
     status::{RouteStatus, Status},
 };
@@ -61,6 +62,9 @@ pub struct State {
     pub passport_keys: Arc<dyn Fn() -> String + Send + Sync>,
     /// Tells the state of the edge.
     pub status: Arc<dyn StatusSource>,
+    /// The records of idempotency keys; none where no route heeds keys, or no store could be
+    /// opened.
+    pub records: Option<Records>,
 }
 
 impl fmt::Debug for State {
@@ -71,13 +75,32 @@ impl fmt::Debug for State {
     }
 }
 
-/// One path of the API. All are `GET`.
+/// One path of the API.
 pub(crate) struct Endpoint {
     pub(crate) path: &'static str,
+    pub(crate) takes: Takes,
     /// What it answers, for the API's document.
     pub(crate) summary: &'static str,
     pub(crate) answers: &'static [Answer],
     handler: fn() -> MethodRouter<State>,
+}
+
+/// The method of a path, and what comes with it, for the API's document.
+pub(crate) enum Takes {
+    /// `GET` and `HEAD`.
+    Get(&'static [Parameter]),
+    /// `POST`, with a body of this schema.
+    Post(&'static [Parameter], &'static str),
+}
+
+/// One parameter of an endpoint, for the API's document.
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    /// Whether it is a part of the path; else it is one of the query, and may be left out.
+    pub(crate) is_path: bool,
+    /// Its type in JSON Schema.
+    pub(crate) kind: &'static str,
+    pub(crate) summary: &'static str,
 }
 
 /// One answer of an endpoint, for the API's document.
@@ -104,15 +127,31 @@ const fn json(summary: &'static str, schema: &'static str) -> Answer {
 const KEYS_PATH: &str = "/v1/passport/jwks.json";
 const KEYS: &[Answer] = &[ok("A JSON Web Key Set", JWKS)];
 
+const NO_SUCH_KEY: Answer = Answer {
+    status: 404,
+    summary: "No such key waits",
+    content_type: problem::CONTENT_TYPE,
+    schema: Some("Problem"),
+};
+
+const ID: &[Parameter] = &[Parameter {
+    name: "id",
+    is_path: true,
+    kind: "string",
+    summary: "The key's `id` as the list has it, with `/` and `#` escaped",
+}];
+
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/healthz",
+        takes: Takes::Get(&[]),
         summary: "Whether the process lives",
         answers: &[ok("It does", "text/plain")],
         handler: || get(healthz),
     },
     Endpoint {
         path: "/readyz",
+        takes: Takes::Get(&[]),
         summary: "Whether requests are served",
         answers: &[
             json("They are", "Ready"),
@@ -127,36 +166,89 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/metrics",
+        takes: Takes::Get(&[]),
         summary: "Metrics for Prometheus",
         answers: &[ok("Text format 0.0.4", "text/plain")],
         handler: || get(metrics),
     },
     Endpoint {
         path: KEYS_PATH,
+        takes: Takes::Get(&[]),
         summary: "The keys that verify Passports",
         answers: KEYS,
         handler: || get(passport_keys),
     },
     Endpoint {
         path: "/.well-known/jwks.json",
+        takes: Takes::Get(&[]),
         summary: "The keys that verify Passports, at the usual place",
         answers: KEYS,
         handler: || get(passport_keys),
     },
     Endpoint {
         path: "/v1/status",
+        takes: Takes::Get(&[]),
         summary: "The state of the edge",
         answers: &[json("The state", "Status")],
         handler: || get(status),
     },
     Endpoint {
         path: "/v1/routes",
+        takes: Takes::Get(&[]),
         summary: "The routes in force",
         answers: &[json("The routes, in the order in which they are tried", "Routes")],
         handler: || get(routes),
     },
     Endpoint {
+        path: "/v1/idempotency/held",
+        takes: Takes::Get(&[
+            Parameter {
+                name: "limit",
+                is_path: false,
+                kind: "integer",
+                summary: "Records that are looked at in this step at most, 1 to 1024; 1024 unless \
+                          said",
+            },
+            Parameter {
+                name: "after",
+                is_path: false,
+                kind: "string",
+                summary: "The `next` of the step before; the first step unless said",
+            },
+        ]),
+        summary: "Idempotency keys that wait for a person, a step at a time",
+        answers: &[json(
+            "Those found in this step; none is no sign that it was the last",
+            "HeldKeys",
+        )],
+        handler: || get(idempotency::list),
+    },
+    Endpoint {
+        path: "/v1/idempotency/held/{id}",
+        takes: Takes::Get(ID),
+        summary: "One idempotency key that waits for a person",
+        answers: &[json("How it stands", "HeldKey"), NO_SUCH_KEY],
+        handler: || get(idempotency::show),
+    },
+    Endpoint {
+        path: "/v1/idempotency/held/{id}/resolve",
+        takes: Takes::Post(ID, "Resolve"),
+        summary: "Says what became of an idempotency key that waits",
+        answers: &[
+            json("It waits no more", "Resolved"),
+            NO_SUCH_KEY,
+            Answer {
+                status: 409,
+                summary: "It stands otherwise by now",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+        ],
+        handler: || post(idempotency::resolve),
+    },
+    Endpoint {
         path: "/v1/openapi.json",
+        takes: Takes::Get(&[]),
         summary: "This document",
         answers: &[ok("OpenAPI 3.1", JSON)],
         handler: || get(document),
@@ -226,7 +318,7 @@ async fn document() -> Response {
     to_json(&openapi::document())
 }
 
-fn to_json(value: &impl Serialize) -> Response {
+pub(crate) fn to_json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => typed(JSON, text),
         Err(error) => {

@@ -4,6 +4,7 @@
 
 mod api;
 mod connection;
+mod idempotency;
 mod openapi;
 mod problem;
 mod server;
@@ -13,6 +14,7 @@ mod testing;
 
 pub use crate::{
     api::{Readiness, State, StatusSource, router},
+    idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
     openapi::document,
     server::Server,
     status::{EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, UpstreamStatus},

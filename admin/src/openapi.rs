@@ -4,7 +4,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Answer, ENDPOINTS, Endpoint, Ready, Routes},
+    api::{Answer, ENDPOINTS, Endpoint, Parameter, Ready, Routes, Takes},
+    idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
     problem,
     status::Status,
 };
@@ -35,7 +36,33 @@ fn operation(endpoint: &Endpoint) -> Value {
             "content": { problem::CONTENT_TYPE: { "schema": reference("Problem") } },
         }),
     );
-    json!({ "get": { "summary": endpoint.summary, "responses": responses } })
+    let mut operation = json!({ "summary": endpoint.summary, "responses": responses });
+    let (method, parameters, body) = match endpoint.takes {
+        Takes::Get(parameters) => ("get", parameters, None),
+        Takes::Post(parameters, schema) => ("post", parameters, Some(schema)),
+    };
+    if let Some(members) = operation.as_object_mut() {
+        if !parameters.is_empty() {
+            let all: Vec<_> = parameters.iter().map(parameter).collect();
+            members.insert("parameters".to_owned(), all.into());
+        }
+        if let Some(schema) = body {
+            let content = json!({ "application/json": { "schema": reference(schema) } });
+            let body = json!({ "required": true, "content": content });
+            members.insert("requestBody".to_owned(), body);
+        }
+    }
+    json!({ method: operation })
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    json!({
+        "name": parameter.name,
+        "in": if parameter.is_path { "path" } else { "query" },
+        "required": parameter.is_path,
+        "description": parameter.summary,
+        "schema": { "type": parameter.kind },
+    })
 }
 
 fn answer(answer: &Answer) -> Value {
@@ -57,6 +84,10 @@ fn schemas() -> Map<String, Value> {
     name::<Status>(&mut generator);
     name::<Routes>(&mut generator);
     name::<Ready>(&mut generator);
+    name::<HeldKeys>(&mut generator);
+    name::<HeldKey>(&mut generator);
+    name::<Resolve>(&mut generator);
+    name::<Resolved>(&mut generator);
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());
     schemas
@@ -76,6 +107,7 @@ fn problem_schema() -> Value {
             "type": { "type": "string", "format": "uri" },
             "title": { "type": "string" },
             "status": { "type": "integer" },
+            "detail": { "type": "string" },
             "code": { "type": "string", "enum": problem::Problem::ALL.map(problem::Problem::code) },
         },
     })

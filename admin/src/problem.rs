@@ -10,15 +10,31 @@ use axum::{
 pub(crate) enum Problem {
     /// No such path.
     NotFound,
-    /// Another method than `GET` or `HEAD`.
+    /// A method that the path does not take.
     MethodNotAllowed,
     /// An answer that can't be written.
     Internal,
+    /// No store of idempotency keys, or one that does not answer.
+    NoRecords,
+    /// No such key waits for a person.
+    NoSuchKey,
+    /// The key stands otherwise than whoever resolves it has seen.
+    KeyMoved,
+    /// What is asked for can't be understood; the text says why.
+    BadRequest(&'static str),
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 3] = [Self::NotFound, Self::MethodNotAllowed, Self::Internal];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Internal,
+        Self::NoRecords,
+        Self::NoSuchKey,
+        Self::KeyMoved,
+        Self::BadRequest(""),
+    ];
 
     /// The stable code, with a page in `docs/errors/`.
     pub(crate) const fn code(self) -> &'static str {
@@ -26,12 +42,19 @@ impl Problem {
             Self::NotFound => "HG1201",
             Self::MethodNotAllowed => "HG1202",
             Self::Internal => "HG1203",
+            Self::NoRecords => "HG1211",
+            Self::NoSuchKey => "HG1212",
+            Self::KeyMoved => "HG1213",
+            Self::BadRequest(_) => "HG1214",
         }
     }
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoSuchKey => StatusCode::NOT_FOUND,
+            Self::NoRecords => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeyMoved => StatusCode::CONFLICT,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -40,8 +63,19 @@ impl Problem {
     const fn title(self) -> &'static str {
         match self {
             Self::NotFound => "The admin API has no such path",
-            Self::MethodNotAllowed => "The admin API only answers GET and HEAD",
+            Self::MethodNotAllowed => "The path does not take this method",
             Self::Internal => "The admin API failed",
+            Self::NoRecords => "The edge has no store of idempotency keys that answers",
+            Self::NoSuchKey => "No such key waits for a person",
+            Self::KeyMoved => "The key stands otherwise by now",
+            Self::BadRequest(_) => "The request is not valid",
+        }
+    }
+
+    const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::BadRequest(detail) => Some(detail),
+            _ => None,
         }
     }
 }
@@ -52,12 +86,15 @@ pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code, title) = (self.status(), self.code(), self.title());
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": format!("urn:headgate:error:{code}"),
             "title": title,
             "status": status.as_u16(),
             "code": code,
         });
+        if let (Some(members), Some(detail)) = (body.as_object_mut(), self.detail()) {
+            members.insert("detail".to_owned(), detail.into());
+        }
         (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body.to_string()).into_response()
     }
 }

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use headgate_idempotency::{
+    Records, Settings,
+    testing::{ManualClock, MemoryStore, SeededRandom},
+};
 use headgate_telemetry::Metrics;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -69,6 +73,12 @@ impl StatusSource for Edge {
     }
 }
 
+/// Records in memory, of which none waits.
+pub(crate) fn records() -> Records {
+    let (clock, random) = (Arc::new(ManualClock::new()), Arc::new(SeededRandom::new(1)));
+    Records::new(Arc::new(MemoryStore::new()), clock, random, Settings::default())
+}
+
 /// An edge that begins, and what changes its readiness.
 pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
     let (change, readiness) = watch::channel(Readiness::Starting);
@@ -77,6 +87,7 @@ pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
         exporter: Metrics::new().exporter(),
         passport_keys: Arc::new(|| KEYS.to_owned()),
         status: Arc::new(Edge),
+        records: Some(records()),
     };
     (change, state)
 }

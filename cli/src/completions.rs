@@ -54,18 +54,27 @@ fn markdown() -> String {
     let mut command = Args::command();
     command.build();
     let mut page = INTRODUCTION.to_owned();
-    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
-        page.push_str(&section(verb));
-    }
+    sections(&mut command, &mut page);
     page
+}
+
+/// A section for each verb, or for each of a verb's own.
+fn sections(command: &mut Command, page: &mut String) {
+    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        if verb.has_subcommands() {
+            sections(verb, page);
+        } else {
+            page.push_str(&section(verb));
+        }
+    }
 }
 
 fn section(verb: &mut Command) -> String {
     let usage = verb.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text =
-        format!("\n## headgate {}\n\n{about}.\n\n```text\n{usage}\n```\n", verb.get_name());
+    let name = verb.get_bin_name().unwrap_or_default();
+    let mut text = format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n");
     let is_its_own = |argument: &&Arg| !argument.is_global_set() && argument.get_id() != "help";
     let arguments: Vec<_> = verb.get_arguments().filter(is_its_own).collect();
     if !arguments.is_empty() {

@@ -1,5 +1,6 @@
 //! `headgate`: an edge that routes devices to their BFFs.
 
+mod admin;
 mod args;
 mod exit;
 mod output;
@@ -15,6 +16,7 @@ mod run;
 mod check;
 mod completions;
 mod explain;
+mod idempotency;
 mod routes;
 mod schema;
 mod status;
@@ -68,6 +70,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Idempotency(args) => idempotency::idempotency(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

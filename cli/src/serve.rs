@@ -65,10 +65,11 @@ pub(crate) fn serve(
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
     let store = Opened::open(loaded.records.as_ref(), &metrics)?;
+    let records = store.records(&clock);
     let parts = Parts {
-        records: store.records(&clock),
+        records: records.clone(),
         clock: Arc::clone(&clock),
-        metrics,
+        metrics: metrics.clone(),
         access: log.clone(),
         fetch: Arc::new(HttpFetch::default()),
         digest: loaded.digest.as_str().into(),
@@ -87,13 +88,14 @@ pub(crate) fn serve(
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
         status: Arc::new(Live::new(&edge, loaded, &addresses, Arc::clone(&clock), log)),
+        records: records.clone(),
     };
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
     ];
-    tasks.extend(store.upkeep(&clock).map(|task| ("store", task)));
+    tasks.extend(store.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
     if let Drained::CutOff { exchanges } = drained {

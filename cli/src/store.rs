@@ -9,7 +9,9 @@ use headgate_idempotency::{
     dynamodb::{Credentials, Settings as Table},
 };
 use headgate_store::{Batch, Done, Error, Store};
-use headgate_telemetry::{Metrics, StoreCounts, StoreMetrics};
+use headgate_telemetry::{
+    DynamoDbCounts, DynamoDbMetrics, KeyCounts, KeyMetrics, Metrics, StoreCounts, StoreMetrics,
+};
 use headgate_types::Clock;
 use tokio::{
     runtime,
@@ -112,15 +114,30 @@ impl Opened {
         Some(Records::new(store, Arc::clone(clock), Arc::new(OsRandom), settings))
     }
 
-    /// Takes over the embedded store's counts and removes what has expired, until the edge ends.
-    /// None when there is nothing to look after.
-    pub(crate) fn upkeep(&self, clock: &Arc<dyn Clock>) -> Option<Task> {
-        let Self::Embedded(store, metrics) = self else { return None };
-        let (store, metrics, clock) = (store.clone(), metrics.clone(), Arc::clone(clock));
+    /// Takes over what store and records count, and removes what has expired from the embedded one,
+    /// until the edge ends. None when there is nothing to look after.
+    pub(crate) fn upkeep(
+        &self,
+        records: Option<Records>,
+        metrics: &Metrics,
+        clock: &Arc<dyn Clock>,
+    ) -> Option<Task> {
+        let kept = match self {
+            Self::Unneeded | Self::DynamoDb(None) => return None,
+            Self::Embedded(store, metrics) => Kept::Embedded(store.clone(), metrics.clone()),
+            Self::DynamoDb(Some(table)) => {
+                let handles = metrics.dynamodb();
+                let durations = handles.clone();
+                table.observe(Arc::new(move |duration| durations.took(duration)));
+                Kept::DynamoDb(table.clone(), handles)
+            }
+        };
+        let keys = records.map(|records| (records, metrics.keys()));
+        let watched = Watched { kept, keys, clock: Arc::clone(clock) };
         Some(Box::new(|mut shutdown| {
             Box::pin(async move {
                 tokio::select! {
-                    () = look_after(store, metrics, clock) => {}
+                    () = watched.look_after() => {}
                     // A sender that is gone means the same as one that says stop.
                     _stopped = shutdown.wait_for(|stop| *stop) => {}
                 }
@@ -134,19 +151,63 @@ fn refused(code: &'static str, error: impl std::error::Error) {
     tracing::error!(code, %reason, "store can't be used; idempotency keys are refused");
 }
 
-async fn look_after(store: Option<Store>, metrics: StoreMetrics, clock: Arc<dyn Clock>) {
-    let mut looks = interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut number = 0_u32;
-    loop {
-        looks.tick().await;
-        observe(store.as_ref(), &metrics);
-        number = number.wrapping_add(1);
-        if number.is_multiple_of(LOOKS_PER_SWEEP)
-            && let Some(store) = &store
-        {
-            sweep(store, &*clock).await;
+/// What is looked after.
+struct Watched {
+    kept: Kept,
+    keys: Option<(Records, KeyMetrics)>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What keeps the records.
+enum Kept {
+    Embedded(Option<Store>, StoreMetrics),
+    DynamoDb(DynamoDb, DynamoDbMetrics),
+}
+
+impl Watched {
+    async fn look_after(self) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut number = 0_u32;
+        loop {
+            looks.tick().await;
+            self.observe();
+            number = number.wrapping_add(1);
+            if number.is_multiple_of(LOOKS_PER_SWEEP)
+                && let Kept::Embedded(Some(store), _) = &self.kept
+            {
+                sweep(store, &*self.clock).await;
+            }
         }
+    }
+
+    fn observe(&self) {
+        match &self.kept {
+            Kept::Embedded(store, metrics) => observe(store.as_ref(), metrics),
+            Kept::DynamoDb(table, metrics) => {
+                let consumed = table.consumed();
+                metrics.observe(DynamoDbCounts {
+                    requests: consumed.requests,
+                    retried: consumed.retries,
+                    throttled: consumed.throttled,
+                    lost: consumed.lost,
+                });
+            }
+        }
+        let Some((records, metrics)) = &self.keys else { return };
+        let stats = records.stats();
+        metrics.observe(KeyCounts {
+            claimed: stats.claimed,
+            taken_over: stats.taken_over,
+            settled: stats.settled,
+            replayed: stats.replayed,
+            busy: stats.busy,
+            conflicting: stats.conflicts,
+            held: stats.held,
+            resolved: stats.resolved,
+            fenced: stats.fenced,
+            in_doubt: stats.doubts,
+        });
     }
 }
 

@@ -6,6 +6,7 @@ mod run;
 use std::sync::Arc;
 
 use headgate_store::NAME_BYTES_MAX;
+use headgate_telemetry::{HandlerMetrics, Settled};
 use headgate_types::Event;
 
 use self::{
@@ -45,6 +46,7 @@ pub struct Decorated<H> {
     terms: Arc<Terms>,
     scope: Scope,
     source: Arc<str>,
+    metrics: Option<HandlerMetrics>,
 }
 
 /// Terms on which no handler can be run.
@@ -57,6 +59,16 @@ pub enum InvalidTerms {
     /// The times do not fit together.
     #[error("the handler's times do not fit together")]
     Times(#[source] SettingsFault),
+}
+
+impl InvalidTerms {
+    /// The stable code, with a page in `docs/errors`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Scope(_) => "HG1409",
+            Self::Times(_) => "HG1410",
+        }
+    }
 }
 
 /// What an event is to its handler.
@@ -85,7 +97,13 @@ impl<H: Handler> Decorated<H> {
             return Err(InvalidTerms::Scope(KeyError::TooLong { bytes }));
         }
         let (handler, source) = (Arc::new(handler), source(&scope));
-        Ok(Self { handler, records, terms: Arc::new(terms), scope, source })
+        Ok(Self { handler, records, terms: Arc::new(terms), scope, source, metrics: None })
+    }
+
+    /// Counts runs, and how deliveries end.
+    #[must_use]
+    pub fn with_metrics(self, metrics: HandlerMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The terms.
@@ -106,6 +124,14 @@ impl<H: Handler> Decorated<H> {
     /// A delivery that is dropped may have been committed or not, as a whole. Its key may be busy
     /// until the lease is over.
     pub async fn deliver(&self, delivery: &Delivery) -> Result<Settlement, CommitError> {
+        let ended = self.settle(delivery).await;
+        if let Some(metrics) = &self.metrics {
+            metrics.ended(ended.as_ref().map_or(Settled::Failed, Settlement::word));
+        }
+        ended
+    }
+
+    async fn settle(&self, delivery: &Delivery) -> Result<Settlement, CommitError> {
         if delivery.event.is_expired(self.records.unix_time()) {
             return Ok(Settlement::Expired);
         }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use headgate_store::{Due, Operation};
+use headgate_telemetry::Settled;
 use headgate_types::{DecodeEventError, Event, InvalidEvent, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -123,6 +124,24 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// The word that metrics have for it.
+    pub const fn word(&self) -> Settled {
+        match self {
+            Self::Done { .. } => Settled::Done,
+            Self::Rejected { .. } => Settled::Rejected,
+            Self::Replayed { .. } => Settled::Replayed,
+            Self::Deferred { .. } => Settled::Deferred,
+            Self::Parked { .. } => Settled::Parked,
+            Self::Held { .. } => Settled::Held,
+            Self::Waiting(_) => Settled::Waiting,
+            Self::Expired => Settled::Expired,
+            Self::Conflict => Settled::Conflict,
+            Self::Busy { .. } => Settled::Busy,
+            Self::Dependency { .. } => Settled::Dependency,
+            Self::Fenced => Settled::Fenced,
+        }
+    }
+
     /// Whether the consumer is done with the delivery, so that its offset may move on.
     pub const fn is_settled(&self) -> bool {
         !matches!(self, Self::Busy { .. } | Self::Dependency { .. } | Self::Fenced)

@@ -17,6 +17,7 @@ mod expression;
 mod failure;
 mod layout;
 mod meter;
+mod scan;
 mod settings;
 mod table;
 mod translate;
@@ -35,12 +36,12 @@ use self::{
     layout::Row,
     meter::Meter,
 };
-use crate::store::{Answer, Budget, Store, StoreError, Written};
+use crate::store::{Answer, Budget, Page, Scan, Store, StoreError, Written};
 
 pub use self::{
     entries::Outgoing,
     layout::SHARDS,
-    meter::Consumed,
+    meter::{Consumed, Observe},
     settings::{Credentials, Settings},
     translate::{ITEM_BYTES_MAX, TRANSACTION_OPERATIONS_MAX},
 };
@@ -79,6 +80,11 @@ impl DynamoDb {
         self.meter.read()
     }
 
+    /// Has the time of each request told, from here on, by all clones.
+    pub fn observe(&self, observe: Observe) {
+        self.meter.tell(observe);
+    }
+
     async fn item(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         let row = self.row(layout::item(key)).await?;
         row.as_ref().map(layout::read).transpose()
@@ -88,19 +94,21 @@ impl DynamoDb {
     async fn row(&self, key: Row) -> Result<Option<Row>, StoreError> {
         let mut retries = Retries::new(&self.settings);
         loop {
-            let failure = match retries.bound(self.send_read(key.clone())).await {
+            let begun = self.meter.request();
+            let sent = retries.bound(self.send_read(key.clone())).await;
+            let failure = match begun.ended(sent) {
                 Ok(row) => return Ok(row),
                 Err(failure) => failure,
             };
             let error = failure.of_a_read();
-            if !matches!(failure, Failure::Lost(_) | Failure::Again(_)) || !retries.wait().await {
+            let may_pass = matches!(failure, Failure::Lost(_) | Failure::Again(_));
+            if !may_pass || !retries.wait(&self.meter).await {
                 return Err(error);
             }
         }
     }
 
     async fn send_read(&self, key: Row) -> Result<Option<Row>, Failure> {
-        self.meter.request();
         let call = self.client.get_item().table_name(&self.settings.table).set_key(Some(key));
         let call = call.consistent_read(true).return_consumed_capacity(COUNTED);
         let found = Box::pin(call.send()).await.map_err(failure::of)?;
@@ -132,7 +140,9 @@ impl DynamoDb {
         let mut retries = Retries::new(&self.settings);
         let mut lost = None;
         loop {
-            let error = match retries.bound(self.send(commit, actions)).await {
+            let begun = self.meter.write(actions.len());
+            let sent = retries.bound(self.send(commit, actions)).await;
+            let error = match begun.ended(sent) {
                 Ok(()) => return Ok(written(commit)),
                 Err(Failure::Conditions(rows)) => match commit.judge(batch, &rows) {
                     Ok(()) => return Ok(written(commit)),
@@ -154,7 +164,7 @@ impl DynamoDb {
                     return Err(if lost.is_some() { in_doubt(lost) } else { error });
                 }
             };
-            if !retries.wait().await {
+            if !retries.wait(&self.meter).await {
                 return Err(error.filter(|_| lost.is_none()).unwrap_or_else(|| in_doubt(lost)));
             }
         }
@@ -181,7 +191,6 @@ impl DynamoDb {
     }
 
     async fn send(&self, commit: &Commit, actions: &[TransactWriteItem]) -> Result<(), Failure> {
-        self.meter.write(actions.len());
         if let [action] = actions {
             return self.send_one(action.clone()).await;
         }
@@ -261,6 +270,10 @@ impl Store for DynamoDb {
     /// would also be where they all meet.
     fn offset<'a>(&'a self, _: &'a str, _: &'a str, _: u32) -> Answer<'a, Option<u64>> {
         Box::pin(ready(Err(translate::no_offsets())))
+    }
+
+    fn scan<'a>(&'a self, scan: Scan<'a>) -> Answer<'a, Page> {
+        Box::pin(self.look_through(scan))
     }
 
     fn budget(&self) -> Budget {

@@ -4,7 +4,7 @@ use std::future::ready;
 
 use headgate_store::{Batch, Error, Item, Key, Store as Embedded};
 
-use crate::store::{Answer, Store, StoreError, Written};
+use crate::store::{Answer, Page, Scan, Store, StoreError, Written};
 
 impl Store for Embedded {
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Item>> {
@@ -32,6 +32,12 @@ impl Store for Embedded {
         partition: u32,
     ) -> Answer<'a, Option<u64>> {
         Box::pin(ready(Self::offset(self, group, topic, partition).map_err(not_written)))
+    }
+
+    fn scan<'a>(&'a self, scan: Scan<'a>) -> Answer<'a, Page> {
+        let Scan { space, matching, after, rows } = scan;
+        let found = Self::scan(self, space, after.map(AsRef::as_ref), rows).map_err(not_written);
+        Box::pin(ready(found.map(|found| Page::of(found, matching))))
     }
 
     /// Reads past the committer, mostly from memory.

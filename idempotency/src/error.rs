@@ -28,6 +28,16 @@ pub enum Lost {
     LeaseOver,
 }
 
+impl Lost {
+    /// The stable code, with a page in `docs/errors`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Fenced => "HG1401",
+            Self::LeaseOver => "HG1414",
+        }
+    }
+}
+
 /// Why nothing was committed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

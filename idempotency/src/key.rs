@@ -93,6 +93,22 @@ impl RecordKey {
         Ok(Self { item, raw })
     }
 
+    /// The key of a record that was found.
+    pub(crate) fn found(key: Bytes, raw: Bytes) -> Self {
+        Self { item: Key::new(SPACE, key), raw }
+    }
+
+    /// The record's name, `scope#hash`: it tells neither the raw key nor the caller.
+    pub fn id(&self) -> String {
+        String::from_utf8_lossy(&self.item.key).into_owned()
+    }
+
+    /// The name of its scope.
+    pub fn scope(&self) -> String {
+        let id = self.id();
+        id.rsplit_once('#').map_or(id.clone(), |(scope, _)| scope.to_owned())
+    }
+
     /// The record's item.
     pub const fn item(&self) -> &Key {
         &self.item

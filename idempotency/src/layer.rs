@@ -165,6 +165,23 @@ pub enum LayerError<E> {
     Service(E),
 }
 
+impl<E> LayerError<E> {
+    /// The stable code, with a page in `docs/errors`. None: the service's own error, which has or
+    /// has not a code of its own.
+    pub const fn code(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Busy { .. } => "HG1411",
+            Self::Conflict => "HG1412",
+            Self::Held(_) => "HG1413",
+            Self::Lost(lost) => lost.code(),
+            Self::Key(_) => "HG1415",
+            Self::Unreadable(_) => "HG1416",
+            Self::Commit(error) => error.code(),
+            Self::Service(_) => return None,
+        })
+    }
+}
+
 impl<E> From<StoreError> for LayerError<E> {
     fn from(error: StoreError) -> Self {
         Self::Commit(error.into())

@@ -65,9 +65,9 @@ pub use crate::outcome::{
 pub use crate::partition::{PARTITIONS_DEFAULT, partition_of};
 pub use crate::random::{OsRandom, Owner, Random};
 pub use crate::record::{EFFECTS_MAX, Effect, State, VERSION};
-pub use crate::records::{Records, Stats};
+pub use crate::records::{Records, Stats, Waiting, WaitingPage};
 pub use crate::settings::{Redelivery, Settings, SettingsFault};
-pub use crate::store::{Answer, Budget, Store, StoreError, Written};
+pub use crate::store::{Answer, Budget, Page, Scan, Store, StoreError, Written};
 pub use crate::ticket::Ticket;
 pub use crate::watermark::{Position, Watermark};
 /// Makes an async function a handler whose recorded effects happen once for each key.

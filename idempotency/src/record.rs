@@ -143,15 +143,24 @@ impl Record {
     ///
     /// [`StoreError::Foreign`] when it is none, or another key's.
     pub(crate) fn read(key: &RecordKey, item: &Item) -> Result<Self, StoreError> {
-        let layout = number(item, LAYOUT).unwrap_or_default();
-        if layout > VERSION {
-            return Err(StoreError::Foreign("a newer version wrote it"));
-        }
-        let record = Self::parse(item).ok_or(StoreError::Foreign("an attribute is missing"))?;
+        let record = Self::found(item)?;
         if record.raw != *key.raw() {
             return Err(StoreError::Foreign("two keys have the same hash"));
         }
         Ok(record)
+    }
+
+    /// Reads an item as the record of whatever key it names.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Foreign`] when it is none.
+    pub(crate) fn found(item: &Item) -> Result<Self, StoreError> {
+        let layout = number(item, LAYOUT).unwrap_or_default();
+        if layout > VERSION {
+            return Err(StoreError::Foreign("a newer version wrote it"));
+        }
+        Self::parse(item).ok_or(StoreError::Foreign("an attribute is missing"))
     }
 
     fn parse(item: &Item) -> Option<Self> {

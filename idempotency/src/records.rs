@@ -6,6 +6,7 @@ pub(crate) mod glance;
 mod send;
 mod settle;
 mod stats;
+mod waiting;
 mod watch;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::{
 };
 use stats::Counters;
 pub use stats::Stats;
+pub use waiting::{Waiting, WaitingPage};
 use watch::Watch;
 
 /// Idempotency records in a store. Clones are handles of the same ones.

@@ -1,9 +1,11 @@
 //! What the protocol asks of a store: one strong read, and one conditional write of all or nothing.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, future::ready, pin::Pin};
 
+use bytes::Bytes;
 use headgate_store::{
-    BATCH_BYTES_MAX, Batch, Durability, Item, Key, OPERATIONS_MAX, Refused, VALUE_BYTES_MAX,
+    BATCH_BYTES_MAX, Batch, Condition, Durability, Item, Key, OPERATIONS_MAX, Refused,
+    VALUE_BYTES_MAX,
 };
 
 use crate::child::{self, Child};
@@ -34,6 +36,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         partition: u32,
     ) -> Answer<'a, Option<u64>>;
 
+    /// Looks through the items of a space, a bounded step at a time. A store that can't be looked
+    /// through answers [`StoreError::Invalid`].
+    fn scan<'a>(&'a self, _scan: Scan<'a>) -> Answer<'a, Page> {
+        Box::pin(ready(Err(StoreError::Invalid("the store can't be looked through".to_owned()))))
+    }
+
     /// Adds children to a batch, in the store's way: as log entries, unless it says otherwise.
     fn emit(&self, batch: Batch, children: Vec<Child>) -> Batch {
         child::append(batch, children)
@@ -48,6 +56,38 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// What one batch may hold.
     fn budget(&self) -> Budget {
         Budget::default()
+    }
+}
+
+/// One step of a look through a space.
+#[derive(Clone, Copy, Debug)]
+pub struct Scan<'a> {
+    /// The space.
+    pub space: &'a str,
+    /// What an item must be to be found.
+    pub matching: &'a Condition,
+    /// Where the last step ended, as it said. None: at the beginning.
+    pub after: Option<&'a Bytes>,
+    /// Items that are looked at, at most. A store may look at fewer.
+    pub rows: usize,
+}
+
+/// What a step found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Items that match, by key.
+    pub items: Vec<(Bytes, Item)>,
+    /// Where the next step begins. None: this was the last one. A step may find nothing and still
+    /// not be the last.
+    pub next: Option<Bytes>,
+}
+
+impl Page {
+    /// The page of items that were read in order.
+    pub(crate) fn of(found: Vec<(Bytes, Item)>, matching: &Condition) -> Self {
+        let next = found.last().map(|(key, _)| key.clone());
+        let items = found.into_iter().filter(|(_, item)| matching.holds(Some(item))).collect();
+        Self { items, next }
     }
 }
 

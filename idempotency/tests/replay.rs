@@ -37,8 +37,11 @@ async fn every_duplicate_is_answered_the_same_bytes() {
             other => panic!("{other:?}"),
         }
     }
-    let other = records.claim(claim(&scope, 3, b"b")).await;
-    assert!(matches!(other, Ok(Claimed::Conflict)), "{other:?}");
+    for number in 0..KEYS {
+        let other = records.claim(claim(&scope, number, b"b")).await;
+        assert!(matches!(other, Ok(Claimed::Conflict)), "{other:?}");
+    }
+    assert_eq!(records.stats().conflicts, KEYS as u64);
     assert_eq!(records.stats().replayed, DUPLICATES as u64);
 }
 

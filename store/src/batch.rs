@@ -21,8 +21,8 @@ pub const OPERATIONS_MAX: usize = 128;
 pub const KEY_BYTES_MAX: usize = 1_024;
 /// Bytes of a space's, topic's, group's, queue's or attribute's name at most; at least 1.
 pub const NAME_BYTES_MAX: usize = 128;
-/// Bytes of an item's value at most.
-pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an item's value at most: a mebibyte, and room for what describes it.
+pub const VALUE_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 /// Bytes of a log entry or of a delayed entry at most.
 pub const ENTRY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a batch at most, as `DynamoDB`'s transactions.

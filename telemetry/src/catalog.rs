@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use headgate_types::Outcome;
 
-use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal};
+use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Settled};
 
 /// Names that each of team and route, team and upstream, and identity source may bring; what
 /// comes after shares the name [`OTHER`], so that sums stay true and memory stays bounded.
@@ -67,6 +67,8 @@ pub enum Unit {
     Bytes,
     /// Connections.
     Connections,
+    /// Deliveries of events to handlers.
+    Deliveries,
     /// Fetches of keys.
     Fetches,
     /// A yes or no: 1 or 0.
@@ -77,6 +79,8 @@ pub enum Unit {
     Handshakes,
     /// Request heads.
     Heads,
+    /// Idempotency keys.
+    Keys,
     /// Access lines.
     Lines,
     /// Lookups in a cache.
@@ -85,8 +89,12 @@ pub enum Unit {
     Passports,
     /// Requests.
     Requests,
+    /// Runs of handlers.
+    Runs,
     /// Seconds, with fractions.
     Seconds,
+    /// Writes of the store of records.
+    Writes,
 }
 
 impl Unit {
@@ -97,16 +105,20 @@ impl Unit {
             Self::Batches => "batches",
             Self::Bytes => "bytes",
             Self::Connections => "connections",
+            Self::Deliveries => "deliveries",
             Self::Fetches => "fetches",
             Self::Flag => "flag",
             Self::Groups => "groups",
             Self::Handshakes => "handshakes",
             Self::Heads => "heads",
+            Self::Keys => "keys",
             Self::Lines => "lines",
             Self::Lookups => "lookups",
             Self::Passports => "passports",
             Self::Requests => "requests",
+            Self::Runs => "runs",
             Self::Seconds => "seconds",
+            Self::Writes => "writes",
         }
     }
 }
@@ -153,6 +165,11 @@ const CONNECTION_STATE: Label =
     Label { name: "state", values: Values::Words(|| vec!["in_use", "idle"]) };
 const LOOKUP: Label = Label { name: "result", values: Values::Words(|| vec!["hit", "miss"]) };
 const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok", "failed"]) };
+const HANDLER: Label = Label { name: "handler", values: Values::Configured };
+const SETTLEMENT: Label = Label {
+    name: "settlement",
+    values: Values::Words(|| Settled::ALL.map(Settled::as_str).to_vec()),
+};
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
 
 /// Bounds for latencies, in seconds: from what one loopback hop takes to the longest timeouts, no
@@ -241,6 +258,40 @@ catalog! {
     STORE_WAITING: Kind::Gauge, Batches, "headgate_store_waiting_batches", [];
     /// Whether the store is closed: 1 from a failed write, or if it could not be opened, to the end of the process. The requests that need it are refused.
     STORE_CLOSED: Kind::Gauge, Flag, "headgate_store_closed_flag", [];
+    /// Idempotency keys that were claimed, each for one attempt. As all that follows of keys and of DynamoDB, read once a second.
+    KEYS_CLAIMED: Kind::Counter, Keys, "headgate_idempotency_claimed_keys_total", [];
+    /// Claimed keys that were taken over from a worker which was lost while it ran. An effect that honors no key may have been repeated as often.
+    KEYS_TAKEN_OVER: Kind::Counter, Keys, "headgate_idempotency_taken_over_keys_total", [];
+    /// Keys whose attempt ended with a record: an answer, a refusal, a key given back, held or given up.
+    KEYS_SETTLED: Kind::Counter, Keys, "headgate_idempotency_settled_keys_total", [];
+    /// Duplicates that found a recorded outcome.
+    KEYS_REPLAYED: Kind::Counter, Keys, "headgate_idempotency_replayed_keys_total", [];
+    /// Looks at a key that found somebody else at work on it. A request that waits for its twin looks often.
+    KEYS_BUSY: Kind::Counter, Keys, "headgate_idempotency_busy_keys_total", [];
+    /// Duplicates that found another payload under their key.
+    KEYS_CONFLICTING: Kind::Counter, Keys, "headgate_idempotency_conflicting_keys_total", [];
+    /// Keys that were held because nobody knows whether their effect happened. A person must look: `headgate idempotency list`.
+    KEYS_HELD: Kind::Counter, Keys, "headgate_idempotency_held_keys_total", [];
+    /// Keys that waited for a person and were resolved.
+    KEYS_RESOLVED: Kind::Counter, Keys, "headgate_idempotency_resolved_keys_total", [];
+    /// Writes of late workers that were refused because the key is somebody else's.
+    KEY_WRITES_FENCED: Kind::Counter, Writes, "headgate_idempotency_fenced_writes_total", [];
+    /// Writes of which no answer told whether they took place.
+    KEY_WRITES_IN_DOUBT: Kind::Counter, Writes, "headgate_idempotency_doubtful_writes_total", [];
+    /// Requests to DynamoDB, also those that were refused or lost.
+    DYNAMODB_REQUESTS: Kind::Counter, Requests, "headgate_idempotency_dynamodb_requests_total", [];
+    /// Requests to DynamoDB that were sent again.
+    DYNAMODB_RETRIED: Kind::Counter, Requests, "headgate_idempotency_dynamodb_retried_requests_total", [];
+    /// Requests that DynamoDB put off: more than the table takes, or another write on the same item.
+    DYNAMODB_THROTTLED: Kind::Counter, Requests, "headgate_idempotency_dynamodb_throttled_requests_total", [];
+    /// Requests to DynamoDB whose answer did not come.
+    DYNAMODB_LOST: Kind::Counter, Requests, "headgate_idempotency_dynamodb_lost_requests_total", [];
+    /// Time of a request to DynamoDB, answered or not.
+    DYNAMODB_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_idempotency_dynamodb_request_duration_seconds", [];
+    /// Runs of an event handler, which may be several for one delivery where others write the same state.
+    HANDLER_RUNS: Kind::Counter, Runs, "headgate_idempotency_handler_runs_total", [HANDLER];
+    /// Deliveries of events to a handler, by how they ended.
+    HANDLER_DELIVERIES: Kind::Counter, Deliveries, "headgate_idempotency_handler_deliveries_total", [HANDLER, SETTLEMENT];
     /// Access lines, by whether they reached their file or found the queue full or the file broken.
     ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
 }

@@ -120,3 +120,35 @@ words! {
         KeysUnavailable = "keys_unavailable",
     }
 }
+
+words! {
+    /// How a delivery of an event to its handler ended.
+    Settled {
+        /// Its result is recorded.
+        Done = "done",
+        /// It was refused for good, which is recorded.
+        Rejected = "rejected",
+        /// An earlier delivery has the outcome.
+        Replayed = "replayed",
+        /// It failed, and is tried again later.
+        Deferred = "deferred",
+        /// It was given up.
+        Parked = "parked",
+        /// Whether its effect happened is not known.
+        Held = "held",
+        /// A person must look, since an earlier delivery.
+        Waiting = "waiting",
+        /// It came too late.
+        Expired = "expired",
+        /// Its key was used for another event.
+        Conflict = "conflict",
+        /// Another delivery is at work.
+        Busy = "busy",
+        /// Something that the handler needs is down.
+        Dependency = "dependency",
+        /// Another delivery took the key over.
+        Fenced = "fenced",
+        /// The store failed, and the delivery comes again.
+        Failed = "failed",
+    }
+}

@@ -14,10 +14,10 @@ mod registry;
 pub mod trace;
 
 pub use crate::{
-    labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
+    labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Settled},
     metrics::{
-        EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
-        UpstreamMetrics,
+        DynamoDbCounts, DynamoDbMetrics, EdgeMetrics, HandlerMetrics, IdentityMetrics, KeyCounts,
+        KeyMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

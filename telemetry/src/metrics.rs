@@ -1,5 +1,6 @@
 //! Handles to count with, made once for each route, upstream, identity source and edge.
 
+mod idempotency;
 mod store;
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
@@ -8,7 +9,10 @@ use headgate_types::Outcome;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
-pub use crate::metrics::store::{StoreCounts, StoreMetrics};
+pub use crate::metrics::{
+    idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
+    store::{StoreCounts, StoreMetrics},
+};
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},
     labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
@@ -28,6 +32,7 @@ struct Names {
     routes: HashSet<(String, String)>,
     upstreams: HashSet<(String, String)>,
     sources: HashSet<(String, String)>,
+    handlers: HashSet<(String, String)>,
 }
 
 impl Metrics {
@@ -120,7 +125,7 @@ impl Metrics {
         self.registry.register_gauge(&key(metric, values), &METADATA)
     }
 
-    fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
+    pub(crate) fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
         self.registry.register_histogram(&key(metric, values), &METADATA)
     }
 }

@@ -35,6 +35,12 @@ async fn edges_with_one_table_have_one_answer() {
         );
     }
     assert_eq!(shop.orders(), 1);
+    one.metrics_show("its requests", |metrics| {
+        let sum = |name| metrics.sum(&format!("headgate_idempotency_dynamodb_{name}"), &[]);
+        let requests = sum("requests_total");
+        requests >= 4 && sum("request_duration_seconds_count") >= requests
+    })
+    .await;
 
     let elsewhere = edge(&shop, &format!("{table}-other"), &local).await;
     assert_eq!(elsewhere.send(order("k", "{}")).await.text(), "{\"order\":2}");

@@ -244,7 +244,7 @@ async fn longer_answer_passes_and_is_not_repeated() {
 
 #[tokio::test]
 async fn replay_is_byte_identical_up_to_the_limit() {
-    const LIMIT: usize = 960 << 10;
+    const LIMIT: usize = 1 << 20;
     let sizes = [0, 1, 63, 1 << 10, (64 << 10) + 1, 512 << 10, LIMIT - 1, LIMIT];
     let bff = Bff::http(move |request| async move {
         let body = request.into_body().collect().await.unwrap().to_bytes();
@@ -254,7 +254,7 @@ async fn replay_is_byte_identical_up_to_the_limit() {
         bff::respond(200, bytes)
     })
     .await;
-    let edge = keyed(&bff, "max_answer = \"960KiB\"").start().await;
+    let edge = keyed(&bff, "max_answer = \"1MiB\"").start().await;
 
     for size in sizes {
         let of =

@@ -22,6 +22,7 @@ mod drain;
 mod dynamodb;
 mod event_streams;
 mod grpc;
+mod held_keys;
 mod idempotency;
 mod idempotency_crashes;
 mod key_rotation;

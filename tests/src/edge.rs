@@ -73,6 +73,21 @@ pub async fn run(arguments: &[&str], folder: &Folder) -> Ended {
     Process::start(command).ended().await
 }
 
+/// Runs lines of a shell in a folder to their end, with the binary on the path.
+///
+/// # Panics
+///
+/// When they do not end.
+pub async fn run_shell(script: &str, folder: &Folder) -> Ended {
+    let bin = binary();
+    let mut paths = vec![bin.parent().unwrap().to_owned()];
+    paths.extend(env::split_paths(&env::var_os("PATH").unwrap()));
+    let mut command = Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", script]).current_dir(folder.path());
+    command.env("PATH", env::join_paths(paths).unwrap());
+    Process::start(command).ended().await
+}
+
 pub(crate) async fn start(site: Site) -> Edge {
     let mut command = Command::new(binary());
     command.args(["run", "--config", "headgate.toml"]).current_dir(site.folder.path());

@@ -2,18 +2,36 @@
 
 use anyhow::Result;
 
+use crate::components;
 use crate::process::{self, PEERS, cargo};
 use crate::tools;
+
+/// What has a program of its own: the package is `headgate-load-` and this.
+const OF_THEIR_OWN: [&str; 3] = ["exactly-once", "micro", "store"];
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions, or
-    /// `store` for the embedded engine.
+    /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions, `store`
+    /// for the embedded engine, or `exactly-once` for workers that are killed and stopped.
     what: String,
     /// Handed on to the generator as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
+}
+
+/// Seeds of each simulation in full; the tests take 256.
+const SEEDS: &str = "10000";
+
+/// The simulations of crashes, with many more seeds than the tests take.
+fn simulations() -> Result<()> {
+    let of_the_store = ["test", "--release", "-p", "headgate-store", "--lib", "--", "survives"];
+    let of_the_protocol =
+        ["test", "--release", "-p", "headgate-idempotency", "--test", "simulation", "--", "seed"];
+    for call in [&of_the_store[..], &of_the_protocol] {
+        process::run(cargo(call.iter().copied()).env("HEADGATE_SIM_SEEDS", SEEDS))?;
+    }
+    Ok(())
 }
 
 /// Builds the `dist` profile and runs one scenario.
@@ -23,10 +41,16 @@ pub(crate) struct Arguments {
 /// A build fails, or the scenario does not hold its bounds.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tools::compilers()?;
-    if ["micro", "store"].contains(&arguments.what.as_str()) {
+    if OF_THEIR_OWN.contains(&arguments.what.as_str()) {
         let package = format!("headgate-load-{}", arguments.what);
-        let call = ["run", "--profile", "dist", "-p", &package, "--"];
-        return process::run(cargo(call).args(&arguments.rest));
+        let mut call = cargo(["run", "--profile", "dist", "-p", &package, "--"]);
+        call.args(&arguments.rest);
+        if arguments.what == "exactly-once" {
+            call.env("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb()?);
+            process::run(&mut call)?;
+            return if arguments.rest.is_empty() { simulations() } else { Ok(()) };
+        }
+        return process::run(&mut call);
     }
     let peers = process::target().join("peers");
     process::run(&mut cargo(["build", "--profile", "dist", "-p", "headgate"]))?;

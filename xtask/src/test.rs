@@ -11,9 +11,12 @@ use crate::tools;
 /// Fetches or builds something once, and tells where it is.
 type Fetch = fn() -> Result<PathBuf>;
 
-/// What some tests need from outside: the variable that tells them where it is, and how it is had.
-const OUTSIDE: [(&str, Fetch); 2] =
-    [("HEADGATE_H2SPEC", tools::h2spec), ("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb)];
+/// What some tests need from outside: the variable that tells them where it is, how it is had, and
+/// what the variable says where they are left out.
+const OUTSIDE: [(&str, Fetch, Option<&str>); 2] = [
+    ("HEADGATE_H2SPEC", tools::h2spec, None),
+    ("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb, Some("none")),
+];
 
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
@@ -33,12 +36,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tools::compilers()?;
     let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
-    for (variable, fetch) in OUTSIDE {
-        if arguments.quick {
-            tests.env_remove(variable);
-        } else {
-            tests.env(variable, fetch()?);
-        }
+    for (variable, fetch, left_out) in OUTSIDE {
+        match left_out {
+            _ if !arguments.quick => tests.env(variable, fetch()?),
+            Some(left_out) => tests.env(variable, left_out),
+            None => tests.env_remove(variable),
+        };
     }
     process::run(&mut build())?;
     tests.args(&arguments.filter).env("HEADGATE_BIN", process::edge("debug"));

@@ -124,7 +124,7 @@ async fn every_path_answers_what_the_document_says() {
     let document = document();
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), ENDPOINTS.len());
-    for (path, item) in paths {
+    for (path, item) in paths.iter().filter(|(_, item)| item["get"].is_object()) {
         for readiness in [Readiness::Starting, Readiness::Ready] {
             change.send_replace(readiness);
             let (status, content_type, body) = ask(&state, "GET", path).await;

@@ -13,7 +13,9 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn every_verb_takes_json() {
-    for verb in ["demo", "run", "check", "explain GET /", "routes", "status", "schema"] {
+    for verb in
+        ["demo", "run", "check", "explain GET /", "routes", "status", "schema", "idempotency list"]
+    {
         assert!(parse(&format!("headgate {verb} --json")).unwrap().json, "{verb}");
     }
     assert!(parse("headgate completions bash --json").unwrap().json);
@@ -42,6 +44,11 @@ fn what_is_no_request_is_invalid_input() {
         "headgate schema --team --markdown",
         "headgate status --admin http://a --config b",
         "headgate completions",
+        "headgate idempotency",
+        "headgate idempotency resolve key",
+        "headgate idempotency resolve key --as perhaps",
+        "headgate idempotency resolve key --as done --status 500",
+        "headgate idempotency list --limit 0",
         "headgate nonsense",
     ] {
         let error = parse(line).unwrap_err();

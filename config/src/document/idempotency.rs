@@ -28,7 +28,7 @@ pub(crate) struct Idempotency {
     /// Bytes of a request body with a key, which is held in memory. Without this key: `256KiB`, or
     /// the route's `max_body` where that is less.
     pub(crate) max_body: Option<Size>,
-    /// Bytes of an answer's body that is kept, at most `960KiB`, or `320KiB` in DynamoDB. A longer one reaches its client,
+    /// Bytes of an answer's body that is kept, at most `1MiB`, or `320KiB` in DynamoDB. A longer one reaches its client,
     /// and later requests with the key are told that it was not kept.
     pub(crate) max_answer: Size,
     /// Answers that are kept, by status; 408, 425 and 429 never are. After any other answer the

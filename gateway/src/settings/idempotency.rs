@@ -51,9 +51,9 @@ pub enum StatusKind {
     ServerError,
 }
 
-/// The largest body of an answer that can be kept: what the embedded store takes in one value,
-/// less what the answer's head and the record need.
-pub const ANSWER_BYTES_MAX: ByteSize = ByteSize::from_bytes(960 << 10);
+/// The largest body of an answer that can be kept: with the answer's head, what the embedded store
+/// takes in one value.
+pub const ANSWER_BYTES_MAX: ByteSize = ByteSize::from_bytes(1 << 20);
 
 /// What Stripe keeps keys for, and longer than a device stays out of reach and still retries.
 const TTL: Duration = Duration::from_hours(24);

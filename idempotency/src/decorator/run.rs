@@ -49,7 +49,12 @@ impl<H: Handler> Decorated<H> {
     ) -> Ran {
         let mut cx = Context::new(self.shared(event), journal);
         let end = match decoded {
-            Ok(event) => self.bounded(event, &mut cx).await,
+            Ok(event) => {
+                if let Some(metrics) = &self.metrics {
+                    metrics.ran();
+                }
+                self.bounded(event, &mut cx).await
+            }
             Err(error) => End::Unreadable(error),
         };
         Ran { end, left: cx.finish() }

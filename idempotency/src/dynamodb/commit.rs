@@ -8,6 +8,7 @@ use tokio::time::{self, Instant};
 use super::{
     failure::Failure,
     layout::{self, Row},
+    meter::Meter,
     settings::Settings,
 };
 use crate::store::StoreError;
@@ -142,7 +143,7 @@ impl Retries {
     }
 
     /// Waits before another attempt. False: there is none any more.
-    pub(super) async fn wait(&mut self) -> bool {
+    pub(super) async fn wait(&mut self, meter: &Meter) -> bool {
         let Some(attempts) = self.attempts.checked_sub(1) else { return false };
         self.attempts = attempts;
         // Full jitter: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
@@ -152,6 +153,7 @@ impl Retries {
             return false;
         }
         time::sleep(wait).await;
+        meter.retry();
         true
     }
 }

@@ -48,11 +48,12 @@ impl DynamoDb {
     pub async fn published(&self, entry: &Outgoing) -> Result<(), StoreError> {
         let shard = layout::outbox_shard(&entry.topic, entry.partition);
         let key = layout::place(layout::outbox(shard), entry.sort.clone());
-        self.meter.write(1);
+        let begun = self.meter.write(1);
         let call = self.client.delete_item().table_name(&self.settings.table).set_key(Some(key));
         let call = call.return_consumed_capacity(COUNTED);
         let done = Box::pin(call.send()).await;
-        let done = done.map_err(|error| failure::of(error).of_a_read())?;
+        let done = begun.ended(done.map_err(failure::of));
+        let done = done.map_err(|failure| failure.of_a_read())?;
         self.meter.write_units(done.consumed_capacity());
         Ok(())
     }
@@ -105,10 +106,10 @@ impl DynamoDb {
         };
         let mut retries = Retries::new(&self.settings);
         loop {
-            self.meter.request();
+            let begun = self.meter.request();
             let sent = Box::pin(call.clone().send());
             let sent = retries.bound(async { sent.await.map_err(failure::of) }).await;
-            let failure = match sent {
+            let failure = match begun.ended(sent) {
                 Ok(found) => {
                     self.meter.read_units(found.consumed_capacity());
                     return Ok(found.items.unwrap_or_default());
@@ -116,7 +117,8 @@ impl DynamoDb {
                 Err(failure) => failure,
             };
             let error = failure.of_a_read();
-            if !matches!(failure, Failure::Lost(_) | Failure::Again(_)) || !retries.wait().await {
+            let may_pass = matches!(failure, Failure::Lost(_) | Failure::Again(_));
+            if !may_pass || !retries.wait(&self.meter).await {
                 return Err(error);
             }
         }

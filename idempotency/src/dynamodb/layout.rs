@@ -46,6 +46,16 @@ pub(super) fn item(key: &Key) -> Row {
     place(format!("i#{}", text(&key.key)), key.space.clone())
 }
 
+/// The key of an item by its row's partition key. None: the row is no item.
+pub(super) fn item_key(partition: &str) -> Option<Bytes> {
+    let text = partition.strip_prefix("i#")?;
+    match text.split_at_checked(1)? {
+        ("=", key) => Some(Bytes::copy_from_slice(key.as_bytes())),
+        ("~", key) => URL_SAFE_NO_PAD.decode(key).ok().map(Bytes::from),
+        _ => None,
+    }
+}
+
 /// An entry of the outbox, without its payload. Entries of one partition of a topic share a shard,
 /// and stand in it by time, then by version, then by their place in the batch.
 pub(super) fn entry(topic: &str, partition: u32, time: UnixTime, by: (u64, usize)) -> Row {

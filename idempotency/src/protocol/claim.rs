@@ -12,6 +12,7 @@ use crate::{
     random::Owner,
     record::{
         BEAT, Claimant, ERROR, Effect, LEASE, LEASE_END, Record, STATE, State, error_text, millis,
+        time,
     },
     ticket::{Ticket, Won},
 };
@@ -23,6 +24,11 @@ pub(crate) const LOST: &str = "the worker was lost while it ran";
 /// for 4,096 claims in each.
 pub(crate) fn first_fence(now: UnixTime) -> u64 {
     millis(now) << 12
+}
+
+/// When a record's first fence was given: the claims since have moved it by far less than a second.
+pub(crate) fn claimed_at(fence: u64) -> UnixTime {
+    time(fence >> 12)
 }
 
 /// Claims a key that has no record.

@@ -176,6 +176,7 @@ impl Records {
         match standing {
             Standing::Replay(_) => count(&self.inner.counters.replayed),
             Standing::Conflict => count(&self.inner.counters.conflicts),
+            Standing::Busy { .. } => count(&self.inner.counters.busy),
             _ => {}
         }
         standing

@@ -82,10 +82,14 @@ impl Records {
     ///
     /// As [`commit`](Self::commit).
     pub async fn settle(&self, ticket: Ticket, outcome: Outcome) -> Result<Committed, Uncommitted> {
+        let is_held = matches!(outcome, Outcome::Hold(_));
         let settled = self.settle_ticket(&ticket, outcome).await;
         match settled {
             Ok(committed) => {
                 count(&self.inner.counters.settled);
+                if is_held {
+                    count(&self.inner.counters.held);
+                }
                 ticket.settle();
                 Ok(committed)
             }
@@ -203,7 +207,10 @@ impl Records {
         let mark = settlement.mark(owner);
         let batch = settlement.of_resolution(key, held, owner, &*self.inner.store)?;
         match self.send(key, &batch, &mark).await? {
-            Sent::Written { version, durability } => Ok(Committed { version, durability }),
+            Sent::Written { version, durability } => {
+                count(&self.inner.counters.resolved);
+                Ok(Committed { version, durability })
+            }
             Sent::Refused(refusal) if refusal.operation == 0 => Err(CommitError::Fenced),
             Sent::Refused(refusal) => Err(refused(&batch, &refusal)),
         }

@@ -15,10 +15,14 @@ pub struct Stats {
     pub settled: u64,
     /// Duplicates that were answered a recorded outcome.
     pub replayed: u64,
+    /// Claims and commits that found somebody else at work on the key.
+    pub busy: u64,
     /// Claims and commits that found another payload under the key.
     pub conflicts: u64,
-    /// Keys that were held because their worker was lost.
+    /// Keys that were held: their worker was lost, or did not know whether its effect happened.
     pub held: u64,
+    /// Keys that waited for a person and were resolved.
+    pub resolved: u64,
     /// Writes that were refused because the key is another claim's.
     pub fenced: u64,
     /// Writes of which no answer told whether they took place.
@@ -31,8 +35,10 @@ pub(super) struct Counters {
     pub(super) taken_over: AtomicU64,
     pub(super) settled: AtomicU64,
     pub(super) replayed: AtomicU64,
+    pub(super) busy: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) held: AtomicU64,
+    pub(super) resolved: AtomicU64,
     pub(super) fenced: AtomicU64,
     pub(super) doubts: AtomicU64,
 }
@@ -45,8 +51,10 @@ impl Counters {
             taken_over: read(&self.taken_over),
             settled: read(&self.settled),
             replayed: read(&self.replayed),
+            busy: read(&self.busy),
             conflicts: read(&self.conflicts),
             held: read(&self.held),
+            resolved: read(&self.resolved),
             fenced: read(&self.fenced),
             doubts: read(&self.doubts),
         }

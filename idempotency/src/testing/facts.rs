@@ -4,3 +4,4 @@ pub(super) mod claims;
 pub(super) mod failures;
 pub(super) mod once;
 pub(super) mod outcomes;
+pub(super) mod waiting;

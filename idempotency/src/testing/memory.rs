@@ -6,7 +6,7 @@ use bytes::Bytes;
 use headgate_store::{Batch, Engine, Error, Failure, Item, Key, testing::Memory};
 
 use crate::{
-    store::{Answer, Store, StoreError, Written},
+    store::{Answer, Page, Scan, Store, StoreError, Written},
     testing::suite::{FAR, Subject},
 };
 
@@ -72,6 +72,12 @@ impl Store for MemoryStore {
         partition: u32,
     ) -> Answer<'a, Option<u64>> {
         Box::pin(ready(self.engine.offset(group, topic, partition).map_err(unavailable)))
+    }
+
+    fn scan<'a>(&'a self, scan: Scan<'a>) -> Answer<'a, Page> {
+        let Scan { space, matching, after, rows } = scan;
+        let found = self.engine.scan(space, after.map(AsRef::as_ref), rows).map_err(unavailable);
+        Box::pin(ready(found.map(|found| Page::of(found, matching))))
     }
 }
 

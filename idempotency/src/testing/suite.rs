@@ -117,4 +117,6 @@ pub async fn conformance(subject: &dyn Subject) {
     facts::once::a_lost_claim_does_not(new()).await;
     facts::once::an_expired_outcome_does_not(new()).await;
     facts::once::changed_state_leaves_nothing(new()).await;
+    facts::waiting::keys_that_wait_are_found(new()).await;
+    facts::waiting::what_is_at_work_does_not_wait(new()).await;
 }

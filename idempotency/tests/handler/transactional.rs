@@ -10,6 +10,7 @@ use headgate_idempotency::{
     partition_of,
 };
 use headgate_store::{Batch, Condition, Content, Key, Operation};
+use headgate_telemetry::Metrics;
 use serde::Serialize;
 use tokio::sync::Barrier;
 
@@ -47,6 +48,29 @@ fn done(result: &'static str) -> Settlement {
 
 fn replayed(result: &'static str) -> Settlement {
     Settlement::Replayed { result: result.into(), rejected: false }
+}
+
+#[tokio::test]
+async fn runs_and_ends_are_counted() {
+    let (bench, metrics) = (Bench::new(), Metrics::new());
+    let charge = bench.decorate(charge(Starts::default()));
+    let charge = charge.with_metrics(metrics.handler("billing.charge@1"));
+    let event = order("o-1", 5);
+    for _ in 0..3 {
+        charge.deliver(&event).await.unwrap();
+    }
+    let text = metrics.exporter().render();
+    let of_it = "handler=\"billing.charge@1\"";
+    for (name, labels, count) in [
+        ("runs", String::new(), 1),
+        ("deliveries", ",settlement=\"done\"".to_owned(), 1),
+        ("deliveries", ",settlement=\"replayed\"".to_owned(), 2),
+        ("deliveries", ",settlement=\"fenced\"".to_owned(), 0),
+    ] {
+        let line =
+            format!("headgate_idempotency_handler_{name}_total{{{of_it}{labels}}} {count}\n");
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
 }
 
 #[tokio::test]

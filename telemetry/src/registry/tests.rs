@@ -4,7 +4,7 @@ use headgate_types::Outcome;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Metrics, StoreCounts, labels::AttemptResult};
+use crate::{DynamoDbCounts, KeyCounts, Metrics, StoreCounts, labels::AttemptResult};
 
 /// The number of the one sample that begins so.
 fn count(text: &str, sample: &str) -> i64 {
@@ -26,6 +26,9 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.edge().tls_began();
     metrics.identity("accounts").cache_hit();
     metrics.store().observe(StoreCounts::default());
+    metrics.keys().observe(KeyCounts::default());
+    metrics.dynamodb().observe(DynamoDbCounts::default());
+    metrics.handler("billing.charge@1").ran();
     let text = metrics.exporter().render();
     let mut family = "";
     let mut seen = Vec::new();

@@ -119,9 +119,9 @@ const CONTRADICTIONS: &[[&str; 4]] = &[
     ],
     [
         ORDERS,
-        "idempotency = { max_answer = \"1MiB\" }",
-        "route.order.idempotency.max_answer: HG1007: max_answer 1MiB is more than can be kept",
-        "at most 960KiB",
+        "idempotency = { max_answer = \"2MiB\" }",
+        "route.order.idempotency.max_answer: HG1007: max_answer 2MiB is more than can be kept",
+        "at most 1MiB",
     ],
     [
         ORDERS,

@@ -53,12 +53,12 @@ fn what_stood_against_a_commit_is_judged() {
 async fn attempts_and_their_time_are_bounded() {
     let settings = Settings { attempts_max: 3.try_into().unwrap(), ..Settings::default() };
     let mut retries = Retries::new(&settings);
-    assert!(retries.wait().await && retries.wait().await);
-    assert!(!retries.wait().await, "the first attempt was one of the three");
+    assert!(retries.wait(&Meter::default()).await && retries.wait(&Meter::default()).await);
+    assert!(!retries.wait(&Meter::default()).await, "the first attempt was one of the three");
     let begun = Instant::now();
     let mut retries = Retries::new(&settings);
     let answer: Result<(), _> = retries.bound(std::future::pending()).await;
     assert!(matches!(answer, Err(Failure::Lost(_))));
     assert_eq!(begun.elapsed(), settings.operation_timeout);
-    assert!(!retries.wait().await, "there is no time left");
+    assert!(!retries.wait(&Meter::default()).await, "there is no time left");
 }

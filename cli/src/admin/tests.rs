@@ -27,7 +27,10 @@ fn answering(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
 #[test]
 fn the_body_of_an_answer_is_read_to_its_end() {
     let (address, served) = answering(b"HTTP/1.0 200 OK\r\na: b\r\n\r\n{}\r\n\r\n");
-    assert_eq!(ask(address, "/v1/status").unwrap(), b"{}\r\n\r\n");
+    let Answer::Ok(body) = (Admin { address }).get("/v1/status").unwrap() else {
+        panic!("it is refused");
+    };
+    assert_eq!(body, b"{}\r\n\r\n");
     assert!(served.join().unwrap().starts_with("GET /v1/status HTTP/1.0\r\n"));
 }
 
@@ -35,7 +38,7 @@ fn the_body_of_an_answer_is_read_to_its_end() {
 fn whoever_does_not_answer_as_an_edge_is_unreachable() {
     for answer in [&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], b"", b"220 smtp\r\n", b"HTTP/1.1 200"] {
         let (address, served) = answering(answer);
-        let error = ask(address, "/").unwrap_err();
+        let error = (Admin { address }).get("/").unwrap_err();
         assert!(error.to_string().contains("does not answer as an edge"), "{error}");
         served.join().unwrap();
     }
@@ -44,7 +47,8 @@ fn whoever_does_not_answer_as_an_edge_is_unreachable() {
 #[test]
 fn nobody_at_the_address_is_unreachable() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(ask(free, "/").unwrap_err().to_string().contains("does not answer"));
+    let error = (Admin { address: free }).get("/").unwrap_err();
+    assert!(error.to_string().contains("does not answer"));
 }
 
 #[test]
@@ -62,4 +66,17 @@ fn the_url_of_an_admin_listener_becomes_its_address() {
     assert_eq!(address("127.0.0.1:9900"), Ok("127.0.0.1:9900".parse().unwrap()));
     assert!(address("https://127.0.0.1:9900").is_err());
     assert!(address("/v1").is_err());
+}
+
+#[test]
+fn a_refusal_is_told_with_its_code_and_its_detail() {
+    let answer = b"HTTP/1.1 409 Conflict\r\n\r\n\
+        {\"code\":\"HG1213\",\"title\":\"It moved\",\"detail\":\"by one\"}";
+    let (address, served) = answering(answer);
+    let Answer::Refused(refused) = (Admin { address }).get("/").unwrap() else {
+        panic!("it is not refused");
+    };
+    served.join().unwrap();
+    assert!(refused.is_conflict());
+    assert_eq!(refused.error().to_string(), "It moved: by one (HG1213)");
 }

@@ -1,0 +1,197 @@
+//! The admin listener of a running edge, as verbs ask it.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use http::Uri;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    args,
+    exit::{Invalid, Unreachable},
+};
+
+/// Time for each of connecting, sending and reading.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of an answer that are read. A status of ten thousand endpoints is far smaller.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+/// Whom to ask when nothing is said.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+/// The port of an admin URL that names none.
+const HTTP_PORT: u16 = 80;
+const CONFLICT: u16 = 409;
+const UNAVAILABLE: u16 = 503;
+
+/// An admin listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admin {
+    address: SocketAddr,
+}
+
+/// What it answered: a 200 or a problem of the edge's own.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The body of a 200.
+    Ok(Vec<u8>),
+    /// Something is refused, with a code and a text.
+    Refused(Refused),
+}
+
+/// Why an edge refuses what was asked.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: u16,
+    text: String,
+}
+
+impl Refused {
+    /// Whether it stands otherwise by now than whoever asked has seen.
+    pub(crate) const fn is_conflict(&self) -> bool {
+        self.status == CONFLICT
+    }
+
+    /// As the error that a verb ends with.
+    pub(crate) fn error(self) -> anyhow::Error {
+        if self.status == UNAVAILABLE {
+            return Unreachable(self.text).into();
+        }
+        Invalid::message(self.text).into()
+    }
+}
+
+impl Admin {
+    /// The one that the arguments name.
+    ///
+    /// # Errors
+    ///
+    /// A URL or a configuration that can't be used.
+    pub(crate) fn at(args: &args::Admin) -> anyhow::Result<Self> {
+        Ok(Self { address: address(args)? })
+    }
+
+    /// Asks for a path.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`] when nobody answers, or not as an edge does.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, Unreachable> {
+        self.ask("GET", path, None)
+    }
+
+    /// Sends something to a path.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub(crate) fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Answer> {
+        Ok(self.ask("POST", path, Some(&serde_json::to_string(body)?))?)
+    }
+
+    /// HTTP/1.0, so that the answer ends with the connection.
+    fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Result<Answer, Unreachable> {
+        let address = self.address;
+        let failed = |error| Unreachable(format!("http://{address} does not answer: {error}"));
+        let exchange = || -> std::io::Result<Vec<u8>> {
+            let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
+            stream.set_write_timeout(Some(TIMEOUT))?;
+            let mut request = format!(
+                "{method} {path} HTTP/1.0\r\nhost: {address}\r\naccept: application/json\r\n"
+            );
+            if let Some(body) = body {
+                let length = body.len();
+                request.push_str("content-type: application/json\r\n");
+                request.push_str(&format!("content-length: {length}\r\n"));
+            }
+            request.push_str("\r\n");
+            request.push_str(body.unwrap_or_default());
+            stream.write_all(request.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+            Ok(answer)
+        };
+        self.read(&exchange().map_err(failed)?)
+    }
+
+    fn read(&self, answer: &[u8]) -> Result<Answer, Unreachable> {
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = end.and_then(|end| answer.split_at_checked(end + 4)).unwrap_or_default();
+        let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        if status == Some(200) {
+            return Ok(Answer::Ok(body.to_vec()));
+        }
+        let problem = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let member = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
+        match (status, member("code"), member("title")) {
+            (Some(status), Some(code), Some(title)) => {
+                let detail = member("detail").map(|detail| format!(": {detail}"));
+                let text = format!("{title}{} ({code})", detail.unwrap_or_default());
+                Ok(Answer::Refused(Refused { status, text }))
+            }
+            _ => Err(Unreachable(format!(
+                "http://{} does not answer as an edge: {line:?}",
+                self.address
+            ))),
+        }
+    }
+}
+
+impl Answer {
+    /// What a 200 says, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// The edge refuses, or says what no edge says.
+    pub(crate) fn json<T: DeserializeOwned>(self, admin: &Admin) -> anyhow::Result<T> {
+        match self {
+            Self::Ok(body) => Ok(serde_json::from_slice(&body).map_err(|error| {
+                Unreachable(format!("http://{} is no admin listener: {error}", admin.address))
+            })?),
+            Self::Refused(refused) => Err(refused.error()),
+        }
+    }
+}
+
+fn address(args: &args::Admin) -> anyhow::Result<SocketAddr> {
+    if let Some(url) = &args.admin {
+        return address_of(url);
+    }
+    let Some(config) = &args.config else { return Ok(ADMIN) };
+    let listen = headgate_config::load(config)?.admin_listen;
+    if listen.port() == 0 {
+        let message = "`admin.listen` has port 0: name the bound address by --admin".to_owned();
+        return Err(Invalid::message(message).into());
+    }
+    Ok(reachable(listen))
+}
+
+/// An address that can be called, for one that is listened on.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
+    let is_http = url.scheme_str().is_none_or(|scheme| scheme == "http");
+    let host = url.host().filter(|_| is_http);
+    let host = host.with_context(|| format!("{url} is no URL such as http://127.0.0.1:9900"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let mut addresses = (host, url.port_u16().unwrap_or(HTTP_PORT))
+        .to_socket_addrs()
+        .map_err(|error| Unreachable(format!("{host} has no address: {error}")))?;
+    Ok(addresses.next().ok_or_else(|| Unreachable(format!("{host} has no address")))?)
+}
+
+#[cfg(test)]
+mod tests;
