@@ -6,7 +6,7 @@ use axum::{
     Router, extract,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, delete, get, post},
 };
 use headgate_telemetry::Exporter;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     openapi,
+    overlays::{self, Overlays},
     problem::{self, Problem},
     status::{RouteStatus, Status},
 };
@@ -61,6 +62,8 @@ pub struct State {
     pub passport_keys: Arc<dyn Fn() -> String + Send + Sync>,
     /// Tells the state of the edge.
     pub status: Arc<dyn StatusSource>,
+    /// Sets and unsets what stands over the files.
+    pub overlays: Arc<dyn Overlays>,
 }
 
 impl fmt::Debug for State {
@@ -71,9 +74,12 @@ impl fmt::Debug for State {
     }
 }
 
-/// One path of the API. All are `GET`.
+/// One method of one path of the API.
 pub(crate) struct Endpoint {
+    pub(crate) method: &'static str,
     pub(crate) path: &'static str,
+    /// The name of the request body's schema, where it takes one.
+    pub(crate) body: Option<&'static str>,
     /// What it answers, for the API's document.
     pub(crate) summary: &'static str,
     pub(crate) answers: &'static [Answer],
@@ -89,6 +95,7 @@ pub(crate) struct Answer {
     pub(crate) schema: Option<&'static str>,
 }
 
+const OVERLAYS_PATH: &str = "/v1/overlays";
 const JSON: &str = "application/json";
 const JWKS: &str = "application/jwk-set+json";
 
@@ -106,12 +113,16 @@ const KEYS: &[Answer] = &[ok("A JSON Web Key Set", JWKS)];
 
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/healthz",
         summary: "Whether the process lives",
         answers: &[ok("It does", "text/plain")],
         handler: || get(healthz),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/readyz",
         summary: "Whether requests are served",
         answers: &[
@@ -126,40 +137,81 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(readyz),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/metrics",
         summary: "Metrics for Prometheus",
         answers: &[ok("Text format 0.0.4", "text/plain")],
         handler: || get(metrics),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: KEYS_PATH,
         summary: "The keys that verify Passports",
         answers: KEYS,
         handler: || get(passport_keys),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/.well-known/jwks.json",
         summary: "The keys that verify Passports, at the usual place",
         answers: KEYS,
         handler: || get(passport_keys),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/v1/status",
         summary: "The state of the edge",
         answers: &[json("The state", "Status")],
         handler: || get(status),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/v1/routes",
         summary: "The routes in force",
         answers: &[json("The routes, in the order in which they are tried", "Routes")],
         handler: || get(routes),
     },
     Endpoint {
+        method: "GET",
+        body: None,
         path: "/v1/openapi.json",
         summary: "This document",
         answers: &[ok("OpenAPI 3.1", JSON)],
         handler: || get(document),
+    },
+    Endpoint {
+        method: "GET",
+        body: None,
+        path: OVERLAYS_PATH,
+        summary: "What stands over the files",
+        answers: &[json("The overlays, by number", "OverlayList")],
+        handler: || get(overlays::list),
+    },
+    Endpoint {
+        method: "POST",
+        body: Some("OverlayRequest"),
+        path: OVERLAYS_PATH,
+        summary: "Puts a value over the files' until it expires",
+        answers: &[Answer {
+            status: 201,
+            summary: "It is in force",
+            content_type: JSON,
+            schema: Some("OverlayStatus"),
+        }],
+        handler: || post(overlays::set),
+    },
+    Endpoint {
+        method: "DELETE",
+        body: None,
+        path: "/v1/overlays/{id}",
+        summary: "Ends an overlay before its time",
+        answers: &[json("It was in force until now", "OverlayStatus")],
+        handler: || delete(overlays::unset),
     },
 ];
 
@@ -226,7 +278,7 @@ async fn document() -> Response {
     to_json(&openapi::document())
 }
 
-fn to_json(value: &impl Serialize) -> Response {
+pub(crate) fn to_json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => typed(JSON, text),
         Err(error) => {

@@ -5,6 +5,7 @@
 mod api;
 mod connection;
 mod openapi;
+mod overlays;
 mod problem;
 mod server;
 mod status;
@@ -14,6 +15,10 @@ mod testing;
 pub use crate::{
     api::{Readiness, State, StatusSource, router},
     openapi::document,
+    overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
     server::Server,
-    status::{EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, UpstreamStatus},
+    status::{
+        ConfigStatus, EndpointStatus, FaultStatus, IdentityStatus, ListenerStatus, OverlayStatus,
+        PartStatus, RouteStatus, Status, UpstreamStatus,
+    },
 };

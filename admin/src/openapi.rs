@@ -5,14 +5,20 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Ready, Routes},
+    overlays::{OverlayList, OverlayRequest},
     problem,
     status::Status,
 };
 
 /// The document that describes the admin API, as `OpenAPI` 3.1.
 pub fn document() -> Value {
-    let paths: Map<String, Value> =
-        ENDPOINTS.iter().map(|endpoint| (endpoint.path.to_owned(), operation(endpoint))).collect();
+    let mut paths: Map<String, Value> = Map::new();
+    for endpoint in ENDPOINTS {
+        let item = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        if let Some(item) = item.as_object_mut() {
+            item.insert(endpoint.method.to_ascii_lowercase(), operation(endpoint));
+        }
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -35,7 +41,22 @@ fn operation(endpoint: &Endpoint) -> Value {
             "content": { problem::CONTENT_TYPE: { "schema": reference("Problem") } },
         }),
     );
-    json!({ "get": { "summary": endpoint.summary, "responses": responses } })
+    let mut operation = json!({ "summary": endpoint.summary, "responses": responses });
+    let Some(members) = operation.as_object_mut() else { return operation };
+    if let Some(schema) = endpoint.body {
+        let content = json!({ "application/json": { "schema": reference(schema) } });
+        members.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    if let Some((_, name)) = endpoint.path.split_once('{') {
+        let parameter = json!({
+            "name": name.trim_end_matches('}'),
+            "in": "path",
+            "required": true,
+            "schema": { "type": "integer", "minimum": 0 },
+        });
+        members.insert("parameters".to_owned(), json!([parameter]));
+    }
+    operation
 }
 
 fn answer(answer: &Answer) -> Value {
@@ -57,6 +78,8 @@ fn schemas() -> Map<String, Value> {
     name::<Status>(&mut generator);
     name::<Routes>(&mut generator);
     name::<Ready>(&mut generator);
+    name::<OverlayList>(&mut generator);
+    name::<OverlayRequest>(&mut generator);
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());
     schemas
@@ -77,6 +100,7 @@ fn problem_schema() -> Value {
             "title": { "type": "string" },
             "status": { "type": "integer" },
             "code": { "type": "string", "enum": problem::Problem::ALL.map(problem::Problem::code) },
+            "faults": { "type": "array", "items": reference("FaultStatus") },
         },
     })
 }

@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::status::FaultStatus;
+
 /// Why a request gets no answer of its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
@@ -14,11 +16,30 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     /// An answer that can't be written.
     Internal,
+    /// A body that is no JSON, too large, or not said to be JSON.
+    BadBody,
+    /// An overlay that can't be in force as it is wished.
+    OverlayRefused,
+    /// No overlay has this number.
+    NoOverlay,
+    /// As many overlays as there may be.
+    TooManyOverlays,
+    /// The overlay could not be kept, or as many wishes wait as may wait.
+    NotTaken,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 3] = [Self::NotFound, Self::MethodNotAllowed, Self::Internal];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Internal,
+        Self::BadBody,
+        Self::OverlayRefused,
+        Self::NoOverlay,
+        Self::TooManyOverlays,
+        Self::NotTaken,
+    ];
 
     /// The stable code, with a page in `docs/errors/`.
     pub(crate) const fn code(self) -> &'static str {
@@ -26,22 +47,36 @@ impl Problem {
             Self::NotFound => "HG1201",
             Self::MethodNotAllowed => "HG1202",
             Self::Internal => "HG1203",
+            Self::BadBody => "HG1204",
+            Self::OverlayRefused => "HG1205",
+            Self::NoOverlay => "HG1206",
+            Self::TooManyOverlays => "HG1207",
+            Self::NotTaken => "HG1208",
         }
     }
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoOverlay => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyOverlays => StatusCode::CONFLICT,
+            Self::NotTaken => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     const fn title(self) -> &'static str {
         match self {
             Self::NotFound => "The admin API has no such path",
-            Self::MethodNotAllowed => "The admin API only answers GET and HEAD",
+            Self::MethodNotAllowed => "The path does not take this method",
             Self::Internal => "The admin API failed",
+            Self::BadBody => "The body is no JSON that the path takes",
+            Self::OverlayRefused => "The overlay can't be in force",
+            Self::NoOverlay => "There is no such overlay",
+            Self::TooManyOverlays => "There are as many overlays as there may be",
+            Self::NotTaken => "The overlay could not be kept; nothing has changed",
         }
     }
 }
@@ -51,13 +86,23 @@ pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.with_faults(&[])
+    }
+}
+
+impl Problem {
+    /// The answer, with all that is wrong.
+    pub(crate) fn with_faults(self, faults: &[FaultStatus]) -> Response {
         let (status, code, title) = (self.status(), self.code(), self.title());
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": format!("urn:headgate:error:{code}"),
             "title": title,
             "status": status.as_u16(),
             "code": code,
         });
+        if let (Some(members), false) = (body.as_object_mut(), faults.is_empty()) {
+            members.insert("faults".to_owned(), serde_json::json!(faults));
+        }
         (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body.to_string()).into_response()
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use headgate_types::Outcome;
 
-use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal};
+use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Reload};
 
 /// Names that each of team and route, team and upstream, and identity source may bring; what
 /// comes after shares the name [`OTHER`], so that sums stay true and memory stays bounded.
@@ -77,12 +77,18 @@ pub enum Unit {
     Handshakes,
     /// Request heads.
     Heads,
+    /// A label that says something; the value is 1.
+    Info,
     /// Access lines.
     Lines,
     /// Lookups in a cache.
     Lookups,
+    /// Values that stand over the files'.
+    Overlays,
     /// Passports.
     Passports,
+    /// Loads of the configuration.
+    Reloads,
     /// Requests.
     Requests,
     /// Seconds, with fractions.
@@ -102,9 +108,12 @@ impl Unit {
             Self::Groups => "groups",
             Self::Handshakes => "handshakes",
             Self::Heads => "heads",
+            Self::Info => "info",
             Self::Lines => "lines",
             Self::Lookups => "lookups",
+            Self::Overlays => "overlays",
             Self::Passports => "passports",
+            Self::Reloads => "reloads",
             Self::Requests => "requests",
             Self::Seconds => "seconds",
         }
@@ -133,6 +142,7 @@ const TEAM: Label = Label { name: "team", values: Values::Configured };
 const ROUTE: Label = Label { name: "route", values: Values::Configured };
 const UPSTREAM: Label = Label { name: "upstream", values: Values::Configured };
 const SOURCE: Label = Label { name: "source", values: Values::Configured };
+const DIGEST: Label = Label { name: "digest", values: Values::Configured };
 const OUTCOME: Label =
     Label { name: "outcome", values: Values::Words(|| Outcome::ALL.map(Outcome::as_str).to_vec()) };
 const ATTEMPT_RESULT: Label = Label {
@@ -153,6 +163,8 @@ const CONNECTION_STATE: Label =
     Label { name: "state", values: Values::Words(|| vec!["in_use", "idle"]) };
 const LOOKUP: Label = Label { name: "result", values: Values::Words(|| vec!["hit", "miss"]) };
 const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok", "failed"]) };
+const RELOAD: Label =
+    Label { name: "result", values: Values::Words(|| Reload::ALL.map(Reload::as_str).to_vec()) };
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
 
 /// Bounds for latencies, in seconds: from what one loopback hop takes to the longest timeouts, no
@@ -241,6 +253,20 @@ catalog! {
     STORE_WAITING: Kind::Gauge, Batches, "headgate_store_waiting_batches", [];
     /// Whether the store is closed: 1 from a failed write, or if it could not be opened, to the end of the process. The requests that need it are refused.
     STORE_CLOSED: Kind::Gauge, Flag, "headgate_store_closed_flag", [];
+    /// The configuration in force: 1 for its digest, and no other digest is told.
+    CONFIG_INFO: Kind::Gauge, Info, "headgate_config_running_info", [DIGEST];
+    /// When a load last took effect or found nothing changed, in seconds since 1970.
+    CONFIG_LOADED: Kind::Gauge, Seconds, "headgate_config_last_success_timestamp_seconds", [];
+    /// Loads since the start of the process, by what came of them. Those `rejected` changed nothing; after those `degraded` at least one team runs its last good version or none.
+    CONFIG_RELOADS: Kind::Counter, Reloads, "headgate_config_ended_reloads_total", [RELOAD];
+    /// Time from the begin of a load to its taking effect.
+    CONFIG_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_config_reload_duration_seconds", [];
+    /// Whether what a team's files say is in force: 0 while it runs its last good version or none. Team `_platform` is the platform's file.
+    CONFIG_PART_OK: Kind::Gauge, Flag, "headgate_config_part_ok_flag", [TEAM];
+    /// Overlays in force.
+    CONFIG_OVERLAYS: Kind::Gauge, Overlays, "headgate_config_active_overlays", [];
+    /// Whether changes of the files are found by looking every second, because the system does not tell of them.
+    CONFIG_POLLING: Kind::Gauge, Flag, "headgate_config_polling_flag", [];
     /// Access lines, by whether they reached their file or found the queue full or the file broken.
     ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
 }

@@ -14,9 +14,9 @@ mod registry;
 pub mod trace;
 
 pub use crate::{
-    labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
+    labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Reload},
     metrics::{
-        EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
+        ConfigMetrics, EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
         UpstreamMetrics,
     },
     registry::Exporter,

@@ -1,5 +1,6 @@
 //! Handles to count with, made once for each route, upstream, identity source and edge.
 
+mod config;
 mod store;
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
@@ -8,6 +9,7 @@ use headgate_types::Outcome;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
+pub use crate::metrics::config::ConfigMetrics;
 pub use crate::metrics::store::{StoreCounts, StoreMetrics};
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},
@@ -112,6 +114,11 @@ impl Metrics {
         }
     }
 
+    /// Ends all series of a metric; what its handles count from then on is told nowhere.
+    pub(crate) fn forget(&self, metric: &'static Metric) {
+        self.registry.forget(metric);
+    }
+
     pub(crate) fn counter(&self, metric: &'static Metric, values: &[&str]) -> Counter {
         self.registry.register_counter(&key(metric, values), &METADATA)
     }
@@ -120,7 +127,7 @@ impl Metrics {
         self.registry.register_gauge(&key(metric, values), &METADATA)
     }
 
-    fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
+    pub(crate) fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
         self.registry.register_histogram(&key(metric, values), &METADATA)
     }
 }

@@ -8,7 +8,7 @@ fn names_say_crate_thing_and_unit() {
         let name = metric.name;
         let rest = name.strip_prefix("headgate_").expect(name);
         assert!(
-            ["gateway_", "store_", "telemetry_"].iter().any(|it| rest.starts_with(it)),
+            ["config_", "gateway_", "store_", "telemetry_"].iter().any(|it| rest.starts_with(it)),
             "{name}"
         );
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
@@ -30,8 +30,11 @@ fn names_are_unique() {
 
 #[test]
 fn labels_are_few_and_never_a_path_or_an_id() {
-    let allowed =
-        ["team", "route", "upstream", "source", "outcome", "result", "listener", "reason", "state"];
+    let allowed = [
+        "team", "route", "upstream", "source", "outcome", "result", "listener", "reason", "state",
+        // Of the configuration in force: one at a time.
+        "digest",
+    ];
     for metric in ALL {
         assert!(metric.labels.len() <= 3, "{}", metric.name);
         for label in metric.labels {

@@ -26,6 +26,8 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.edge().tls_began();
     metrics.identity("accounts").cache_hit();
     metrics.store().observe(StoreCounts::default());
+    metrics.config().in_force("c0ffee");
+    metrics.config().parts([("tv", true)].into_iter());
     let text = metrics.exporter().render();
     let mut family = "";
     let mut seen = Vec::new();
