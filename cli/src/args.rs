@@ -26,7 +26,7 @@ pub(crate) enum Verb {
     /// Serves with three sample BFFs and shows what to try; needs nothing else.
     Demo,
     /// Serves until SIGTERM or Ctrl-C.
-    Run(Config),
+    Run(Run),
     /// Checks a configuration and tells every fault at once; opens no socket.
     Check(Config),
     /// Tells what the edge would do with a request, and why.
@@ -47,6 +47,17 @@ pub(crate) struct Config {
     /// The platform's file.
     #[arg(long, value_name = "FILE", default_value = "headgate.toml", value_hint = ValueHint::FilePath)]
     pub(crate) config: PathBuf,
+}
+
+/// What to serve.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// Refuses to start when any file has a fault, instead of serving what was last good.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// A request that nobody sends.

@@ -6,6 +6,7 @@ mod output;
 
 mod clock;
 mod live;
+mod reload;
 mod serve;
 mod store;
 
@@ -35,8 +36,9 @@ use crate::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the edge's own log says. pingora tells of every connection that a client breaks off.
-const LOG_LEVEL: &str = "warn,pingora_core=off,h2=error,hyper=error";
+/// What the edge's own log says: what went wrong, and each change of the configuration. pingora
+/// tells of every connection that a client breaks off.
+const LOG_LEVEL: &str = "warn,headgate::reload=info,pingora_core=off,h2=error,hyper=error";
 
 fn main() -> ExitCode {
     headgate_gateway::tls::install_provider();
@@ -63,7 +65,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     }
     match verb {
         Verb::Demo => demo::demo(output),
-        Verb::Run(args) => run::run(&args.config, output),
+        Verb::Run(args) => run::run(&args, output),
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
