@@ -33,8 +33,11 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// Lists the routes, the first to be preferred first.
     Routes(Routes),
+    /// Sets, ends and lists values that stand over the files of a running edge.
+    #[command(subcommand)]
+    Config(ConfigVerb),
     /// Asks a running edge how it is.
-    Status(Status),
+    Status(Admin),
     /// Prints the JSON Schema of headgate.toml.
     Schema(Schema),
     /// Prints a script that completes these verbs in a shell.
@@ -89,9 +92,55 @@ pub(crate) struct Routes {
     pub(crate) team: Option<String>,
 }
 
+/// What to do with a configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Puts a value over the files' of a running edge until it expires: an overlay.
+    Set(SetOverlay),
+    /// Ends an overlay before its time.
+    Unset(UnsetOverlay),
+    /// Lists the overlays of a running edge.
+    Overlays(Admin),
+}
+
+/// An overlay.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetOverlay {
+    /// The key, such as `edge.timeout` or `team.tv.route.home.timeout`.
+    pub(crate) key: String,
+
+    /// The value: JSON, or else a text.
+    pub(crate) value: String,
+
+    /// How long it is in force, at most 30d.
+    #[arg(long = "for", value_name = "LENGTH")]
+    pub(crate) lifetime: String,
+
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    /// Who sets it.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) actor: String,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// Which overlay.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnsetOverlay {
+    /// Its number.
+    pub(crate) id: u64,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
 /// Whom to ask.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Status {
+pub(crate) struct Admin {
     /// The admin listener, such as `http://127.0.0.1:9900`. By default the one of the configuration,
     /// or else this address.
     #[arg(long, value_name = "URL", conflicts_with = "config")]

@@ -1,6 +1,7 @@
 //! `headgate`: an edge that routes devices to their BFFs.
 
 mod args;
+mod ask;
 mod exit;
 mod output;
 
@@ -16,6 +17,7 @@ mod run;
 mod check;
 mod completions;
 mod explain;
+mod overlays;
 mod routes;
 mod schema;
 mod status;
@@ -29,7 +31,7 @@ use clap::Parser as _;
 use headgate_telemetry::logs;
 
 use crate::{
-    args::{Args, Verb},
+    args::{Args, ConfigVerb, Verb},
     output::{Output, report},
 };
 
@@ -69,6 +71,9 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
+        Verb::Config(ConfigVerb::Set(args)) => overlays::set(args, output),
+        Verb::Config(ConfigVerb::Unset(args)) => overlays::unset(&args, output),
+        Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
         Verb::Status(args) => status::status(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),

@@ -25,10 +25,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-pub(crate) use crate::reload::{
-    running::Running,
-    start::{Start, Watched},
-};
+pub(crate) use crate::reload::{running::Running, start::Start};
 use crate::reload::{
     loader::{Begin, Loader, Trigger},
     watch::{Watch, Watching},

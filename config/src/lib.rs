@@ -4,6 +4,7 @@
 //! The documents are structs; their JSON Schema, generated from them, is what files
 //! are checked against, what `headgate schema` prints and what the reference page is made of.
 
+mod data_dir;
 mod document;
 pub mod schema;
 
@@ -24,6 +25,7 @@ mod resolve;
 pub mod reference;
 
 pub use crate::{
+    data_dir::data_dir,
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{
         Disk, Entry, EntryKind, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TEAM_BYTES_MAX,

@@ -41,7 +41,7 @@ pub struct Loaded {
     pub admin_listen: SocketAddr,
     /// The folder for what must last. None when nothing is kept.
     pub data_dir: Option<PathBuf>,
-    /// Where idempotency records are kept. None when no route needs any.
+    /// Where idempotency records are kept. None when no route needs any, unless a table is named.
     pub records: Option<Records>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
     pub effective: String,

@@ -62,7 +62,9 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
-    let records = idempotency::records(input, data_dir.as_deref(), report).filter(|_| is_needed);
+    // A table is opened before any route needs it: a later load may bring one that does.
+    let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
+    let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
     Resolved { settings, data_dir, records, origins }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use headgate_admin::{ConfigStatus, FaultStatus, OverlayStatus, PartStatus};
-use headgate_config::{Class, Fault, Faults, LeftOut, Loaded, Overlay, PartState, changes};
+use headgate_config::{Fault, Faults, LeftOut, Loaded, Overlay, PartState, Records};
+use headgate_gateway::settings::Edge;
 use headgate_telemetry::Reload as Outcome;
 use headgate_types::UnixTime;
 
@@ -105,9 +106,36 @@ pub(crate) fn outcome(loaded: &Loaded) -> Outcome {
 
 /// What of a configuration a running process can't take over.
 pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
-    let all = changes(started, loaded).into_iter();
-    let waiting = all.filter(|change| matches!(change.class, Class::HandOver | Class::Refused));
-    waiting.map(|change| change.what).collect()
+    let (old, new) = (&started.settings.edge, &loaded.settings.edge);
+    let certificates = |edge: &Edge| {
+        let all = edge.tls.iter().flat_map(|tls| &tls.certificates);
+        all.map(|one| (one.cert_pem.clone(), one.key_pem.clone())).collect::<Vec<_>>()
+    };
+    let listen = |edge: &Edge| edge.tls.as_ref().map(|tls| tls.listen.clone());
+    let (mint, next_mint) = (&started.settings.passport, &loaded.settings.passport);
+    let differs = [
+        ("admin.listen", started.admin_listen != loaded.admin_listen),
+        ("data.dir", started.data_dir != loaded.data_dir),
+        ("edge.listen", old.listen != new.listen),
+        ("edge.threads", old.threads != new.threads),
+        ("edge.tls.listen", listen(old) != listen(new)),
+        ("edge.tls", certificates(old) != certificates(new)),
+        ("passport", (&mint.issuer, mint.ttl, mint.rotate_every)
+            != (&next_mint.issuer, next_mint.ttl, next_mint.rotate_every)),
+        ("idempotency", loaded.records.is_some() && !has_store(started, loaded)),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Whether the process has opened the store in which routes keep their records.
+fn has_store(started: &Loaded, loaded: &Loaded) -> bool {
+    match &loaded.records {
+        Some(Records::Embedded { dir }) => {
+            started.data_dir.as_ref() == Some(dir)
+                && !matches!(started.records, Some(Records::DynamoDb { .. }))
+        }
+        records => started.records == *records,
+    }
 }
 
 /// Faults as the API tells them, the first ones of many.

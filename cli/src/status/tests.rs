@@ -1,65 +1,68 @@
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpListener,
-    thread::{self, JoinHandle},
-};
+use headgate_admin::FaultStatus;
 
 use super::*;
 
-/// Answers one request with these bytes, and hands back what was asked.
-fn answering(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let served = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        let mut byte = [0];
-        while !request.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            request.push(byte[0]);
-        }
-        stream.write_all(answer).unwrap();
-        String::from_utf8(request).unwrap()
-    });
-    (address, served)
+fn config() -> ConfigStatus {
+    let fault = FaultStatus {
+        code: Some("HG1003".to_owned()),
+        at: "routes.d/tv/home.toml:3:1".to_owned(),
+        key: "route.home.to".to_owned(),
+        message: "no such upstream".to_owned(),
+    };
+    ConfigStatus {
+        digest: "c0ffee".to_owned(),
+        since: "2026-11-18T11:06:40.000Z".to_owned(),
+        loaded_at: "2026-11-18T11:07:40.000Z".to_owned(),
+        loaded: "degraded".to_owned(),
+        parts: vec![
+            PartStatus { name: "tv".to_owned(), state: "last_good".to_owned(), faults: vec![fault] },
+            PartStatus { name: "web".to_owned(), state: "current".to_owned(), faults: Vec::new() },
+        ],
+        waits_for_hand_over: vec!["edge.listen".to_owned()],
+        watching: "events".to_owned(),
+        is_kept: true,
+        overlays: vec![OverlayStatus {
+            id: 7,
+            key: "edge.timeout".to_owned(),
+            value: "2s".into(),
+            actor: "ada".to_owned(),
+            reason: "slow BFF".to_owned(),
+            since: "2026-11-18T11:06:40.000Z".to_owned(),
+            expires: "2026-11-18T12:06:40.000Z".to_owned(),
+            is_in_force: true,
+            faults: Vec::new(),
+        }],
+    }
 }
 
-#[test]
-fn the_body_of_an_answer_is_read_to_its_end() {
-    let (address, served) = answering(b"HTTP/1.0 200 OK\r\na: b\r\n\r\n{}\r\n\r\n");
-    assert_eq!(ask(address, "/v1/status").unwrap(), b"{}\r\n\r\n");
-    assert!(served.join().unwrap().starts_with("GET /v1/status HTTP/1.0\r\n"));
-}
-
-#[test]
-fn whoever_does_not_answer_as_an_edge_is_unreachable() {
-    for answer in [&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], b"", b"220 smtp\r\n", b"HTTP/1.1 200"] {
-        let (address, served) = answering(answer);
-        let error = ask(address, "/").unwrap_err();
-        assert!(error.to_string().contains("does not answer as an edge"), "{error}");
-        served.join().unwrap();
+fn status() -> Status {
+    let config = config();
+    Status {
+        version: "0.1.0".to_owned(),
+        started_at: config.since.clone(),
+        uptime_seconds: 60,
+        readiness: "ready".to_owned(),
+        config_digest: config.digest.clone(),
+        config,
+        listeners: Vec::new(),
+        teams: vec!["tv".to_owned()],
+        routes_count: 1,
+        upstreams: Vec::new(),
+        identity: Vec::new(),
+        in_flight: 0,
+        connections: 0,
+        access_lines_dropped: 0,
     }
 }
 
 #[test]
-fn nobody_at_the_address_is_unreachable() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(ask(free, "/").unwrap_err().to_string().contains("does not answer"));
-}
-
-#[test]
-fn an_address_that_is_listened_on_everywhere_is_asked_on_loopback() {
-    assert_eq!(reachable("0.0.0.0:9900".parse().unwrap()), "127.0.0.1:9900".parse().unwrap());
-    assert_eq!(reachable("[::]:9900".parse().unwrap()), "[::1]:9900".parse().unwrap());
-    assert_eq!(reachable("10.0.0.1:1".parse().unwrap()), "10.0.0.1:1".parse().unwrap());
-}
-
-#[test]
-fn the_url_of_an_admin_listener_becomes_its_address() {
-    let address = |url: &str| address_of(&url.parse().unwrap()).map_err(|error| error.to_string());
-    assert_eq!(address("http://127.0.0.1:9900"), Ok("127.0.0.1:9900".parse().unwrap()));
-    assert_eq!(address("http://[::1]:9900/"), Ok("[::1]:9900".parse().unwrap()));
-    assert_eq!(address("127.0.0.1:9900"), Ok("127.0.0.1:9900".parse().unwrap()));
-    assert!(address("https://127.0.0.1:9900").is_err());
-    assert!(address("/v1").is_err());
+fn overlays_come_first_and_then_what_is_wrong() {
+    let text = text(&status());
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("overlay 7"), "{text}");
+    assert!(lines[0].ends_with("\"2s\" until 2026-11-18T12:06:40.000Z by ada: slow BFF"), "{text}");
+    assert!(lines[1].starts_with("part tv") && lines[1].ends_with("last_good"), "{text}");
+    assert!(lines[2].ends_with("HG1003: no such upstream (route.home.to)"), "{text}");
+    assert!(!text.contains("part web"), "{text}");
+    assert!(text.contains("waits for a restart  edge.listen\n"), "{text}");
 }
