@@ -14,6 +14,7 @@ mod run;
 
 mod check;
 mod completions;
+mod config;
 mod explain;
 mod routes;
 mod schema;
@@ -28,7 +29,7 @@ use clap::Parser as _;
 use headgate_telemetry::logs;
 
 use crate::{
-    args::{Args, Verb},
+    args::{Args, ConfigVerb, Verb},
     output::{Output, report},
 };
 
@@ -67,6 +68,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
+        Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),
