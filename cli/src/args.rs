@@ -33,12 +33,13 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// Lists the routes, the first to be preferred first.
     Routes(Routes),
-    /// Sets, ends and lists values that stand over the files of a running edge.
+    /// Shows what a configuration comes to, and sets values of a running edge for a while.
     #[command(subcommand)]
     Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Admin),
-    /// Prints the JSON Schema of headgate.toml.
+    /// Prints the JSON Schema of headgate.toml, for an editor that reads `#:schema FILE` in the
+    /// first line.
     Schema(Schema),
     /// Prints a script that completes these verbs in a shell.
     Completions(Completions),
@@ -95,6 +96,8 @@ pub(crate) struct Routes {
 /// What to do with a configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
+    /// Lists the values that are set, and which layer has set each.
+    Show(Show),
     /// Puts a value over the files' of a running edge until it expires: an overlay.
     Set(SetOverlay),
     /// Ends an overlay before its time.
@@ -136,6 +139,22 @@ pub(crate) struct UnsetOverlay {
 
     #[command(flatten)]
     pub(crate) admin: Admin,
+}
+
+/// Which values to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// Lists what is so by default as well.
+    #[arg(long)]
+    pub(crate) effective: bool,
+
+    /// Tells every layer that has a say on this key, such as `edge.timeout` or
+    /// `team.tv.route.home.timeout`, or on all keys below it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) why: Option<String>,
 }
 
 /// Whom to ask.

@@ -16,6 +16,7 @@ mod run;
 
 mod check;
 mod completions;
+mod config;
 mod explain;
 mod overlays;
 mod routes;
@@ -74,6 +75,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Config(ConfigVerb::Set(args)) => overlays::set(args, output),
         Verb::Config(ConfigVerb::Unset(args)) => overlays::unset(&args, output),
         Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
+        Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),

@@ -71,11 +71,7 @@ impl Effective {
 }
 
 /// Writes names in their order, each with what `write` says of its value.
-fn object<'k, T>(
-    text: &mut String,
-    entries: BTreeMap<&'k str, T>,
-    write: impl Fn(&mut String, T),
-) {
+fn object<'k, T>(text: &mut String, entries: BTreeMap<&'k str, T>, write: impl Fn(&mut String, T)) {
     text.push('{');
     for (index, (key, value)) in entries.into_iter().enumerate() {
         if index > 0 {

@@ -263,8 +263,9 @@ impl Draft {
     }
 
     fn finish(self, sources: &Sources) -> Fault {
-        let locate =
-            |at: &Place| sources.get(at.source).map_or_else(Location::nowhere, |source| source.locate(at));
+        let locate = |at: &Place| {
+            sources.get(at.source).map_or_else(Location::nowhere, |source| source.locate(at))
+        };
         let related = self.related.into_iter();
         Fault {
             code: self.code,
@@ -314,7 +315,10 @@ impl Report {
 
     /// Puts in order what was found and is wanted.
     pub(crate) fn part(&self, is_wanted: impl Fn(&Draft) -> bool) -> Faults {
-        finish(self.drafts.iter().filter(|draft| is_wanted(draft)).cloned().collect(), &self.sources)
+        finish(
+            self.drafts.iter().filter(|draft| is_wanted(draft)).cloned().collect(),
+            &self.sources,
+        )
     }
 }
 

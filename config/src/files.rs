@@ -90,7 +90,8 @@ impl Files for Disk {
             let (path, own) = (entry.path(), entry.file_type()?);
             let is_link = own.is_symlink();
             // The target of a link counts: that is how a mounted ConfigMap shows its files.
-            let target = if is_link { path.metadata().ok().map(|one| one.file_type()) } else { Some(own) };
+            let target =
+                if is_link { path.metadata().ok().map(|one| one.file_type()) } else { Some(own) };
             let kind = match target {
                 Some(target) if target.is_dir() => EntryKind::Folder,
                 Some(target) if target.is_file() => EntryKind::File,
@@ -133,8 +134,7 @@ impl Files for Memory {
             let Ok(below) = path.strip_prefix(folder) else { continue };
             let mut names = below.iter();
             let Some(name) = names.next() else { continue };
-            let kind =
-                if names.next().is_some() { EntryKind::Folder } else { EntryKind::File };
+            let kind = if names.next().is_some() { EntryKind::Folder } else { EntryKind::File };
             let path = folder.join(name);
             // Paths are sorted, so that those below one folder follow one another.
             if found.last().is_none_or(|last| last.path != path) {

@@ -355,12 +355,7 @@ impl<'a> Settling<'a> {
         (plain, wanted, left_out)
     }
 
-    fn finish(
-        self,
-        attempt: Attempt<'a>,
-        overlays: &[&Overlay],
-        left_out: Vec<LeftOut>,
-    ) -> Loaded {
+    fn finish(self, attempt: Attempt<'a>, overlays: &[&Overlay], left_out: Vec<LeftOut>) -> Loaded {
         let base = &self.frame.base;
         let mut kept = Kept::default()
             .with_platform(self.ask.path, base, self.text)
@@ -389,7 +384,8 @@ fn teams(ask: &Ask<'_>, frame: &mut Frame<'_>) -> BTreeMap<String, Team> {
     let team = |(name, now): (String, TeamTexts)| {
         let kept = kept(&name);
         let is_changed = kept.as_ref() != Some(&now);
-        let team = Team { now, kept, is_changed, state: PartState::Current, faults: Faults::default() };
+        let team =
+            Team { now, kept, is_changed, state: PartState::Current, faults: Faults::default() };
         (name, team)
     };
     match gather(ask.files, &folder) {

@@ -142,8 +142,8 @@ fn put(
     }
     let keys = parse_key(&overlay.key).ok_or_else(bad_key)?;
     let target = Target::of(&keys).ok_or_else(bad_key)?;
-    let value = node(&overlay.value, at)
-        .ok_or_else(|| (Code::WrongType, "null is no value".to_owned()))?;
+    let value =
+        node(&overlay.value, at).ok_or_else(|| (Code::WrongType, "null is no value".to_owned()))?;
     let path: Vec<_> = target.keys().iter().map(String::as_str).collect();
     match target {
         Target::Platform { .. } => {

@@ -147,8 +147,7 @@ impl PlatformRead {
         let mut report = Report::default();
         let source = named(path, text, is_last_good, &mut report);
         let mut parsed = parse(&mut report, source.id);
-        let variables =
-            environment::overlay(&mut parsed.root, environment, &PLATFORM, &mut report);
+        let variables = environment::overlay(&mut parsed.root, environment, &PLATFORM, &mut report);
         // Of a file that can't be read, all that is known is that.
         let is_whole = parsed.is_whole && text.is_ok();
         let document = Document::new(path, parsed.root, is_whole, &PLATFORM, &mut report);

@@ -101,8 +101,7 @@ fn read(
             let largest = sizes.iter().max_by_key(|(_, bytes)| **bytes);
             let Some(name) = largest.map(|(name, _)| name.clone()) else { break };
             sizes.remove(&name);
-            let why =
-                format!("all teams' files together are larger than {TOTAL_BYTES_MAX} bytes");
+            let why = format!("all teams' files together are larger than {TOTAL_BYTES_MAX} bytes");
             let path = routes_dir.join(&name);
             teams.insert(name, TeamTexts::from([(path, Err(why))]));
         }
