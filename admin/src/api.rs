@@ -6,7 +6,7 @@ use axum::{
     Router, extract,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use headgate_idempotency::Records;
 use headgate_telemetry::Exporter;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::{
     idempotency, openapi,
+    overlays::{self, Overlays},
     problem::{self, Problem},
     status::{RouteStatus, Status},
 };
@@ -65,6 +66,8 @@ pub struct State {
     /// The records of idempotency keys; none where no route heeds keys, or no store could be
     /// opened.
     pub records: Option<Records>,
+    /// Sets and unsets what stands over the files.
+    pub overlays: Arc<dyn Overlays>,
 }
 
 impl fmt::Debug for State {
@@ -75,7 +78,7 @@ impl fmt::Debug for State {
     }
 }
 
-/// One path of the API.
+/// One method of one path of the API.
 pub(crate) struct Endpoint {
     pub(crate) path: &'static str,
     pub(crate) takes: Takes,
@@ -91,6 +94,19 @@ pub(crate) enum Takes {
     Get(&'static [Parameter]),
     /// `POST`, with a body of this schema.
     Post(&'static [Parameter], &'static str),
+    /// `DELETE`.
+    Delete(&'static [Parameter]),
+}
+
+impl Takes {
+    /// The method's member in the API's document.
+    pub(crate) const fn method(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "get",
+            Self::Post(..) => "post",
+            Self::Delete(_) => "delete",
+        }
+    }
 }
 
 /// One parameter of an endpoint, for the API's document.
@@ -112,6 +128,7 @@ pub(crate) struct Answer {
     pub(crate) schema: Option<&'static str>,
 }
 
+const OVERLAYS_PATH: &str = "/v1/overlays";
 const JSON: &str = "application/json";
 const JWKS: &str = "application/jwk-set+json";
 
@@ -252,6 +269,37 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         summary: "This document",
         answers: &[ok("OpenAPI 3.1", JSON)],
         handler: || get(document),
+    },
+    Endpoint {
+        path: OVERLAYS_PATH,
+        takes: Takes::Get(&[]),
+        summary: "What stands over the files",
+        answers: &[json("The overlays, by number", "OverlayList")],
+        handler: || get(overlays::list),
+    },
+    Endpoint {
+        path: OVERLAYS_PATH,
+        takes: Takes::Post(&[], "OverlayRequest"),
+        summary: "Puts a value over the files' until it expires",
+        answers: &[Answer {
+            status: 201,
+            summary: "It is in force",
+            content_type: JSON,
+            schema: Some("OverlayStatus"),
+        }],
+        handler: || post(overlays::set),
+    },
+    Endpoint {
+        path: "/v1/overlays/{id}",
+        takes: Takes::Delete(&[Parameter {
+            name: "id",
+            is_path: true,
+            kind: "integer",
+            summary: "The overlay's number",
+        }]),
+        summary: "Ends an overlay before its time",
+        answers: &[json("It was in force until now", "OverlayStatus")],
+        handler: || delete(overlays::unset),
     },
 ];
 

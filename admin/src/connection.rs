@@ -23,7 +23,7 @@ pub(crate) const CONNECTIONS_MAX: usize = 64;
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that a connection may wait for its next request: more than a usual scrape interval.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// Bytes of one request, head and body. Only what resolves a key has a body, with its result.
+/// Bytes of one request, head and body. An overlay of the largest value takes a third.
 pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// Accepts up to [`CONNECTIONS_MAX`] connections at once.

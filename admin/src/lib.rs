@@ -6,6 +6,7 @@ mod api;
 mod connection;
 mod idempotency;
 mod openapi;
+mod overlays;
 mod problem;
 mod server;
 mod status;
@@ -16,6 +17,10 @@ pub use crate::{
     api::{Readiness, State, StatusSource, router},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
     openapi::document,
+    overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
     server::Server,
-    status::{EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, UpstreamStatus},
+    status::{
+        ConfigStatus, EndpointStatus, FaultStatus, IdentityStatus, ListenerStatus, OverlayStatus,
+        PartStatus, RouteStatus, Status, UpstreamStatus,
+    },
 };

@@ -6,14 +6,20 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Parameter, Ready, Routes, Takes},
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
+    overlays::{OverlayList, OverlayRequest},
     problem,
     status::Status,
 };
 
 /// The document that describes the admin API, as `OpenAPI` 3.1.
 pub fn document() -> Value {
-    let paths: Map<String, Value> =
-        ENDPOINTS.iter().map(|endpoint| (endpoint.path.to_owned(), operation(endpoint))).collect();
+    let mut paths: Map<String, Value> = Map::new();
+    for endpoint in ENDPOINTS {
+        let item = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        if let Some(item) = item.as_object_mut() {
+            item.insert(endpoint.takes.method().to_owned(), operation(endpoint));
+        }
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -37,22 +43,20 @@ fn operation(endpoint: &Endpoint) -> Value {
         }),
     );
     let mut operation = json!({ "summary": endpoint.summary, "responses": responses });
-    let (method, parameters, body) = match endpoint.takes {
-        Takes::Get(parameters) => ("get", parameters, None),
-        Takes::Post(parameters, schema) => ("post", parameters, Some(schema)),
+    let (parameters, body) = match endpoint.takes {
+        Takes::Get(parameters) | Takes::Delete(parameters) => (parameters, None),
+        Takes::Post(parameters, schema) => (parameters, Some(schema)),
     };
-    if let Some(members) = operation.as_object_mut() {
-        if !parameters.is_empty() {
-            let all: Vec<_> = parameters.iter().map(parameter).collect();
-            members.insert("parameters".to_owned(), all.into());
-        }
-        if let Some(schema) = body {
-            let content = json!({ "application/json": { "schema": reference(schema) } });
-            let body = json!({ "required": true, "content": content });
-            members.insert("requestBody".to_owned(), body);
-        }
+    let Some(members) = operation.as_object_mut() else { return operation };
+    if !parameters.is_empty() {
+        let all: Vec<_> = parameters.iter().map(parameter).collect();
+        members.insert("parameters".to_owned(), all.into());
     }
-    json!({ method: operation })
+    if let Some(schema) = body {
+        let content = json!({ "application/json": { "schema": reference(schema) } });
+        members.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    operation
 }
 
 fn parameter(parameter: &Parameter) -> Value {
@@ -88,6 +92,8 @@ fn schemas() -> Map<String, Value> {
     name::<HeldKey>(&mut generator);
     name::<Resolve>(&mut generator);
     name::<Resolved>(&mut generator);
+    name::<OverlayList>(&mut generator);
+    name::<OverlayRequest>(&mut generator);
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());
     schemas
@@ -109,6 +115,7 @@ fn problem_schema() -> Value {
             "status": { "type": "integer" },
             "detail": { "type": "string" },
             "code": { "type": "string", "enum": problem::Problem::ALL.map(problem::Problem::code) },
+            "faults": { "type": "array", "items": reference("FaultStatus") },
         },
     })
 }

@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::status::FaultStatus;
+
 /// Why a request gets no answer of its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
@@ -22,14 +24,29 @@ pub(crate) enum Problem {
     KeyMoved,
     /// What is asked for can't be understood; the text says why.
     BadRequest(&'static str),
+    /// A body that is no JSON, too large, or not said to be JSON.
+    BadBody,
+    /// An overlay that can't be in force as it is wished.
+    OverlayRefused,
+    /// No overlay has this number.
+    NoOverlay,
+    /// As many overlays as there may be.
+    TooManyOverlays,
+    /// The overlay could not be kept, or as many wishes wait as may wait.
+    NotTaken,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
+        Self::BadBody,
+        Self::OverlayRefused,
+        Self::NoOverlay,
+        Self::TooManyOverlays,
+        Self::NotTaken,
         Self::NoRecords,
         Self::NoSuchKey,
         Self::KeyMoved,
@@ -42,6 +59,11 @@ impl Problem {
             Self::NotFound => "HG1201",
             Self::MethodNotAllowed => "HG1202",
             Self::Internal => "HG1203",
+            Self::BadBody => "HG1204",
+            Self::OverlayRefused => "HG1205",
+            Self::NoOverlay => "HG1206",
+            Self::TooManyOverlays => "HG1207",
+            Self::NotTaken => "HG1208",
             Self::NoRecords => "HG1211",
             Self::NoSuchKey => "HG1212",
             Self::KeyMoved => "HG1213",
@@ -51,12 +73,13 @@ impl Problem {
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoSuchKey => StatusCode::NOT_FOUND,
-            Self::NoRecords => StatusCode::SERVICE_UNAVAILABLE,
-            Self::KeyMoved => StatusCode::CONFLICT,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound | Self::NoOverlay | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadBody | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyOverlays | Self::KeyMoved => StatusCode::CONFLICT,
+            Self::NotTaken | Self::NoRecords => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -65,6 +88,11 @@ impl Problem {
             Self::NotFound => "The admin API has no such path",
             Self::MethodNotAllowed => "The path does not take this method",
             Self::Internal => "The admin API failed",
+            Self::BadBody => "The body is no JSON that the path takes",
+            Self::OverlayRefused => "The overlay can't be in force",
+            Self::NoOverlay => "There is no such overlay",
+            Self::TooManyOverlays => "There are as many overlays as there may be",
+            Self::NotTaken => "The overlay could not be kept; nothing has changed",
             Self::NoRecords => "The edge has no store of idempotency keys that answers",
             Self::NoSuchKey => "No such key waits for a person",
             Self::KeyMoved => "The key stands otherwise by now",
@@ -85,6 +113,13 @@ pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.with_faults(&[])
+    }
+}
+
+impl Problem {
+    /// The answer, with all that is wrong.
+    pub(crate) fn with_faults(self, faults: &[FaultStatus]) -> Response {
         let (status, code, title) = (self.status(), self.code(), self.title());
         let mut body = serde_json::json!({
             "type": format!("urn:headgate:error:{code}"),
@@ -92,8 +127,13 @@ impl IntoResponse for Problem {
             "status": status.as_u16(),
             "code": code,
         });
-        if let (Some(members), Some(detail)) = (body.as_object_mut(), self.detail()) {
-            members.insert("detail".to_owned(), detail.into());
+        if let Some(members) = body.as_object_mut() {
+            if let Some(detail) = self.detail() {
+                members.insert("detail".to_owned(), detail.into());
+            }
+            if !faults.is_empty() {
+                members.insert("faults".to_owned(), serde_json::json!(faults));
+            }
         }
         (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body.to_string()).into_response()
     }

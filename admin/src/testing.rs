@@ -11,8 +11,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    EndpointStatus, IdentityStatus, ListenerStatus, Readiness, RouteStatus, State, Status,
-    StatusSource, UpstreamStatus,
+    ConfigStatus, EndpointStatus, FaultStatus, IdentityStatus, ListenerStatus, OverlayError,
+    OverlayStatus, OverlayWish, Overlays, PartStatus, Readiness, RouteStatus, State, Status,
+    StatusSource, UpstreamStatus, overlays::Answer,
 };
 
 pub(crate) const KEYS: &str = r#"{"keys":[]}"#;
@@ -32,6 +33,21 @@ impl StatusSource for Edge {
             uptime_seconds: 7,
             readiness: "ready".to_owned(),
             config_digest: "c0ffee".to_owned(),
+            config: ConfigStatus {
+                digest: "c0ffee".to_owned(),
+                since: "2026-11-18T11:06:40.000Z".to_owned(),
+                loaded_at: "2026-11-18T11:06:41.000Z".to_owned(),
+                loaded: "degraded".to_owned(),
+                parts: vec![PartStatus {
+                    name: "tv".to_owned(),
+                    state: "last_good".to_owned(),
+                    faults: vec![fault()],
+                }],
+                waits_for_hand_over: vec!["edge.listen".to_owned()],
+                watching: "events".to_owned(),
+                is_kept: true,
+                overlays: vec![overlay(1)],
+            },
             listeners: vec![ListenerStatus {
                 kind: "plain".to_owned(),
                 address: "127.0.0.1:8080".parse().unwrap(),
@@ -79,6 +95,59 @@ pub(crate) fn records() -> Records {
     Records::new(Arc::new(MemoryStore::new()), clock, random, Settings::default())
 }
 
+fn fault() -> FaultStatus {
+    FaultStatus {
+        code: Some("HG1003".to_owned()),
+        at: "routes.d/tv/home.toml:3:1".to_owned(),
+        key: "route.home.to".to_owned(),
+        message: "no such upstream".to_owned(),
+    }
+}
+
+pub(crate) fn overlay(id: u64) -> OverlayStatus {
+    OverlayStatus {
+        id,
+        key: "edge.timeout".to_owned(),
+        value: "2s".into(),
+        actor: "ada".to_owned(),
+        reason: "slow BFF".to_owned(),
+        since: "2026-11-18T11:06:40.000Z".to_owned(),
+        expires: "2026-11-18T12:06:40.000Z".to_owned(),
+        is_in_force: true,
+        faults: Vec::new(),
+    }
+}
+
+/// Takes what it is told to by the key, and knows one overlay.
+struct Shelf;
+
+impl Overlays for Shelf {
+    fn set(&self, wish: OverlayWish) -> Answer {
+        let answer = match wish.key.as_str() {
+            "edge.bad" => Err(OverlayError::Refused(vec![fault()])),
+            "edge.full" => Err(OverlayError::TooMany),
+            "edge.lost" => Err(OverlayError::NotKept),
+            _ => Ok(OverlayStatus {
+                key: wish.key,
+                value: wish.value,
+                actor: wish.actor,
+                reason: wish.reason,
+                ..overlay(2)
+            }),
+        };
+        Box::pin(async { answer })
+    }
+
+    fn unset(&self, id: u64) -> Answer {
+        let answer = if id == 1 { Ok(overlay(1)) } else { Err(OverlayError::Unknown) };
+        Box::pin(async { answer })
+    }
+
+    fn list(&self) -> Vec<OverlayStatus> {
+        vec![overlay(1)]
+    }
+}
+
 /// An edge that begins, and what changes its readiness.
 pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
     let (change, readiness) = watch::channel(Readiness::Starting);
@@ -88,6 +157,7 @@ pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
         passport_keys: Arc::new(|| KEYS.to_owned()),
         status: Arc::new(Edge),
         records: Some(records()),
+        overlays: Arc::new(Shelf),
     };
     (change, state)
 }

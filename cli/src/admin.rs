@@ -7,13 +7,14 @@ use std::{
 };
 
 use anyhow::Context as _;
+use headgate_admin::FaultStatus;
 use http::Uri;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
     args,
-    exit::{Invalid, Unreachable},
+    exit::{self, Invalid, Unreachable},
 };
 
 /// Time for each of connecting, sending and reading.
@@ -33,10 +34,10 @@ pub(crate) struct Admin {
     address: SocketAddr,
 }
 
-/// What it answered: a 200 or a problem of the edge's own.
+/// What it answered: a 200 or 201, or a problem of the edge's own.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The body of a 200.
+    /// The body of a success.
     Ok(Vec<u8>),
     /// Something is refused, with a code and a text.
     Refused(Refused),
@@ -60,7 +61,7 @@ impl Refused {
         if self.status == UNAVAILABLE {
             return Unreachable(self.text).into();
         }
-        Invalid::message(self.text).into()
+        exit::Refused(self.text).into()
     }
 }
 
@@ -90,6 +91,15 @@ impl Admin {
     /// As [`get`](Self::get).
     pub(crate) fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Answer> {
         Ok(self.ask("POST", path, Some(&serde_json::to_string(body)?))?)
+    }
+
+    /// Asks for something to be removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub(crate) fn delete(&self, path: &str) -> Result<Answer, Unreachable> {
+        self.ask("DELETE", path, None)
     }
 
     /// HTTP/1.0, so that the answer ends with the connection.
@@ -124,7 +134,7 @@ impl Admin {
         let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let line = String::from_utf8_lossy(line);
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        if status == Some(200) {
+        if matches!(status, Some(200 | 201)) {
             return Ok(Answer::Ok(body.to_vec()));
         }
         let problem = serde_json::from_slice::<Value>(body).unwrap_or_default();
@@ -132,7 +142,14 @@ impl Admin {
         match (status, member("code"), member("title")) {
             (Some(status), Some(code), Some(title)) => {
                 let detail = member("detail").map(|detail| format!(": {detail}"));
-                let text = format!("{title}{} ({code})", detail.unwrap_or_default());
+                let mut text = format!("{title}{} ({code})", detail.unwrap_or_default());
+                let faults = problem.get("faults").cloned().unwrap_or_default();
+                // Faults that are none add nothing to what is told already.
+                let faults: Vec<FaultStatus> = serde_json::from_value(faults).unwrap_or_default();
+                for fault in faults {
+                    text.push_str("\n  ");
+                    text.push_str(&fault.to_string());
+                }
                 Ok(Answer::Refused(Refused { status, text }))
             }
             _ => Err(Unreachable(format!(
@@ -144,7 +161,7 @@ impl Admin {
 }
 
 impl Answer {
-    /// What a 200 says, or why there is none.
+    /// What a success says, or why there is none.
     ///
     /// # Errors
     ///

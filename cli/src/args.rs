@@ -26,19 +26,23 @@ pub(crate) enum Verb {
     /// Serves with three sample BFFs and shows what to try; needs nothing else.
     Demo,
     /// Serves until SIGTERM or Ctrl-C.
-    Run(Config),
+    Run(Run),
     /// Checks a configuration and tells every fault at once; opens no socket.
     Check(Config),
     /// Tells what the edge would do with a request, and why.
     Explain(Explain),
     /// Lists the routes, the first to be preferred first.
     Routes(Routes),
+    /// Shows what a configuration comes to, and sets values of a running edge for a while.
+    #[command(subcommand)]
+    Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Admin),
     /// Finds idempotency keys that wait for a person, and settles them.
     #[command(subcommand)]
     Idempotency(Idempotency),
-    /// Prints the JSON Schema of headgate.toml.
+    /// Prints the JSON Schema of headgate.toml, for an editor that reads `#:schema FILE` in the
+    /// first line.
     Schema(Schema),
     /// Prints a script that completes these verbs in a shell.
     Completions(Completions),
@@ -50,6 +54,17 @@ pub(crate) struct Config {
     /// The platform's file.
     #[arg(long, value_name = "FILE", default_value = "headgate.toml", value_hint = ValueHint::FilePath)]
     pub(crate) config: PathBuf,
+}
+
+/// What to serve.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// Refuses to start when any file has a fault, instead of serving what was last good.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// A request that nobody sends.
@@ -79,6 +94,70 @@ pub(crate) struct Routes {
     /// Only those of this team.
     #[arg(long, value_name = "NAME")]
     pub(crate) team: Option<String>,
+}
+
+/// What to do with a configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Lists the values that are set, and which layer has set each.
+    Show(Show),
+    /// Puts a value over the files' of a running edge until it expires: an overlay.
+    Set(SetOverlay),
+    /// Ends an overlay before its time.
+    Unset(UnsetOverlay),
+    /// Lists the overlays of a running edge.
+    Overlays(Admin),
+}
+
+/// An overlay.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetOverlay {
+    /// The key, such as `edge.timeout` or `team.tv.route.home.timeout`.
+    pub(crate) key: String,
+
+    /// The value: JSON, or else a text.
+    pub(crate) value: String,
+
+    /// How long it is in force, at most 30d.
+    #[arg(long = "for", value_name = "LENGTH")]
+    pub(crate) lifetime: String,
+
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    /// Who sets it.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) actor: String,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// Which overlay.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnsetOverlay {
+    /// Its number.
+    pub(crate) id: u64,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// Which values to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// Lists what is so by default as well.
+    #[arg(long)]
+    pub(crate) effective: bool,
+
+    /// Tells every layer that has a say on this key, such as `edge.timeout` or
+    /// `team.tv.route.home.timeout`, or on all keys below it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) why: Option<String>,
 }
 
 /// Whom to ask.

@@ -81,6 +81,9 @@ fn keyed_line(loaded: &Loaded) -> String {
         _ => return String::new(),
     };
     let routes: Vec<_> = keyed_routes(loaded).collect();
+    if routes.is_empty() {
+        return String::new();
+    }
     format!("idempotency keys on {}; records in {place}\n", routes.join(", "))
 }
 

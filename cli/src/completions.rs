@@ -54,26 +54,26 @@ fn markdown() -> String {
     let mut command = Args::command();
     command.build();
     let mut page = INTRODUCTION.to_owned();
-    sections(&mut command, &mut page);
+    sections(&mut command, "headgate", &mut page);
     page
 }
 
-/// A section for each verb, or for each of a verb's own.
-fn sections(command: &mut Command, page: &mut String) {
+/// A section for each verb, and for each verb's own verbs in place of it.
+fn sections(command: &mut Command, name: &str, page: &mut String) {
     for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        let name = format!("{name} {}", verb.get_name());
         if verb.has_subcommands() {
-            sections(verb, page);
+            sections(verb, &name, page);
         } else {
-            page.push_str(&section(verb));
+            page.push_str(&section(verb, &name));
         }
     }
 }
 
-fn section(verb: &mut Command) -> String {
+fn section(verb: &mut Command, name: &str) -> String {
     let usage = verb.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-    let name = verb.get_bin_name().unwrap_or_default();
     let mut text = format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n");
     let is_its_own = |argument: &&Arg| !argument.is_global_set() && argument.get_id() != "help";
     let arguments: Vec<_> = verb.get_arguments().filter(is_its_own).collect();

@@ -17,6 +17,7 @@ use headgate_config::{Loaded, Memory, load_from};
 use crate::{
     demo::token::Signer,
     output::Output,
+    reload::Start,
     serve::{Addresses, serve},
 };
 
@@ -58,7 +59,7 @@ pub(crate) fn demo(output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let signer = Signer::new()?;
     let loaded = configuration(&signer)?;
     let token = signer.token("ada", "tv-4711")?;
-    serve(&loaded, |addresses| print_tour(addresses, &token, output))
+    serve(Start::fixed(loaded)?, |addresses| print_tour(addresses, &token, output))
 }
 
 /// The example's own files, with the addresses that are free on this machine.

@@ -64,3 +64,20 @@ impl fmt::Display for Unreachable {
 }
 
 impl Error for Unreachable {}
+
+/// What a running edge does not take; the process ends with code 2.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl Refused {
+    /// Its code, with a page in `docs/errors/`.
+    pub(crate) const CODE: &'static str = "HG1103";
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Refused {}

@@ -1,6 +1,6 @@
 //! The running edge as the admin API shows it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
     EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, StatusSource,
@@ -14,8 +14,9 @@ use headgate_gateway::{
 };
 use headgate_telemetry::access;
 use headgate_types::{Clock, UnixTime, format_duration};
+use tokio::sync::watch;
 
-use crate::serve::Addresses;
+use crate::{reload::Running, serve::Addresses};
 
 /// Tells the state of the running edge.
 #[derive(Debug)]
@@ -24,44 +25,44 @@ pub(crate) struct Live {
     clock: Arc<dyn Clock>,
     started_at: UnixTime,
     log: access::Log,
-    digest: String,
     listeners: Vec<ListenerStatus>,
-    teams: Vec<String>,
-    /// What each identity source verifies, in their order.
-    identity_kinds: Vec<&'static str>,
-    routes: Vec<RouteStatus>,
+    /// What is in force.
+    running: watch::Receiver<Arc<Running>>,
 }
 
 impl Live {
     pub(crate) fn new(
         edge: &Arc<Edge>,
-        loaded: &Loaded,
+        running: watch::Receiver<Arc<Running>>,
         addresses: &Addresses,
         clock: Arc<dyn Clock>,
         log: access::Log,
     ) -> Self {
-        let settings = &loaded.settings;
         let kind = |tls| if tls { "tls" } else { "plain" }.to_owned();
         let listeners = addresses.edge.iter();
-        let mut teams: Vec<String> =
-            settings.routes.iter().map(|one| one.team.to_string()).collect();
-        teams.sort();
-        teams.dedup();
         Self {
             edge: Arc::clone(edge),
             started_at: clock.unix_time(),
             clock,
             log,
-            digest: loaded.digest.clone(),
             listeners: listeners
                 .map(|one| ListenerStatus { kind: kind(one.is_tls), address: one.address })
                 .chain([ListenerStatus { kind: "admin".to_owned(), address: addresses.admin }])
                 .collect(),
-            teams,
-            identity_kinds: settings.identity.iter().map(|one| word(&one.kind)).collect(),
-            routes: routes(loaded),
+            running,
         }
     }
+
+    fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running.borrow())
+    }
+}
+
+/// Teams that own routes.
+fn teams(loaded: &Loaded) -> Vec<String> {
+    let routes = loaded.settings.routes.iter();
+    let teams: BTreeSet<&str> = routes.map(|route| route.team.as_ref()).collect();
+    teams.into_iter().map(str::to_owned).collect()
 }
 
 /// The routes in the order in which they are preferred.
@@ -91,18 +92,22 @@ const fn word(kind: &IdentityKind) -> &'static str {
 impl StatusSource for Live {
     fn status(&self) -> Status {
         let now = self.clock.unix_time();
+        let running = self.running();
+        let loaded = &running.loaded;
+        let kinds = loaded.settings.identity.iter().map(|one| word(&one.kind));
         let sources = self.edge.authenticator().status();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started_at.to_string(),
             uptime_seconds: now.since(self.started_at).as_secs(),
             readiness: readiness(self.edge.lifecycle().phase()).to_owned(),
-            config_digest: self.digest.clone(),
+            config_digest: loaded.digest.clone(),
+            config: running.status(),
             listeners: self.listeners.clone(),
-            teams: self.teams.clone(),
-            routes_count: self.routes.len(),
+            teams: teams(loaded),
+            routes_count: loaded.settings.routes.len(),
             upstreams: self.edge.upstreams().iter().map(upstream).collect(),
-            identity: sources.iter().zip(&self.identity_kinds).map(identity).collect(),
+            identity: sources.iter().zip(kinds).map(identity).collect(),
             in_flight: self.edge.lifecycle().in_flight() as u64,
             connections: self.edge.connections_open() as u64,
             access_lines_dropped: self.log.dropped(),
@@ -110,7 +115,7 @@ impl StatusSource for Live {
     }
 
     fn routes(&self) -> Vec<RouteStatus> {
-        self.routes.clone()
+        routes(&self.running().loaded)
     }
 }
 
@@ -134,10 +139,10 @@ fn upstream(state: &UpstreamState) -> UpstreamStatus {
     }
 }
 
-fn identity((source, kind): (&SourceStatus, &&'static str)) -> IdentityStatus {
+fn identity((source, kind): (&SourceStatus, &'static str)) -> IdentityStatus {
     IdentityStatus {
         name: source.name.to_string(),
-        kind: (*kind).to_owned(),
+        kind: kind.to_owned(),
         keys_count: source.keys_count,
         keys_age_seconds: source.age.map(|age| age.as_secs()),
         is_healthy: source.is_usable,

@@ -7,6 +7,7 @@ mod output;
 
 mod clock;
 mod live;
+mod reload;
 mod serve;
 mod store;
 
@@ -15,8 +16,10 @@ mod run;
 
 mod check;
 mod completions;
+mod config;
 mod explain;
 mod idempotency;
+mod overlays;
 mod routes;
 mod schema;
 mod status;
@@ -30,15 +33,16 @@ use clap::Parser as _;
 use headgate_telemetry::logs;
 
 use crate::{
-    args::{Args, Verb},
+    args::{Args, ConfigVerb, Verb},
     output::{Output, report},
 };
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the edge's own log says. pingora tells of every connection that a client breaks off.
-const LOG_LEVEL: &str = "warn,pingora_core=off,h2=error,hyper=error";
+/// What the edge's own log says: what went wrong, and each change of the configuration. pingora
+/// tells of every connection that a client breaks off.
+const LOG_LEVEL: &str = "warn,headgate::reload=info,pingora_core=off,h2=error,hyper=error";
 
 fn main() -> ExitCode {
     headgate_gateway::tls::install_provider();
@@ -65,10 +69,14 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     }
     match verb {
         Verb::Demo => demo::demo(output),
-        Verb::Run(args) => run::run(&args.config, output),
+        Verb::Run(args) => run::run(&args, output),
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
+        Verb::Config(ConfigVerb::Set(args)) => overlays::set(args, output),
+        Verb::Config(ConfigVerb::Unset(args)) => overlays::unset(&args, output),
+        Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
+        Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),

@@ -47,10 +47,12 @@ pub(crate) fn report(error: &anyhow::Error, output: &mut Output<'_>) -> io::Resu
         }
         return Ok(ExitCode::from(exit::INVALID));
     }
-    let unreachable = error.downcast_ref::<exit::Unreachable>();
-    let (code, exit) = match unreachable {
-        Some(_) => (exit::Unreachable::CODE, exit::UNREACHABLE),
-        None => (exit::Invalid::CODE, exit::INVALID),
+    let (code, exit) = if error.is::<exit::Unreachable>() {
+        (exit::Unreachable::CODE, exit::UNREACHABLE)
+    } else if error.is::<exit::Refused>() {
+        (exit::Refused::CODE, exit::INVALID)
+    } else {
+        (exit::Invalid::CODE, exit::INVALID)
     };
     if output.json {
         let message = format!("{error:#}");

@@ -1,21 +1,21 @@
 //! `headgate run`: the edge from its files.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use crate::{
+    args,
     output::Output,
+    reload::Start,
     serve::{print_addresses, serve},
 };
 
-/// Loads the files and serves until a signal.
+/// Loads the files, serves until a signal, and follows the files as they change.
 ///
 /// # Errors
 ///
-/// Faults of the configuration, all at once, before any socket is opened.
-pub(crate) fn run(config: &Path, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
-    let loaded = headgate_config::load(config)?;
-    for warning in &loaded.warnings {
-        tracing::warn!(%warning, "configuration loaded with a warning");
-    }
-    serve(&loaded, |addresses| print_addresses(addresses, output))
+/// Faults of the configuration, all at once, before any socket is opened: of the platform's file,
+/// where no last good one is kept, and with `--strict` all.
+pub(crate) fn run(args: &args::Run, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let start = Start::of(&args.config.config, args.strict)?;
+    serve(start, |addresses| print_addresses(addresses, output))
 }

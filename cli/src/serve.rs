@@ -9,18 +9,21 @@ use std::{
 };
 
 use anyhow::Context as _;
-use headgate_admin::{Readiness, Server, State};
-use headgate_config::Loaded;
+use headgate_admin::{NoOverlays, Overlays, Readiness, Server, State};
 use headgate_gateway::{
     Drained, Edge, Parts, Phase,
     identity::HttpFetch,
     server::{self, Address, BindError, Bound, Signals, Task},
 };
-use headgate_telemetry::{Metrics, access};
-use headgate_types::Clock;
+use headgate_telemetry::access;
 use tokio::sync::watch;
 
-use crate::{clock::SystemClock, exit::Invalid, live::Live, output::Output, store::Opened};
+use crate::{
+    exit::Invalid,
+    live::Live,
+    output::Output,
+    reload::{Reload, Running, Start},
+};
 
 /// Time that queued access lines have to be written at the end.
 const ACCESS_FLUSH: Duration = Duration::from_secs(2);
@@ -57,15 +60,13 @@ fn url(address: &Address) -> String {
 ///
 /// [`Invalid`] for a port in use or a part that can't be built from the settings.
 pub(crate) fn serve(
-    loaded: &Loaded,
+    start: Start,
     announce: impl FnOnce(&Addresses) -> io::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let metrics = Metrics::new();
+    let Start { loaded, stores, metrics, clock, begin } = start;
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
-    let store = Opened::open(loaded.records.as_ref(), &metrics)?;
-    let records = store.records(&clock);
+    let records = stores.records(&clock);
     let parts = Parts {
         records: records.clone(),
         clock: Arc::clone(&clock),
@@ -79,15 +80,33 @@ pub(crate) fn serve(
     let admin = bind_admin(loaded.admin_listen)?;
     let addresses = Addresses { edge: bound.addresses(), admin: admin.local_addr()? };
     let signals = Signals::catch().context("signals")?;
+    let reload = match begin {
+        Some(begin) => {
+            let (clock, metrics) = (Arc::clone(&clock), metrics.config());
+            Some(Reload::new(begin, &edge, clock, metrics).context("signals")?)
+        }
+        None => None,
+    };
     announce(&addresses)?;
 
     let mint = edge.mint();
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
+    let handle = reload.as_ref().map(Reload::handle);
+    let running = match &handle {
+        Some(handle) => handle.running(),
+        // The last value stays when its sender is gone.
+        None => watch::channel(Arc::new(Running::new(loaded, clock.unix_time()))).1,
+    };
+    let overlays: Arc<dyn Overlays> = match handle {
+        Some(handle) => Arc::new(handle),
+        None => Arc::new(NoOverlays),
+    };
     let state = State {
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
-        status: Arc::new(Live::new(&edge, loaded, &addresses, Arc::clone(&clock), log)),
+        status: Arc::new(Live::new(&edge, running, &addresses, Arc::clone(&clock), log)),
+        overlays,
         records: records.clone(),
     };
     let mut tasks = vec![
@@ -95,7 +114,8 @@ pub(crate) fn serve(
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
     ];
-    tasks.extend(store.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
+    tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
+    tasks.extend(reload.map(|reload| ("reload", reload.task())));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
     if let Drained::CutOff { exchanges } = drained {

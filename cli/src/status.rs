@@ -1,8 +1,8 @@
 //! `headgate status`: asks a running edge how it is.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
-use headgate_admin::Status;
+use headgate_admin::{ConfigStatus, OverlayStatus, PartStatus, Status};
 
 use crate::{
     admin::Admin,
@@ -28,17 +28,25 @@ pub(crate) fn status(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Res
 }
 
 fn text(status: &Status) -> String {
-    let mut rows = vec![
+    let config = &status.config;
+    let mut rows: Vec<_> = config.overlays.iter().map(overlay).collect();
+    rows.extend(parts(config));
+    rows.extend([
         vec!["version".to_owned(), status.version.clone()],
         vec!["readiness".to_owned(), status.readiness.clone()],
         vec!["started".to_owned(), status.started_at.clone()],
-        vec!["config".to_owned(), status.config_digest.clone()],
+        vec!["config".to_owned(), format!("{} since {}", config.digest, config.since)],
+        vec!["files".to_owned(), files(config)],
         vec!["in flight".to_owned(), status.in_flight.to_string()],
         vec!["connections".to_owned(), status.connections.to_string()],
         vec!["routes".to_owned(), status.routes_count.to_string()],
         vec!["teams".to_owned(), status.teams.join(", ")],
         vec!["lines dropped".to_owned(), status.access_lines_dropped.to_string()],
-    ];
+    ]);
+    if !config.waits_for_hand_over.is_empty() {
+        let keys = config.waits_for_hand_over.join(", ");
+        rows.push(vec!["waits for a restart".to_owned(), keys]);
+    }
     for listener in &status.listeners {
         rows.push(vec![format!("{} listener", listener.kind), listener.address.to_string()]);
     }
@@ -61,3 +69,33 @@ fn text(status: &Status) -> String {
     }
     columns(&rows)
 }
+
+/// What came of the last load, and how changes are found.
+fn files(config: &ConfigStatus) -> String {
+    let kept = if config.is_kept { ", kept" } else { "" };
+    let ConfigStatus { loaded, loaded_at, watching, .. } = config;
+    format!("{loaded} at {loaded_at}, changes by {watching}{kept}")
+}
+
+/// What stands over the files, and until when.
+pub(crate) fn overlay(overlay: &OverlayStatus) -> Vec<String> {
+    let OverlayStatus { id, key, value, actor, reason, expires, .. } = overlay;
+    let out = if overlay.is_in_force { "" } else { ", DOES NOT FIT THE FILES" };
+    let told = format!("{key} = {value} until {expires} by {actor}: {reason}{out}");
+    vec![format!("overlay {id}"), told]
+}
+
+/// The parts whose files are not in force, a line for each fault.
+fn parts(config: &ConfigStatus) -> Vec<Vec<String>> {
+    let parts = config.parts.iter().filter(|part| part.state != "current");
+    let lines = |part: &PartStatus| {
+        let name = format!("part {}", part.name);
+        let state = vec![name.clone(), part.state.clone()];
+        let faults = part.faults.iter().map(move |fault| vec![name.clone(), fault.to_string()]);
+        [state].into_iter().chain(faults).collect::<Vec<_>>()
+    };
+    parts.flat_map(lines).collect()
+}
+
+#[cfg(test)]
+mod tests;

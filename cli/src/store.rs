@@ -1,4 +1,4 @@
-//! Opens the store of idempotency records, and looks after it while the edge serves.
+//! Opens the stores, and looks after the embedded one while the edge serves.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use headgate_config::{self as config, LOCAL_REGION};
 use headgate_gateway::server::Task;
 use headgate_idempotency::{
     DynamoDb, OsRandom, Records, Settings, StoreError,
-    dynamodb::{Credentials, Settings as Table},
+    dynamodb::{Credentials, Settings as TableSettings},
 };
 use headgate_store::{Batch, Done, Error, Store};
 use headgate_telemetry::{
@@ -29,45 +29,34 @@ const SWEEP_STEPS_MAX: usize = 10_000;
 /// How long the start waits for a stand-in to have its table.
 const TABLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// The store, as far as a route needs one and it could be opened.
-pub(crate) enum Opened {
-    /// No route needs one.
-    Unneeded,
-    /// The embedded one; none when it could not be opened.
-    Embedded(Option<Store>, StoreMetrics),
-    /// A table of DynamoDB; none when its client could not be made.
-    DynamoDb(Option<DynamoDb>),
+/// The stores of this process, as far as they could be opened.
+#[derive(Default)]
+pub(crate) struct Stores {
+    /// The embedded one. None where there is no folder for it.
+    local: Option<Local>,
+    /// Where idempotency records are, if they are not in the embedded one.
+    table: Option<Table>,
 }
 
-impl Opened {
-    /// Opens the store that the routes need, if any does. One that can't be opened is told and
-    /// done without: the edge serves what needs no store.
+/// The embedded store; none when it could not be opened.
+struct Local {
+    store: Option<Store>,
+    metrics: StoreMetrics,
+}
+
+/// A table of DynamoDB; none when its client could not be made.
+struct Table(Option<DynamoDb>);
+
+impl Stores {
+    /// Opens the embedded store, where there is a folder for it. One that can't be opened is told
+    /// and done without: the edge serves what needs no store.
     ///
     /// # Errors
     ///
     /// [`Invalid`] when another process has the folder: as with a port in use, this one is one too
     /// many.
-    pub(crate) fn open(
-        records: Option<&config::Records>,
-        metrics: &Metrics,
-    ) -> anyhow::Result<Self> {
-        match records {
-            Some(config::Records::Embedded { dir }) => Ok(Self::embedded(dir, metrics.store())?),
-            Some(config::Records::DynamoDb { table, endpoint, region }) => {
-                let is_local = region.as_deref() == Some(LOCAL_REGION);
-                Self::table(Table {
-                    table: table.clone(),
-                    endpoint: endpoint.clone(),
-                    region: region.clone(),
-                    credentials: if is_local { Credentials::Local } else { Credentials::Chain },
-                    ..Table::default()
-                })
-            }
-            _ => Ok(Self::Unneeded),
-        }
-    }
-
-    fn embedded(dir: &Path, metrics: StoreMetrics) -> Result<Self, Invalid> {
+    pub(crate) fn open_dir(dir: Option<&Path>, metrics: &Metrics) -> Result<Self, Invalid> {
+        let Some(dir) = dir else { return Ok(Self::default()) };
         let store = match Store::open(dir, &headgate_store::Settings::default()) {
             Ok(store) => Some(store),
             Err(error @ Error::Locked { .. }) => {
@@ -78,62 +67,71 @@ impl Opened {
                 None
             }
         };
+        let metrics = metrics.store();
         observe(store.as_ref(), &metrics);
-        Ok(Self::Embedded(store, metrics))
+        Ok(Self { local: Some(Local { store, metrics }), table: None })
     }
 
-    /// Makes the client, and the table where a stand-in has none. AWS is not asked: there the
-    /// table is made by whoever pays for it.
-    fn table(settings: Table) -> anyhow::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        if settings.endpoint.is_some() {
-            // With a client of its own, whose connections end with this runtime.
-            let made = async { DynamoDb::connect(settings.clone()).await?.create_table().await };
-            let made = runtime.block_on(async { timeout(TABLE_WITHIN, made).await });
-            let late = || StoreError::Unavailable("the table is not there in time".to_owned());
-            if let Err(error) = made.map_err(|_elapsed| late()).flatten() {
-                tracing::warn!(code = error.code(), %error, "table of idempotency keys not made");
-            }
-        }
-        let client = runtime.block_on(DynamoDb::connect(settings));
-        Ok(Self::DynamoDb(client.inspect_err(|error| refused(error.code(), error)).ok()))
+    /// Makes the client of the table that idempotency records are kept in, if they are in one.
+    ///
+    /// # Errors
+    ///
+    /// When no runtime can be made to ask with.
+    pub(crate) fn open_table(&mut self, records: Option<&config::Records>) -> anyhow::Result<()> {
+        let Some(config::Records::DynamoDb { table, endpoint, region }) = records else {
+            return Ok(());
+        };
+        let is_local = region.as_deref() == Some(LOCAL_REGION);
+        let client = connect(TableSettings {
+            table: table.clone(),
+            endpoint: endpoint.clone(),
+            region: region.clone(),
+            credentials: if is_local { Credentials::Local } else { Credentials::Chain },
+            ..TableSettings::default()
+        })?;
+        self.table = Some(Table(client));
+        Ok(())
     }
 
-    /// The records in the store.
+    /// The embedded store. None where there is none, or it could not be opened.
+    pub(crate) fn local(&self) -> Option<&Store> {
+        self.local.as_ref()?.store.as_ref()
+    }
+
+    /// Where idempotency records are kept: whatever routes come, they find their store open.
     pub(crate) fn records(&self, clock: &Arc<dyn Clock>) -> Option<Records> {
         let mut settings = Settings::default();
-        let store: Arc<dyn headgate_idempotency::Store> = match self {
-            Self::Embedded(store, _) => {
+        let store: Arc<dyn headgate_idempotency::Store> = match &self.table {
+            Some(Table(client)) => Arc::new(client.clone()?),
+            None => {
                 // One process on one machine writes and judges every lease, by one clock.
                 settings.skew = Duration::ZERO;
-                Arc::new(store.clone()?)
+                Arc::new(self.local()?.clone())
             }
-            Self::DynamoDb(table) => Arc::new(table.clone()?),
-            Self::Unneeded => return None,
         };
         Some(Records::new(store, Arc::clone(clock), Arc::new(OsRandom), settings))
     }
 
-    /// Takes over what store and records count, and removes what has expired from the embedded one,
-    /// until the edge ends. None when there is nothing to look after.
+    /// Takes over what stores and records count, and removes what has expired from the embedded
+    /// one, until the edge ends. None when there is nothing to look after.
     pub(crate) fn upkeep(
         &self,
         records: Option<Records>,
         metrics: &Metrics,
         clock: &Arc<dyn Clock>,
     ) -> Option<Task> {
-        let kept = match self {
-            Self::Unneeded | Self::DynamoDb(None) => return None,
-            Self::Embedded(store, metrics) => Kept::Embedded(store.clone(), metrics.clone()),
-            Self::DynamoDb(Some(table)) => {
-                let handles = metrics.dynamodb();
-                let durations = handles.clone();
-                table.observe(Arc::new(move |duration| durations.took(duration)));
-                Kept::DynamoDb(table.clone(), handles)
-            }
-        };
+        let local = self.local.as_ref().map(|local| (local.store.clone(), local.metrics.clone()));
+        let table = self.table.as_ref().and_then(|Table(client)| client.clone()).map(|table| {
+            let handles = metrics.dynamodb();
+            let durations = handles.clone();
+            table.observe(Arc::new(move |duration| durations.took(duration)));
+            (table, handles)
+        });
+        if local.is_none() && table.is_none() {
+            return None;
+        }
         let keys = records.map(|records| (records, metrics.keys()));
-        let watched = Watched { kept, keys, clock: Arc::clone(clock) };
+        let watched = Watched { local, table, keys, clock: Arc::clone(clock) };
         Some(Box::new(|mut shutdown| {
             Box::pin(async move {
                 tokio::select! {
@@ -146,22 +144,34 @@ impl Opened {
     }
 }
 
+/// Makes the client, and the table where a stand-in has none. AWS is not asked: there the table is
+/// made by whoever pays for it.
+fn connect(settings: TableSettings) -> anyhow::Result<Option<DynamoDb>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    if settings.endpoint.is_some() {
+        // With a client of its own, whose connections end with this runtime.
+        let made = async { DynamoDb::connect(settings.clone()).await?.create_table().await };
+        let made = runtime.block_on(async { timeout(TABLE_WITHIN, made).await });
+        let late = || StoreError::Unavailable("the table is not there in time".to_owned());
+        if let Err(error) = made.map_err(|_elapsed| late()).flatten() {
+            tracing::warn!(code = error.code(), %error, "table of idempotency keys not made");
+        }
+    }
+    let client = runtime.block_on(DynamoDb::connect(settings));
+    Ok(client.inspect_err(|error| refused(error.code(), error)).ok())
+}
+
 fn refused(code: &'static str, error: impl std::error::Error) {
     let reason = Invalid::new(error);
-    tracing::error!(code, %reason, "store can't be used; idempotency keys are refused");
+    tracing::error!(code, %reason, "store can't be used; idempotency keys are refused, and nothing is kept");
 }
 
 /// What is looked after.
 struct Watched {
-    kept: Kept,
+    local: Option<(Option<Store>, StoreMetrics)>,
+    table: Option<(DynamoDb, DynamoDbMetrics)>,
     keys: Option<(Records, KeyMetrics)>,
     clock: Arc<dyn Clock>,
-}
-
-/// What keeps the records.
-enum Kept {
-    Embedded(Option<Store>, StoreMetrics),
-    DynamoDb(DynamoDb, DynamoDbMetrics),
 }
 
 impl Watched {
@@ -174,7 +184,7 @@ impl Watched {
             self.observe();
             number = number.wrapping_add(1);
             if number.is_multiple_of(LOOKS_PER_SWEEP)
-                && let Kept::Embedded(Some(store), _) = &self.kept
+                && let Some((Some(store), _)) = &self.local
             {
                 sweep(store, &*self.clock).await;
             }
@@ -182,17 +192,17 @@ impl Watched {
     }
 
     fn observe(&self) {
-        match &self.kept {
-            Kept::Embedded(store, metrics) => observe(store.as_ref(), metrics),
-            Kept::DynamoDb(table, metrics) => {
-                let consumed = table.consumed();
-                metrics.observe(DynamoDbCounts {
-                    requests: consumed.requests,
-                    retried: consumed.retries,
-                    throttled: consumed.throttled,
-                    lost: consumed.lost,
-                });
-            }
+        if let Some((store, metrics)) = &self.local {
+            observe(store.as_ref(), metrics);
+        }
+        if let Some((table, metrics)) = &self.table {
+            let consumed = table.consumed();
+            metrics.observe(DynamoDbCounts {
+                requests: consumed.requests,
+                retried: consumed.retries,
+                throttled: consumed.throttled,
+                lost: consumed.lost,
+            });
         }
         let Some((records, metrics)) = &self.keys else { return };
         let stats = records.stats();

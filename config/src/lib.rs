@@ -4,13 +4,18 @@
 //! The documents are structs; their JSON Schema, generated from them, is what files
 //! are checked against, what `headgate schema` prints and what the reference page is made of.
 
+mod data_dir;
 mod document;
 pub mod schema;
 
 mod environment;
 mod fault;
 mod files;
+mod kept;
+mod layered;
 mod load;
+mod overlay;
+mod provenance;
 mod source;
 mod walk;
 
@@ -20,7 +25,15 @@ mod resolve;
 pub mod reference;
 
 pub use crate::{
+    data_dir::data_dir,
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
-    files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TOTAL_BYTES_MAX},
-    load::{LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, load, load_from},
+    files::{
+        Disk, Entry, EntryKind, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TEAM_BYTES_MAX,
+        TEAM_FILES_MAX, TOTAL_BYTES_MAX,
+    },
+    kept::{Kept, KeptPart},
+    layered::{Ask, Part, PartState, load_layered},
+    load::{LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, environment, load, load_from},
+    overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
+    provenance::{Layer, Provenance, Setting, Why},
 };

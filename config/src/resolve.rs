@@ -32,12 +32,16 @@ pub(crate) struct OriginDraft {
     pub(crate) timeout: Origin,
 }
 
-/// Checks everything, and stops at nothing.
+/// Checks that each team's file lies where it says.
+pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
+    team::check_files(input, report);
+}
+
+/// Checks everything else, and stops at nothing.
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let edge = edge::edge(input, report);
     let identity = identity::sources(input, report);
     team::check_claims(&input.platform, report);
-    team::check_files(input, report);
     let upstreams = route::upstreams(input, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     let (routes, origins) = route::rank(routes, origins, report);
@@ -58,7 +62,9 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
-    let records = idempotency::records(input, data_dir.as_deref(), report).filter(|_| is_needed);
+    // A table is opened before any route needs it: a later load may bring one that does.
+    let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
+    let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
     Resolved { settings, data_dir, records, origins }
 }
 

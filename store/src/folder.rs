@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,6 +14,9 @@ const LOCK: &str = "store.lock";
 const DATA: &str = "store.redb";
 /// The file while it is made. A crash may leave it behind, without anything acknowledged in it.
 const UNFINISHED: &str = "store.redb.new";
+
+/// Mode of the files: what is kept may be answers to single people, or lists of keys.
+const OWNER_ONLY: u32 = 0o600;
 
 /// Holds the folder's lock, which the operating system gives back when the process ends.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ impl Folder {
         let failed = |source| Error::Open { folder: path.to_owned(), source };
         fs::create_dir_all(path).map_err(failed)?;
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
+        options.write(true).create(true).truncate(false).mode(OWNER_ONLY);
         let lock = options.open(path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -43,7 +47,7 @@ impl Folder {
         let exists = data.try_exists().map_err(failed)?;
         let path = if exists { data.clone() } else { self.path.join(UNFINISHED) };
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(!exists).truncate(!exists);
+        options.read(true).write(true).create(!exists).truncate(!exists).mode(OWNER_ONLY);
         let file = options.open(&path).map_err(failed)?;
         let engine = Embedded::open(Arc::new(FileDisk::new(file)), settings)
             .map_err(|failure| Error::opening(self.path.clone(), failure))?;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use headgate_types::Outcome;
 
-use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Settled};
+use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Reload, Settled};
 
 /// Names that each of team and route, team and upstream, and identity source may bring; what
 /// comes after shares the name [`OTHER`], so that sums stay true and memory stays bounded.
@@ -79,14 +79,20 @@ pub enum Unit {
     Handshakes,
     /// Request heads.
     Heads,
+    /// A label that says something; the value is 1.
+    Info,
     /// Idempotency keys.
     Keys,
     /// Access lines.
     Lines,
     /// Lookups in a cache.
     Lookups,
+    /// Values that stand over the files'.
+    Overlays,
     /// Passports.
     Passports,
+    /// Loads of the configuration.
+    Reloads,
     /// Requests.
     Requests,
     /// Runs of handlers.
@@ -111,10 +117,13 @@ impl Unit {
             Self::Groups => "groups",
             Self::Handshakes => "handshakes",
             Self::Heads => "heads",
+            Self::Info => "info",
             Self::Keys => "keys",
             Self::Lines => "lines",
             Self::Lookups => "lookups",
+            Self::Overlays => "overlays",
             Self::Passports => "passports",
+            Self::Reloads => "reloads",
             Self::Requests => "requests",
             Self::Runs => "runs",
             Self::Seconds => "seconds",
@@ -145,6 +154,7 @@ const TEAM: Label = Label { name: "team", values: Values::Configured };
 const ROUTE: Label = Label { name: "route", values: Values::Configured };
 const UPSTREAM: Label = Label { name: "upstream", values: Values::Configured };
 const SOURCE: Label = Label { name: "source", values: Values::Configured };
+const DIGEST: Label = Label { name: "digest", values: Values::Configured };
 const OUTCOME: Label =
     Label { name: "outcome", values: Values::Words(|| Outcome::ALL.map(Outcome::as_str).to_vec()) };
 const ATTEMPT_RESULT: Label = Label {
@@ -170,6 +180,8 @@ const SETTLEMENT: Label = Label {
     name: "settlement",
     values: Values::Words(|| Settled::ALL.map(Settled::as_str).to_vec()),
 };
+const RELOAD: Label =
+    Label { name: "result", values: Values::Words(|| Reload::ALL.map(Reload::as_str).to_vec()) };
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
 
 /// Bounds for latencies, in seconds: from what one loopback hop takes to the longest timeouts, no
@@ -292,6 +304,20 @@ catalog! {
     HANDLER_RUNS: Kind::Counter, Runs, "headgate_idempotency_handler_runs_total", [HANDLER];
     /// Deliveries of events to a handler, by how they ended.
     HANDLER_DELIVERIES: Kind::Counter, Deliveries, "headgate_idempotency_handler_deliveries_total", [HANDLER, SETTLEMENT];
+    /// The configuration in force: 1 for its digest, and no other digest is told.
+    CONFIG_INFO: Kind::Gauge, Info, "headgate_config_running_info", [DIGEST];
+    /// When a load last took effect or found nothing changed, in seconds since 1970.
+    CONFIG_LOADED: Kind::Gauge, Seconds, "headgate_config_last_success_timestamp_seconds", [];
+    /// Loads since the start of the process, by what came of them. Those `rejected` changed nothing; after those `degraded` at least one team runs its last good version or none.
+    CONFIG_RELOADS: Kind::Counter, Reloads, "headgate_config_ended_reloads_total", [RELOAD];
+    /// Time from the begin of a load to its taking effect.
+    CONFIG_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_config_reload_duration_seconds", [];
+    /// Whether what a team's files say is in force: 0 while it runs its last good version or none. Team `_platform` is the platform's file.
+    CONFIG_PART_OK: Kind::Gauge, Flag, "headgate_config_part_ok_flag", [TEAM];
+    /// Overlays in force.
+    CONFIG_OVERLAYS: Kind::Gauge, Overlays, "headgate_config_active_overlays", [];
+    /// Whether changes of the files are found by looking every second, because the system does not tell of them.
+    CONFIG_POLLING: Kind::Gauge, Flag, "headgate_config_polling_flag", [];
     /// Access lines, by whether they reached their file or found the queue full or the file broken.
     ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
 }

@@ -152,3 +152,17 @@ words! {
         Failed = "failed",
     }
 }
+
+words! {
+    /// What came of a load of the configuration.
+    Reload {
+        /// All that the files say is in force.
+        Applied = "applied",
+        /// In force but for the teams whose files have faults.
+        Degraded = "degraded",
+        /// What the files say was in force already.
+        Unchanged = "unchanged",
+        /// Nothing of it took effect.
+        Rejected = "rejected",
+    }
+}

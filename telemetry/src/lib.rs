@@ -14,10 +14,11 @@ mod registry;
 pub mod trace;
 
 pub use crate::{
-    labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Settled},
+    labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Reload, Settled},
     metrics::{
-        DynamoDbCounts, DynamoDbMetrics, EdgeMetrics, HandlerMetrics, IdentityMetrics, KeyCounts,
-        KeyMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
+        ConfigMetrics, DynamoDbCounts, DynamoDbMetrics, EdgeMetrics, HandlerMetrics,
+        IdentityMetrics, KeyCounts, KeyMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
+        UpstreamMetrics,
     },
     registry::Exporter,
 };

@@ -1,5 +1,6 @@
 //! Handles to count with, made once for each route, upstream, identity source and edge.
 
+mod config;
 mod idempotency;
 mod store;
 
@@ -10,6 +11,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
 pub use crate::metrics::{
+    config::ConfigMetrics,
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     store::{StoreCounts, StoreMetrics},
 };
@@ -115,6 +117,11 @@ impl Metrics {
             fetched: fetch("ok"),
             fetch_failed: fetch("failed"),
         }
+    }
+
+    /// Ends all series of a metric; what its handles count from then on is told nowhere.
+    pub(crate) fn forget(&self, metric: &'static Metric) {
+        self.registry.forget(metric);
     }
 
     pub(crate) fn counter(&self, metric: &'static Metric, values: &[&str]) -> Counter {

@@ -122,6 +122,11 @@ impl Registry {
         Some(cell.clone())
     }
 
+    /// Drops the cells of a metric.
+    pub(crate) fn forget(&self, metric: &Metric) {
+        self.families.lock().remove(metric.name);
+    }
+
     fn render(&self) -> String {
         let families = self.families.lock();
         let mut text = String::new();

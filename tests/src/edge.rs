@@ -204,6 +204,38 @@ impl Edge {
         }
     }
 
+    /// What `/v1/status` tells of the configuration.
+    pub async fn config(&self) -> Value {
+        self.ask("/v1/status").await.json()["config"].take()
+    }
+
+    /// Waits until the configuration is told to be so.
+    pub async fn config_shows(&self, what: &str, shows: impl Fn(&Value) -> bool) -> Value {
+        let ends = tokio::time::Instant::now() + crate::PATIENCE;
+        let mut admin = Client::h1(self.admin()).await;
+        loop {
+            let config = admin.send(get("/v1/status")).await.json()["config"].take();
+            if shows(&config) {
+                return config;
+            }
+            assert!(tokio::time::Instant::now() < ends, "never so: {what}\n{config:#}");
+        }
+    }
+
+    /// Waits until another configuration than this is in force.
+    pub async fn config_changes(&self, from: &Value) -> Value {
+        self.config_shows("another digest", |config| config["digest"] != from["digest"]).await
+    }
+
+    /// Kills it with no chance to end well, and starts it again on the same files.
+    pub async fn kill_and_start(mut self) -> Self {
+        self.signal(Signal::SIGKILL);
+        self.ended().await;
+        let mut command = Command::new(binary());
+        command.args(["run", "--config", "headgate.toml"]).current_dir(self.folder.path());
+        start_command(command, self.folder).await
+    }
+
     /// All access lines so far.
     pub fn access_lines(&self) -> Vec<Value> {
         let told = self.process.stdout.text();

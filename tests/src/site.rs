@@ -144,14 +144,14 @@ impl Site {
         edge::start(self).await
     }
 
-    /// Writes the files and runs the edge, which is expected to end by itself.
+    /// Writes the files and runs the edge with `--strict`, so that any fault of any file ends it.
     ///
     /// # Panics
     ///
     /// When it does not end.
     pub async fn run(self) -> Ended {
         self.write();
-        edge::run(&["run", "--config", "headgate.toml"], &self.folder).await
+        edge::run(&["run", "--strict", "--config", "headgate.toml"], &self.folder).await
     }
 
     /// Writes the files for another verb than `run`.

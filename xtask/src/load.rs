@@ -7,13 +7,14 @@ use crate::process::{self, PEERS, cargo};
 use crate::tools;
 
 /// What has a program of its own: the package is `headgate-load-` and this.
-const OF_THEIR_OWN: [&str; 3] = ["exactly-once", "micro", "store"];
+const OF_THEIR_OWN: [&str; 4] = ["config", "exactly-once", "micro", "store"];
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions, `store`
-    /// for the embedded engine, or `exactly-once` for workers that are killed and stopped.
+    /// for the embedded engine, `config` for the loader, or `exactly-once` for workers that are
+    /// killed and stopped.
     what: String,
     /// Handed on to the generator as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

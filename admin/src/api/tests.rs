@@ -93,6 +93,7 @@ async fn faults_are_problem_details() {
         ("GET", "/healthz/", 404, "HG1201"),
         ("POST", "/v1/status", 405, "HG1202"),
         ("DELETE", "/metrics", 405, "HG1202"),
+        ("PUT", "/v1/overlays", 405, "HG1202"),
     ] {
         let (is, content_type, body) = ask(&state, method, path).await;
         assert_eq!((is, content_type.as_str()), (status, "application/problem+json"), "{path}");
@@ -123,8 +124,9 @@ async fn every_path_answers_what_the_document_says() {
     let (change, state) = testing::state();
     let document = document();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), ENDPOINTS.len());
-    for (path, item) in paths.iter().filter(|(_, item)| item["get"].is_object()) {
+    let operations = paths.values().map(|item| item.as_object().unwrap().len());
+    assert_eq!(operations.sum::<usize>(), ENDPOINTS.len());
+    for (path, item) in paths.iter().filter(|(_, item)| item.get("get").is_some()) {
         for readiness in [Readiness::Starting, Readiness::Ready] {
             change.send_replace(readiness);
             let (status, content_type, body) = ask(&state, "GET", path).await;

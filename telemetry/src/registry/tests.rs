@@ -29,6 +29,8 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.keys().observe(KeyCounts::default());
     metrics.dynamodb().observe(DynamoDbCounts::default());
     metrics.handler("billing.charge@1").ran();
+    metrics.config().in_force("c0ffee");
+    metrics.config().parts([("tv", true)].into_iter());
     let text = metrics.exporter().render();
     let mut family = "";
     let mut seen = Vec::new();

@@ -1,0 +1,383 @@
+//! Loads, compares, applies, keeps and tells. Blocks: never to be called on a thread that serves.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use headgate_admin::{FaultStatus, OverlayError, OverlayStatus, OverlayWish};
+use headgate_config::{Ask, Disk, Faults, Kept, Loaded, OVERLAYS_MAX, Overlay, load_layered};
+use headgate_gateway::Edge;
+use headgate_telemetry::{ConfigMetrics, Reload as Outcome};
+use headgate_types::{Clock, UnixTime};
+use tokio::sync::watch;
+
+use crate::reload::{
+    reads::{Noted, Reads},
+    running::{self, Running, told},
+    shelf::Shelf,
+    watch::{Watch, Watching},
+};
+
+/// Faults that one log line names.
+const FAULTS_LOGGED_MAX: usize = 5;
+/// How often a look is taken again because folders came while they were not watched.
+const LOOKS_MAX: usize = 5;
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The platform's file.
+    pub(crate) path: PathBuf,
+    /// Variables of the process.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+impl Origin {
+    /// Loads what is good, and notes what was read.
+    pub(crate) fn load(
+        &self,
+        kept: Option<&Kept>,
+        overlays: &[Overlay],
+        use_kept_platform: bool,
+    ) -> (Result<Loaded, Faults>, Reads) {
+        let files = Noted::new(&Disk);
+        let loaded = load_layered(&Ask {
+            files: &files,
+            path: &self.path,
+            environment: &self.environment,
+            overlays,
+            kept,
+            use_kept_platform,
+        });
+        (loaded, files.into_reads())
+    }
+}
+
+/// What a process begins with.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub(crate) origin: Origin,
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) reads: Reads,
+    pub(crate) shelf: Shelf,
+    pub(crate) overlays: Vec<Overlay>,
+    pub(crate) last_overlay: u64,
+}
+
+/// What asked for a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// Files changed, or may have.
+    Files,
+    /// Somebody sent SIGHUP.
+    Signal,
+    /// An overlay was set, unset, or has expired.
+    Overlay,
+}
+
+impl Trigger {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Signal => "signal",
+            Self::Overlay => "overlay",
+        }
+    }
+}
+
+/// Owns the running configuration.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    begin: Begin,
+    /// What listeners and stores were made from.
+    started: Arc<Loaded>,
+    edge: Arc<Edge>,
+    clock: Arc<dyn Clock>,
+    metrics: ConfigMetrics,
+    watch: Watch,
+    running: watch::Sender<Arc<Running>>,
+}
+
+impl Loader {
+    pub(crate) fn new(
+        begin: Begin,
+        edge: &Arc<Edge>,
+        clock: Arc<dyn Clock>,
+        metrics: ConfigMetrics,
+        watch: Watch,
+    ) -> Self {
+        let running = Running::new(Arc::clone(&begin.loaded), clock.unix_time());
+        let mut this = Self {
+            started: Arc::clone(&begin.loaded),
+            edge: Arc::clone(edge),
+            running: watch::Sender::new(Arc::new(running)),
+            begin,
+            clock,
+            metrics,
+            watch,
+        };
+        this.log_parts(None);
+        this.keep();
+        this.show();
+        this
+    }
+
+    /// What is in force, as it changes.
+    pub(crate) fn running(&self) -> watch::Receiver<Arc<Running>> {
+        self.running.subscribe()
+    }
+
+    /// Time until the next overlay expires. None while there is none.
+    pub(crate) fn next_expiry(&self) -> Option<Duration> {
+        let now = self.clock.unix_time();
+        self.begin.overlays.iter().map(|overlay| overlay.expires.since(now)).min()
+    }
+
+    /// Loads unless everything that was read last is as it was.
+    pub(crate) fn look(&mut self) {
+        if !self.begin.reads.are_current(&Disk) {
+            self.reload(Trigger::Files);
+        }
+    }
+
+    /// Loads, and puts in force what is good of it.
+    pub(crate) fn reload(&mut self, trigger: Trigger) {
+        self.expire();
+        self.load(trigger);
+        self.follow();
+    }
+
+    /// Watches what was read last, and begins with that.
+    pub(crate) fn follow(&mut self) {
+        for _ in 0..LOOKS_MAX {
+            let (watching, is_new) = self.watch.follow(&self.begin.reads);
+            self.watches(watching);
+            // Of a folder that was not watched, nobody told what happened meanwhile.
+            if !is_new || self.begin.reads.are_current(&Disk) {
+                return;
+            }
+            self.load(Trigger::Files);
+        }
+    }
+
+    fn watches(&self, watching: Watching) {
+        let before = self.running.borrow().watching;
+        if before == watching {
+            return;
+        }
+        if watching == Watching::Poll {
+            tracing::warn!("files can't be watched; they are read every second instead");
+        } else if before == Watching::Poll {
+            tracing::info!("files are watched again");
+        }
+        self.metrics.polls(watching == Watching::Poll);
+        self.running.send_modify(|running| Arc::make_mut(running).watching = watching);
+    }
+
+    fn load(&mut self, trigger: Trigger) {
+        let began = self.clock.now();
+        let is_overlay = trigger == Trigger::Overlay;
+        let begin = &mut self.begin;
+        let kept = &begin.loaded.kept;
+        let (loaded, reads) = begin.origin.load(Some(kept), &begin.overlays, is_overlay);
+        begin.reads = reads;
+        let outcome = match loaded {
+            Ok(loaded) => self.apply(loaded, trigger),
+            Err(faults) => self.reject(told(&faults), trigger),
+        };
+        self.metrics.ended(outcome, self.clock.now().since(began));
+    }
+
+    /// Puts in force what differs from what is.
+    fn apply(&mut self, loaded: Loaded, trigger: Trigger) -> Outcome {
+        let before = Arc::clone(&self.begin.loaded);
+        let is_other = loaded.digest != before.digest;
+        if is_other && let Err(error) = self.edge.apply(&loaded.settings, &loaded.digest) {
+            let at = self.begin.origin.path.display().to_string();
+            let (code, key, message) = (None, String::new(), error.to_string());
+            return self.reject(vec![FaultStatus { code, at, key, message }], trigger);
+        }
+        let now = self.clock.unix_time();
+        let is_same = !is_other && parts_of(&loaded) == parts_of(&before);
+        let outcome = if is_same { Outcome::Unchanged } else { running::outcome(&loaded) };
+        self.begin.loaded = Arc::new(loaded);
+        let loaded = &self.begin.loaded;
+        let waits = running::waits(&self.started, loaded);
+        self.running.send_modify(|running| {
+            let running = Arc::make_mut(running);
+            if is_other {
+                running.since = now;
+            }
+            running.loaded = Arc::clone(loaded);
+            running.last = (now, outcome);
+            running.rejected.clear();
+            running.waits = waits;
+        });
+        if is_other {
+            let (trigger, digest) = (trigger.as_str(), &loaded.digest);
+            tracing::info!(trigger, digest, "configuration in force");
+        }
+        self.log_parts(Some(&before));
+        self.keep();
+        self.show();
+        outcome
+    }
+
+    /// Leaves in force what is.
+    fn reject(&self, faults: Vec<FaultStatus>, trigger: Trigger) -> Outcome {
+        let now = self.clock.unix_time();
+        let is_known = self.running.borrow().rejected == faults;
+        if !is_known {
+            let trigger = trigger.as_str();
+            let faults = logged(&faults);
+            tracing::error!(trigger, faults, "configuration rejected; what was in force stays");
+        }
+        self.running.send_modify(|running| {
+            let running = Arc::make_mut(running);
+            running.last = (now, Outcome::Rejected);
+            running.rejected = faults;
+        });
+        self.tell_parts();
+        Outcome::Rejected
+    }
+
+    /// Tells of parts whose state or faults are other than before.
+    fn log_parts(&self, before: Option<&Loaded>) {
+        let loaded = &self.begin.loaded;
+        let is_known = before.is_some_and(|it| it.platform_faults == loaded.platform_faults);
+        if !is_known && !loaded.platform_faults.is_empty() {
+            let faults = logged(&told(&loaded.platform_faults));
+            tracing::error!(faults, "platform's file has faults; the last good one is in force");
+        }
+        for part in &loaded.parts {
+            let mut known = before.iter().flat_map(|before| &before.parts);
+            let known = known.find(|known| known.team == part.team);
+            if known == Some(part) {
+                continue;
+            }
+            let (team, state) = (&part.team, part.state.as_str());
+            if !part.faults.is_empty() {
+                let faults = logged(&told(&part.faults));
+                tracing::error!(team, state, faults, "team's files have faults and wait");
+            } else if known.is_some_and(|known| !known.faults.is_empty()) {
+                tracing::info!(team, "team's files are in force again");
+            }
+        }
+    }
+
+    /// Keeps the texts that are in force for the next start.
+    fn keep(&mut self) {
+        let is_kept = match self.begin.shelf.keep(&self.begin.loaded.kept) {
+            Ok(()) => self.begin.shelf.lasts(),
+            Err(error) => {
+                tracing::error!(%error, "last good configuration not kept");
+                false
+            }
+        };
+        self.running.send_modify(|running| Arc::make_mut(running).is_kept = is_kept);
+    }
+
+    fn show(&self) {
+        self.metrics.in_force(&self.begin.loaded.digest);
+        self.metrics.loaded(self.clock.unix_time());
+        self.metrics.overlays(self.begin.loaded.overlays.len());
+        self.tell_parts();
+    }
+
+    fn tell_parts(&self) {
+        let running = self.running.borrow();
+        let is_ok = |state| state == headgate_config::PartState::Current;
+        self.metrics.parts(running.parts().map(|(name, state)| (name, is_ok(state))));
+    }
+
+    /// Forgets overlays whose time is over.
+    fn expire(&mut self) {
+        let now = self.clock.unix_time();
+        let is_over = |overlay: &Overlay| overlay.expires <= now;
+        let over: Vec<u64> =
+            self.begin.overlays.iter().filter(|one| is_over(one)).map(|one| one.id).collect();
+        if over.is_empty() {
+            return;
+        }
+        for overlay in self.begin.overlays.extract_if(.., |one| is_over(one)) {
+            let (id, key, actor) = (overlay.id, &overlay.key, &overlay.actor);
+            tracing::info!(id, key, actor, "overlay expired");
+        }
+        // The store's sweep removes them too.
+        if let Err(error) = self.begin.shelf.remove_overlays(&over) {
+            tracing::warn!(%error, "expired overlays not removed");
+        }
+    }
+
+    /// Puts an overlay in force and keeps it, or does neither.
+    pub(crate) fn set_overlay(&mut self, wish: OverlayWish) -> Result<OverlayStatus, OverlayError> {
+        self.expire();
+        if self.begin.overlays.len() >= OVERLAYS_MAX {
+            return Err(OverlayError::TooMany);
+        }
+        let now = self.clock.unix_time();
+        let id = self.begin.last_overlay + 1;
+        let OverlayWish { key, value, lifetime, actor, reason } = wish;
+        let expires = UnixTime::from_duration(now.as_duration().saturating_add(lifetime));
+        let overlay = Overlay { id, key, value, actor, reason, since: now, expires };
+        let overlays: Vec<_> = self.begin.overlays.iter().chain([&overlay]).cloned().collect();
+        let kept = &self.begin.loaded.kept;
+        let (loaded, reads) = self.begin.origin.load(Some(kept), &overlays, true);
+        let loaded = loaded.map_err(|faults| OverlayError::Refused(told(&faults)))?;
+        if let Some(out) = loaded.left_out.iter().find(|out| out.overlay.id == id) {
+            return Err(OverlayError::Refused(told(&out.faults)));
+        }
+        if let Err(error) = self.begin.shelf.put_overlay(&overlay) {
+            tracing::error!(%error, "overlay not kept and not in force");
+            return Err(OverlayError::NotKept);
+        }
+        self.begin.last_overlay = id;
+        self.begin.overlays = overlays;
+        self.begin.reads = reads;
+        let began = self.clock.now();
+        let outcome = self.apply(loaded, Trigger::Overlay);
+        self.metrics.ended(outcome, self.clock.now().since(began));
+        let (key, actor, reason) = (&overlay.key, &overlay.actor, &overlay.reason);
+        tracing::info!(id, key, actor, reason, expires = %overlay.expires, "overlay set");
+        self.follow();
+        self.status_of(id)
+    }
+
+    /// Ends an overlay before its time.
+    pub(crate) fn unset_overlay(&mut self, id: u64) -> Result<OverlayStatus, OverlayError> {
+        self.expire();
+        let status = self.status_of(id)?;
+        if let Err(error) = self.begin.shelf.remove_overlays(&[id]) {
+            tracing::error!(%error, "overlay not removed and still in force");
+            return Err(OverlayError::NotKept);
+        }
+        self.begin.overlays.retain(|overlay| overlay.id != id);
+        tracing::info!(id, key = status.key, "overlay unset");
+        self.load(Trigger::Overlay);
+        self.follow();
+        Ok(status)
+    }
+
+    fn status_of(&self, id: u64) -> Result<OverlayStatus, OverlayError> {
+        let overlays = self.running.borrow().overlays();
+        overlays.into_iter().find(|overlay| overlay.id == id).ok_or(OverlayError::Unknown)
+    }
+}
+
+/// What tells a load that changes something apart from one that does not, the digest aside.
+fn parts_of(loaded: &Loaded) -> impl PartialEq {
+    (
+        loaded.parts.clone(),
+        loaded.platform,
+        loaded.platform_faults.clone(),
+        loaded.overlays.clone(),
+        loaded.left_out.clone(),
+    )
+}
+
+fn logged(faults: &[FaultStatus]) -> String {
+    let mut lines: Vec<String> =
+        faults.iter().take(FAULTS_LOGGED_MAX).map(ToString::to_string).collect();
+    if let Some(more) = faults.len().checked_sub(FAULTS_LOGGED_MAX).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("; ")
+}

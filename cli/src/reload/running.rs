@@ -1,0 +1,173 @@
+//! What is in force, and what came of the last load.
+
+use std::sync::Arc;
+
+use headgate_admin::{ConfigStatus, FaultStatus, OverlayStatus, PartStatus};
+use headgate_config::{Fault, Faults, LeftOut, Loaded, Overlay, PartState, Records};
+use headgate_gateway::settings::Edge;
+use headgate_telemetry::Reload as Outcome;
+use headgate_types::UnixTime;
+
+use crate::reload::watch::Watching;
+
+/// Faults of one part that are told; `headgate check` tells all.
+const FAULTS_TOLD_MAX: usize = 20;
+
+/// The configuration in force. A copy is cheap to make but for the overlays.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    /// What is in force.
+    pub(crate) loaded: Arc<Loaded>,
+    /// Since when.
+    pub(crate) since: UnixTime,
+    /// When files were last read, and what came of it.
+    pub(crate) last: (UnixTime, Outcome),
+    /// Why the last load was rejected. Empty when it was not.
+    pub(crate) rejected: Vec<FaultStatus>,
+    /// What is loaded but takes effect only in a process that takes over.
+    pub(crate) waits: Vec<String>,
+    /// How changes are found.
+    pub(crate) watching: Watching,
+    /// Whether what is in force would outlast the process.
+    pub(crate) is_kept: bool,
+}
+
+impl Running {
+    /// What the process begins with.
+    pub(crate) fn new(loaded: Arc<Loaded>, now: UnixTime) -> Self {
+        let outcome = outcome(&loaded);
+        Self {
+            loaded,
+            since: now,
+            last: (now, outcome),
+            rejected: Vec::new(),
+            waits: Vec::new(),
+            watching: Watching::Nothing,
+            is_kept: false,
+        }
+    }
+
+    /// The parts with their states: the platform's file first, then the teams by name.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&str, PartState)> {
+        let is_good = self.rejected.is_empty();
+        let platform = if is_good { self.loaded.platform } else { PartState::LastGood };
+        let teams = self.loaded.parts.iter().map(|part| (part.team.as_str(), part.state));
+        [(PLATFORM, platform)].into_iter().chain(teams)
+    }
+
+    /// As the admin API shows it.
+    pub(crate) fn status(&self) -> ConfigStatus {
+        let loaded = &self.loaded;
+        let mut platform = told(&loaded.platform_faults);
+        platform.extend(self.rejected.iter().cloned());
+        let faults = [platform].into_iter();
+        let faults = faults.chain(loaded.parts.iter().map(|part| told(&part.faults)));
+        let parts = self.parts().zip(faults).map(|((name, state), faults)| PartStatus {
+            name: name.to_owned(),
+            state: state.as_str().to_owned(),
+            faults,
+        });
+        let (at, outcome) = self.last;
+        ConfigStatus {
+            digest: loaded.digest.clone(),
+            since: self.since.to_string(),
+            loaded_at: at.to_string(),
+            loaded: outcome.as_str().to_owned(),
+            parts: parts.collect(),
+            waits_for_hand_over: self.waits.clone(),
+            watching: self.watching.as_str().to_owned(),
+            is_kept: self.is_kept,
+            overlays: self.overlays(),
+        }
+    }
+
+    /// The overlays, those that do not fit the files among them, by number.
+    pub(crate) fn overlays(&self) -> Vec<OverlayStatus> {
+        let loaded = &self.loaded;
+        let in_force = loaded.overlays.iter().map(|one| overlay(one, &Faults::default(), true));
+        let out = loaded.left_out.iter();
+        let out = out.map(|LeftOut { overlay: one, faults }| overlay(one, faults, false));
+        let mut all: Vec<_> = in_force.chain(out).collect();
+        all.sort_by_key(|one| one.id);
+        all
+    }
+}
+
+/// The name under which the platform's file is told. A team's never begins so.
+pub(crate) const PLATFORM: &str = "_platform";
+
+/// What a load comes to that takes effect.
+pub(crate) fn outcome(loaded: &Loaded) -> Outcome {
+    let teams = loaded.parts.iter().map(|part| part.state);
+    let mut parts = teams.chain([loaded.platform]);
+    let is_whole = parts.all(|state| state == PartState::Current);
+    if is_whole { Outcome::Applied } else { Outcome::Degraded }
+}
+
+/// What of a configuration a running process can't take over.
+pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
+    let (old, new) = (&started.settings.edge, &loaded.settings.edge);
+    let certificates = |edge: &Edge| {
+        let all = edge.tls.iter().flat_map(|tls| &tls.certificates);
+        all.map(|one| (one.cert_pem.clone(), one.key_pem.clone())).collect::<Vec<_>>()
+    };
+    let listen = |edge: &Edge| edge.tls.as_ref().map(|tls| tls.listen.clone());
+    let (mint, next_mint) = (&started.settings.passport, &loaded.settings.passport);
+    let differs = [
+        ("admin.listen", started.admin_listen != loaded.admin_listen),
+        ("data.dir", started.data_dir != loaded.data_dir),
+        ("edge.listen", old.listen != new.listen),
+        ("edge.threads", old.threads != new.threads),
+        ("edge.tls.listen", listen(old) != listen(new)),
+        ("edge.tls", certificates(old) != certificates(new)),
+        (
+            "passport",
+            (&mint.issuer, mint.ttl, mint.rotate_every)
+                != (&next_mint.issuer, next_mint.ttl, next_mint.rotate_every),
+        ),
+        ("idempotency", loaded.records.is_some() && !has_store(started, loaded)),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Whether the process has opened the store in which routes keep their records.
+fn has_store(started: &Loaded, loaded: &Loaded) -> bool {
+    match &loaded.records {
+        Some(Records::Embedded { dir }) => {
+            started.data_dir.as_ref() == Some(dir)
+                && !matches!(started.records, Some(Records::DynamoDb { .. }))
+        }
+        records => started.records == *records,
+    }
+}
+
+/// Faults as the API tells them, the first ones of many.
+pub(crate) fn told(faults: &Faults) -> Vec<FaultStatus> {
+    faults.iter().take(FAULTS_TOLD_MAX).map(fault).collect()
+}
+
+fn fault(fault: &Fault) -> FaultStatus {
+    FaultStatus {
+        code: Some(fault.code.to_string()),
+        at: fault.at.to_string(),
+        key: fault.key.clone(),
+        message: fault.message.clone(),
+    }
+}
+
+fn overlay(overlay: &Overlay, faults: &Faults, is_in_force: bool) -> OverlayStatus {
+    OverlayStatus {
+        id: overlay.id,
+        key: overlay.key.clone(),
+        value: overlay.value.clone(),
+        actor: overlay.actor.clone(),
+        reason: overlay.reason.clone(),
+        since: overlay.since.to_string(),
+        expires: overlay.expires.to_string(),
+        is_in_force,
+        faults: told(faults),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! What lasts of the configuration in the embedded store: the texts that were in force last, and
+//! overlays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use headgate_config::{Kept, KeptPart, Overlay};
+use headgate_store::{
+    Batch, Condition, Content, Error, Key, OPERATIONS_MAX, READ_ROWS_MAX, Scalar, Store,
+};
+use headgate_types::UnixTime;
+
+/// Chunks of parts, by part, digest and number.
+const CHUNKS: &str = "config/chunks";
+/// Which parts are kept, and the last overlay's number.
+const HEADS: &str = "config/heads";
+/// Overlays, by number.
+const OVERLAYS: &str = "config/overlays";
+
+const MANIFEST: &[u8] = b"manifest";
+const LAST_OVERLAY: &[u8] = b"last-overlay";
+const ID: &str = "id";
+const COUNT: &str = "chunks";
+
+/// Bytes of one item; half of what the store takes, and a batch takes several.
+const CHUNK_BYTES: usize = 512 << 10;
+/// Bytes of one batch, a chunk aside.
+const BATCH_BYTES: usize = 2 << 20;
+/// Part of the chunks' names that is the manifest itself.
+const MANIFEST_PART: &str = "manifest";
+
+/// Keeps and finds what lasts. Without a store it keeps nothing.
+///
+/// A part is written under its digest and only when it changed; the manifest, which names the parts
+/// that belong together, follows in one batch of its own. So a crash in between leaves the former
+/// whole.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    store: Option<Store>,
+    /// The parts that are kept, by name and digest, with their numbers of chunks.
+    kept: BTreeMap<String, usize>,
+    /// The manifest's number, and that of its chunks.
+    generation: u64,
+    manifest_chunks: usize,
+}
+
+/// Why something can't be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShelfError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// What was found is not what was written.
+    #[error("what was kept can't be read: {0}")]
+    Format(#[from] serde_json::Error),
+}
+
+impl Shelf {
+    pub(crate) fn new(store: Option<Store>) -> Self {
+        Self { store, ..Self::default() }
+    }
+
+    /// Whether what is put here outlasts the process.
+    pub(crate) const fn lasts(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The texts that were kept last; chunks that belong to none of them are removed. None where
+    /// nothing was kept.
+    pub(crate) fn find(&mut self) -> Result<Option<Kept>, ShelfError> {
+        let Some(store) = self.store.clone() else { return Ok(None) };
+        let Some(head) = store.get(&Key::new(HEADS, MANIFEST))? else { return Ok(None) };
+        let number = |name| match head.content.attributes.get(name) {
+            Some(Scalar::Number(number)) => *number,
+            _ => 0,
+        };
+        self.generation = number(ID);
+        let mut chunks = BTreeMap::new();
+        scan(&store, CHUNKS, |key, value| {
+            chunks.insert(String::from_utf8_lossy(&key).into_owned(), value);
+        })?;
+        self.manifest_chunks = usize::try_from(number(COUNT)).unwrap_or_default();
+        let manifest = joined(&chunks, &manifest_id(self.generation), self.manifest_chunks);
+        self.kept = serde_json::from_slice(&manifest)?;
+        let parts = self
+            .kept
+            .iter()
+            .map(|(id, count)| serde_json::from_slice::<KeptPart>(&joined(&chunks, id, *count)));
+        let kept = parts.collect::<Result<Kept, _>>()?;
+        let known: BTreeSet<String> = self.keys().collect();
+        let orphans = chunks.into_keys().filter(|key| !known.contains(key));
+        remove(&store, CHUNKS, orphans.map(Bytes::from))?;
+        Ok(Some(kept))
+    }
+
+    /// Keeps the texts in place of those before. Blocks until they are on the disk.
+    pub(crate) fn keep(&mut self, kept: &Kept) -> Result<(), ShelfError> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        let wanted: BTreeMap<String, &KeptPart> =
+            kept.parts().map(|part| (id(part), part)).collect();
+        if wanted.keys().eq(self.kept.keys()) {
+            return Ok(());
+        }
+        let mut next = BTreeMap::new();
+        let mut writer = Writer { store: &store, batch: Batch::new() };
+        for (id, part) in wanted {
+            let count = match self.kept.get(&id) {
+                Some(count) => *count,
+                None => writer.write(&id, &serde_json::to_vec(part)?)?,
+            };
+            next.insert(id, count);
+        }
+        let generation = self.generation + 1;
+        let count = writer.write(&manifest_id(generation), &serde_json::to_vec(&next)?)?;
+        writer.flush()?;
+        let attributes = [(ID, generation), (COUNT, count as u64)];
+        let attributes =
+            attributes.map(|(name, number)| (name.to_owned(), Scalar::Number(number))).into();
+        let content = Content { attributes, ..Content::default() };
+        let head = Batch::new().put(Key::new(HEADS, MANIFEST), content, Condition::Always);
+        store.submit(head)?.wait()?;
+        let before: Vec<String> = self.keys().collect();
+        (self.kept, self.generation, self.manifest_chunks) = (next, generation, count);
+        let after: BTreeSet<String> = self.keys().collect();
+        let gone = before.into_iter().filter(|key| !after.contains(key));
+        remove(&store, CHUNKS, gone.map(Bytes::from))
+    }
+
+    /// The names of all chunks that belong to what is kept.
+    fn keys(&self) -> impl Iterator<Item = String> {
+        let manifest = (manifest_id(self.generation), self.manifest_chunks);
+        let parts = self.kept.iter().map(|(id, count)| (id.clone(), *count)).chain([manifest]);
+        parts.flat_map(|(id, count)| (0..count).map(move |number| chunk(&id, number)))
+    }
+
+    /// The overlays that have not expired, and the highest number that one ever had.
+    pub(crate) fn overlays(&self, now: UnixTime) -> Result<(Vec<Overlay>, u64), ShelfError> {
+        let Some(store) = &self.store else { return Ok((Vec::new(), 0)) };
+        let mut found = Vec::new();
+        scan(store, OVERLAYS, |_, value| found.push(value))?;
+        let overlays = found.iter().map(|value| serde_json::from_slice::<Overlay>(value));
+        let mut overlays = overlays.collect::<Result<Vec<_>, _>>()?;
+        overlays.retain(|overlay| overlay.expires > now);
+        let last = store.get(&Key::new(HEADS, LAST_OVERLAY))?;
+        let last = last.and_then(|item| match item.content.attributes.get(ID) {
+            Some(Scalar::Number(number)) => Some(*number),
+            _ => None,
+        });
+        Ok((overlays, last.unwrap_or_default()))
+    }
+
+    /// Keeps an overlay until it expires, and its number for good.
+    pub(crate) fn put_overlay(&self, overlay: &Overlay) -> Result<(), ShelfError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let value = serde_json::to_vec(overlay)?.into();
+        let content = Content { value, expires: Some(overlay.expires), ..Content::default() };
+        let attributes = [(ID.to_owned(), Scalar::Number(overlay.id))].into();
+        let last = Content { attributes, ..Content::default() };
+        let batch = Batch::new().put(overlay_key(overlay.id), content, Condition::Always).put(
+            Key::new(HEADS, LAST_OVERLAY),
+            last,
+            Condition::Always,
+        );
+        store.submit(batch)?.wait()?;
+        Ok(())
+    }
+
+    /// Removes overlays.
+    pub(crate) fn remove_overlays(&self, ids: &[u64]) -> Result<(), ShelfError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        remove(store, OVERLAYS, ids.iter().map(|id| Bytes::copy_from_slice(&id.to_be_bytes())))
+    }
+}
+
+fn overlay_key(id: u64) -> Key {
+    Key::new(OVERLAYS, Bytes::copy_from_slice(&id.to_be_bytes()))
+}
+
+fn id(part: &KeptPart) -> String {
+    format!("{}@{}", part.name(), part.digest())
+}
+
+fn manifest_id(generation: u64) -> String {
+    format!("{MANIFEST_PART}@{generation}")
+}
+
+fn chunk(id: &str, number: usize) -> String {
+    format!("{id}#{number}")
+}
+
+fn joined(chunks: &BTreeMap<String, Bytes>, id: &str, count: usize) -> Vec<u8> {
+    let parts = (0..count).filter_map(|number| chunks.get(&chunk(id, number)));
+    parts.flat_map(|bytes| bytes.iter().copied()).collect()
+}
+
+fn scan(store: &Store, space: &str, mut found: impl FnMut(Bytes, Bytes)) -> Result<(), Error> {
+    let mut after: Option<Bytes> = None;
+    loop {
+        let rows = store.scan(space, after.as_deref(), READ_ROWS_MAX)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        after = Some(last.clone());
+        rows.into_iter().for_each(|(key, item)| found(key, item.content.value));
+    }
+}
+
+fn remove(store: &Store, space: &str, keys: impl Iterator<Item = Bytes>) -> Result<(), ShelfError> {
+    let mut keys = keys.peekable();
+    while keys.peek().is_some() {
+        let some = keys.by_ref().take(OPERATIONS_MAX);
+        let batch = some
+            .fold(Batch::new(), |batch, key| batch.delete(Key::new(space, key), Condition::Always));
+        store.submit(batch)?.wait()?;
+    }
+    Ok(())
+}
+
+/// Writes chunks in as few batches as fit.
+struct Writer<'a> {
+    store: &'a Store,
+    batch: Batch,
+}
+
+impl Writer<'_> {
+    /// Writes a part, and tells its number of chunks.
+    fn write(&mut self, id: &str, bytes: &[u8]) -> Result<usize, Error> {
+        let chunks = bytes.chunks(CHUNK_BYTES);
+        let count = chunks.len();
+        for (number, bytes) in chunks.enumerate() {
+            let content = Content { value: Bytes::copy_from_slice(bytes), ..Content::default() };
+            let key = Key::new(CHUNKS, chunk(id, number));
+            self.batch = std::mem::take(&mut self.batch).put(key, content, Condition::Always);
+            let is_full = self.batch.bytes() >= BATCH_BYTES
+                || self.batch.operations().len() == OPERATIONS_MAX;
+            if is_full {
+                self.flush()?;
+            }
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.operations().is_empty() {
+            self.store.submit(batch)?.wait()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
