@@ -55,17 +55,24 @@ fn markdown() -> String {
     command.build();
     let mut page = INTRODUCTION.to_owned();
     for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
-        page.push_str(&section(verb));
+        page.push_str(&sections(verb, "headgate"));
     }
     page
 }
 
-fn section(verb: &mut Command) -> String {
+/// A verb's section, or those of the verbs below it.
+fn sections(verb: &mut Command, parent: &str) -> String {
+    let name = format!("{parent} {}", verb.get_name());
+    let below = verb.get_subcommands_mut().filter(|verb| verb.get_name() != "help");
+    let below: String = below.map(|verb| sections(verb, &name)).collect();
+    if below.is_empty() { section(verb, &name) } else { below }
+}
+
+fn section(verb: &mut Command, name: &str) -> String {
     let usage = verb.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text =
-        format!("\n## headgate {}\n\n{about}.\n\n```text\n{usage}\n```\n", verb.get_name());
+    let mut text = format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n");
     let is_its_own = |argument: &&Arg| !argument.is_global_set() && argument.get_id() != "help";
     let arguments: Vec<_> = verb.get_arguments().filter(is_its_own).collect();
     if !arguments.is_empty() {

@@ -15,9 +15,11 @@ mod run;
 mod check;
 mod completions;
 mod explain;
+mod mirror;
 mod routes;
 mod schema;
 mod status;
+mod strangle;
 
 use std::{
     io::{self, Write as _},
@@ -68,6 +70,8 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Mirror(args) => mirror::mirror(&args, output),
+        Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

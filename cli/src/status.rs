@@ -45,7 +45,8 @@ pub(crate) fn status(args: &args::Status, output: &mut Output<'_>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn address(args: &args::Status) -> anyhow::Result<SocketAddr> {
+/// Whom to ask.
+pub(crate) fn address(args: &args::Status) -> anyhow::Result<SocketAddr> {
     if let Some(url) = &args.admin {
         return address_of(url);
     }
@@ -80,7 +81,7 @@ fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
 }
 
 /// The body of a 200. HTTP/1.0, so that the answer ends with the connection.
-fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, Unreachable> {
+pub(crate) fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, Unreachable> {
     let failed = |error| Unreachable(format!("http://{address} does not answer: {error}"));
     let exchange = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;

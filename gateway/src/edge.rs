@@ -21,9 +21,12 @@ use crate::{
     connections::Connections,
     drain::Lifecycle,
     identity::{self, Authenticator, FetchKeys},
+    mirror::{Mirror, MirrorState},
     passport::{self, Mint},
     settings::{self, Settings},
+    split::{Arm, Split, SplitState},
     step::idempotency::Keys,
+    testers::Testers,
     upstream::{Upstream, UpstreamState},
 };
 
@@ -57,6 +60,8 @@ pub(crate) struct Snapshot {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) identity_names: Vec<Arc<str>>,
     pub(crate) mint: Arc<Mint>,
+    /// Who may choose an arm. None: nobody.
+    pub(crate) testers: Option<Testers>,
     /// The `headgate-device` value of each class.
     devices: Vec<(Arc<str>, HeaderValue)>,
     /// What the access line of every exchange says of the configuration.
@@ -68,10 +73,15 @@ pub(crate) struct Snapshot {
 pub(crate) struct Route {
     pub(crate) settings: settings::Route,
     pub(crate) timeout: Duration,
-    pub(crate) upstream: Arc<Upstream>,
+    /// Where its requests go, unless they are split.
+    upstream: Arc<Upstream>,
+    /// How its requests are divided. None: all go to the upstream.
+    pub(crate) split: Option<Box<Split>>,
+    /// What gets copies of its requests. None: nothing.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) metrics: RouteMetrics,
-    /// What the access line of each of its exchanges says of it.
-    pub(crate) members: Members,
+    /// What the access line of each of its exchanges says of it, unless an arm says more.
+    members: Members,
     pub(crate) retry: Policy,
     pub(crate) budget: Budget,
     /// What an `idempotency-key` does. None: nothing.
@@ -112,6 +122,9 @@ pub enum BuildError {
     /// A route's keys can't be kept apart.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// A route's requests can't be divided as asked.
+    #[error(transparent)]
+    Split(#[from] headgate_router::split::Error),
     /// A route names an upstream that is not there.
     #[error("route {team}/{route} names an upstream that is not there")]
     Upstream {
@@ -174,6 +187,18 @@ impl Edge {
         self.snapshot().upstreams.iter().map(|upstream| upstream.state(now)).collect()
     }
 
+    /// The split routes as they stand, for operators.
+    pub fn splits(&self) -> Vec<SplitState> {
+        let state = |route: &Arc<Route>| Some(route.split.as_ref()?.state(&route.settings));
+        self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
+    /// The mirrors of routes as they stand, for operators.
+    pub fn mirrors(&self) -> Vec<MirrorState> {
+        let state = |route: &Arc<Route>| Some(route.mirror.as_ref()?.state(&route.settings));
+        self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
@@ -209,6 +234,10 @@ impl Snapshot {
             ),
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
             mint: Arc::new(Mint::new(&settings.passport, clock())?.counting(parts.metrics.edge())),
+            testers: match &settings.testers {
+                Some(testers) => Some(Testers::new(testers, parts)?),
+                None => None,
+            },
             devices: classes
                 .map(device)
                 .filter_map(|(class, value)| Some((class, value.ok()?)))
@@ -246,8 +275,25 @@ impl Route {
             ]),
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: Budget::new(one.retry.budget, parts.clock.now()),
+            split: Split::compile(one, upstreams, parts)?,
+            mirror: Mirror::compile(one, upstreams, parts)?,
             upstream,
             keys: Keys::of(one, parts.records.as_ref())?,
         }))
+    }
+
+    /// The arm that a request drew; none where requests are not split.
+    pub(crate) fn arm(&self, drawn: Option<usize>) -> Option<&Arm> {
+        self.split.as_ref()?.arm(drawn)
+    }
+
+    /// Where a request that drew an arm, or none, is sent.
+    pub(crate) fn upstream(&self, drawn: Option<usize>) -> &Arc<Upstream> {
+        self.arm(drawn).map_or(&self.upstream, |arm| &arm.upstream)
+    }
+
+    /// What the access line of such a request says of its route.
+    pub(crate) fn members(&self, drawn: Option<usize>) -> &Members {
+        self.arm(drawn).map_or(&self.members, |arm| &arm.members)
     }
 }

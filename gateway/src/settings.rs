@@ -10,8 +10,14 @@ use http::Uri;
 use ipnet::IpNet;
 
 mod idempotency;
+mod mirror;
+mod split;
 
-pub use crate::settings::idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind};
+pub use crate::settings::{
+    idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
+    mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
+    split::{Arm, Split, SplitKind, Sticky, Testers},
+};
 
 /// Everything that an edge needs to serve.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +26,8 @@ pub struct Settings {
     pub edge: Edge,
     /// Where identities come from, by name.
     pub identity: Vec<IdentitySource>,
+    /// Who may choose an arm. None: nobody.
+    pub testers: Option<Testers>,
     /// How Passports are signed.
     pub passport: Passport,
     /// Device classes in order: the first match wins.
@@ -340,6 +348,10 @@ pub struct Route {
     pub pattern: Pattern,
     /// The upstream, as an index into [`Settings::upstreams`].
     pub upstream: usize,
+    /// How its requests are divided. None: all go to the upstream.
+    pub split: Option<Split>,
+    /// What gets copies of its requests. None: nothing.
+    pub mirror: Option<Mirror>,
     /// Who may call.
     pub auth: Auth,
     /// What its requests are worth.

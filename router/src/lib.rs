@@ -20,6 +20,7 @@ pub mod device;
 pub mod pattern;
 pub mod table;
 
+pub mod compare;
 pub mod split;
 
 pub mod balance;

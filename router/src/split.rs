@@ -97,8 +97,9 @@ impl fmt::Display for Weight {
 pub fn bucket(salt: &str, unit: &[u8]) -> u16 {
     let hash = Sha256::new().chain_update(salt).chain_update(b":").chain_update(unit).finalize();
     let first = hash.first_chunk().copied().map_or(0, u32::from_be_bytes);
-    let scaled = u64::from(first) * u64::from(PARTS) >> u32::BITS;
-    u16::try_from(scaled).expect("32 bits times 10,000, divided by 2^32, is below 10,000")
+    let scaled = (u64::from(first) * u64::from(PARTS)) >> u32::BITS;
+    // 32 bits times 10,000, divided by 2^32, is below 10,000.
+    u16::try_from(scaled).unwrap_or(PARTS - 1)
 }
 
 /// The most that each of so many arms can weigh: an even share.

@@ -13,6 +13,7 @@ use crate::document::{
         Address, HeaderName, HostPattern, KeysUrl, Length, LengthOrZero, Network, PathPrefix,
         ServiceUrl, Size, Test,
     },
+    split::Testers,
 };
 
 /// The platform's file: listeners, identity sources, device classes, teams and their claims.
@@ -32,6 +33,8 @@ pub(crate) struct Platform {
     /// Identity sources by name: what routes name in `auth`.
     #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 64))]
     pub(crate) identity: BTreeMap<String, Identity>,
+    /// Testers, who may choose their arm of a split route. Without it nobody may.
+    pub(crate) testers: Option<Testers>,
     /// The signed identity that BFFs receive.
     pub(crate) passport: Passport,
     /// Device classes in order: the first one that matches wins.

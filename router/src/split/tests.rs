@@ -64,7 +64,8 @@ fn weights_are_written_in_percent() {
         assert_eq!(weight(text).to_string(), text);
     }
     assert_eq!(weight("5.00%"), weight("5%"));
-    for text in ["", "%", "5", "-1%", "100.01%", "101%", "0.001%", "5.%", ".5%", "1e1%", " 5%", "٥%"]
+    for text in
+        ["", "%", "5", "-1%", "100.01%", "101%", "0.001%", "5.%", ".5%", "1e1%", " 5%", "٥%"]
     {
         assert_eq!(text.parse::<Weight>(), Err(ParseWeightError), "{text}");
     }
