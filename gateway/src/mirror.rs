@@ -24,7 +24,7 @@ pub(crate) use crate::mirror::{
 };
 use crate::{
     body::Capture,
-    edge::{BuildError, Parts},
+    edge::{BuildError, Route, Tools},
     settings,
     upstream::Upstream,
 };
@@ -53,7 +53,8 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
-    /// Prepares a route's mirror; none where requests are not copied.
+    /// Prepares a route's mirror, or takes over what it was before; none where requests are not
+    /// copied.
     ///
     /// # Errors
     ///
@@ -61,12 +62,17 @@ impl Mirror {
     pub(crate) fn compile(
         route: &settings::Route,
         upstreams: &[Arc<Upstream>],
-        parts: &Parts,
+        tools: &Tools,
+        before: Option<&Arc<Route>>,
     ) -> Result<Option<Arc<Self>>, BuildError> {
         let Some(settings) = route.mirror.clone() else { return Ok(None) };
         let upstream = upstreams.get(settings.upstream).cloned().ok_or_else(|| {
             BuildError::Upstream { team: Arc::clone(&route.team), route: Arc::clone(&route.name) }
         })?;
+        let before = before.and_then(|route| route.mirror.as_ref());
+        if let Some(before) = before.filter(|before| before.is(&settings, &upstream)) {
+            return Ok(Some(Arc::clone(before)));
+        }
         // A salt of its own, so that the copied requests are not those of an arm.
         let salt = format!("mirror:{}/{}", route.team, route.name);
         Ok(Some(Arc::new(Self {
@@ -74,12 +80,18 @@ impl Mirror {
             reads_bodies: settings.compare.iter().any(headgate_router::compare::Field::is_in_body),
             places: Semaphore::new(CONCURRENCY_MAX),
             copies: Arc::default(),
-            tally: Tally::new(&settings.compare, parts.clock.unix_time()),
-            metrics: parts.metrics.mirror(&route.team, &route.name),
-            clock: Arc::clone(&parts.clock),
+            tally: Tally::new(&settings.compare, tools.clock.unix_time()),
+            metrics: tools.metrics.mirror(&route.team, &route.name),
+            clock: Arc::clone(&tools.clock),
             upstream,
             settings,
         })))
+    }
+
+    /// Whether other settings ask for this very mirror.
+    fn is(&self, settings: &settings::Mirror, upstream: &Arc<Upstream>) -> bool {
+        let same = settings::Mirror { upstream: self.settings.upstream, ..settings.clone() };
+        Arc::ptr_eq(&self.upstream, upstream) && same == self.settings
     }
 
     /// Whether the request of a trace is copied.

@@ -12,11 +12,13 @@ use ipnet::IpNet;
 mod idempotency;
 mod mirror;
 mod split;
+mod upstream;
 
 pub use crate::settings::{
     idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
     mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
     split::{Arm, Split, SplitKind, Sticky, Testers},
+    upstream::{Endpoint, Protocol, Upstream},
 };
 
 /// Everything that an edge needs to serve.
@@ -53,6 +55,18 @@ pub struct Edge {
     pub limits: Limits,
     /// How the edge ends.
     pub drain: Drain,
+    /// Whether each exchange is written down.
+    pub access_log: AccessLog,
+}
+
+/// Where a line for each exchange goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To standard output.
+    #[default]
+    Stdout,
+    /// Nowhere.
+    Off,
 }
 
 /// A TLS listener with its certificates.
@@ -160,6 +174,7 @@ impl Default for Edge {
             trusted_peers: Vec::new(),
             limits: Limits::default(),
             drain: Drain::default(),
+            access_log: AccessLog::default(),
         }
     }
 }
@@ -191,7 +206,7 @@ impl Default for Drain {
 }
 
 /// One source of identities.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentitySource {
     /// Its name, by which routes ask for it.
     pub name: Arc<str>,
@@ -200,7 +215,7 @@ pub struct IdentitySource {
 }
 
 /// What an identity source verifies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityKind {
     /// Bearer tokens, against a JSON Web Key Set.
     Jwt(Jwt),
@@ -209,7 +224,7 @@ pub enum IdentityKind {
 }
 
 /// Bearer tokens, against a JSON Web Key Set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jwt {
     /// Where the keys are.
     pub keys: KeySet,
@@ -230,7 +245,7 @@ pub struct Jwt {
 }
 
 /// Where a JSON Web Key Set is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySet {
     /// The text of a file, read by whoever made these settings.
     Text(Arc<str>),
@@ -239,7 +254,7 @@ pub enum KeySet {
 }
 
 /// API keys, against a list of hashes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeys {
     /// The request header that carries the key, lowercase.
     pub header: String,
@@ -248,7 +263,7 @@ pub struct ApiKeys {
 }
 
 /// One API key, known by its hash only.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// SHA-256 of the key's bytes.
     pub sha256: [u8; 32],
@@ -288,57 +303,8 @@ impl Default for Passport {
     }
 }
 
-/// A named service.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// The team that owns it.
-    pub team: Arc<str>,
-    /// Its name, unique in its team.
-    pub name: Arc<str>,
-    /// Its addresses.
-    pub endpoints: Vec<Endpoint>,
-    /// The protocol that its endpoints speak.
-    pub protocol: Protocol,
-    /// Time to open a connection.
-    pub connect_timeout: Duration,
-    /// Idle connections kept to one endpoint by each thread.
-    pub idle_connections_max: usize,
-    /// Connections to one endpoint by each thread, idle or not.
-    pub connections_max: NonZeroUsize,
-    /// Time after which an idle connection is closed.
-    pub idle_timeout: Duration,
-}
-
-/// One address of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// Host and port; a name is looked up when a connection is opened.
-    Tcp(Arc<str>),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// The protocol that an upstream speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    #[default]
-    H1,
-    /// HTTP/2 without TLS, with prior knowledge.
-    H2c,
-}
-
 /// One rule that sends requests to an upstream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// The team that owns it.
     pub team: Arc<str>,
@@ -369,7 +335,7 @@ pub struct Route {
 }
 
 /// Who may call a route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Auth {
     /// Anybody; no identity is handed on.
     #[default]
@@ -387,7 +353,7 @@ pub enum Auth {
 }
 
 /// What is tried again, on another endpoint where there is one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
     /// Retries after the first attempt. Zero means none.
     pub max: u32,

@@ -8,7 +8,7 @@ use headgate_types::{Identity, TraceId};
 use http::HeaderValue;
 
 use crate::{
-    edge::{BuildError, Parts},
+    edge::{BuildError, Tools},
     settings::{self, SplitKind, Sticky},
     upstream::Upstream,
 };
@@ -73,7 +73,7 @@ impl Split {
     pub(crate) fn compile(
         route: &settings::Route,
         upstreams: &[Arc<Upstream>],
-        parts: &Parts,
+        tools: &Tools,
     ) -> Result<Option<Box<Self>>, BuildError> {
         let Some(split) = &route.split else { return Ok(None) };
         let arms = split.arms.iter().chain([&split.rest]);
@@ -83,7 +83,7 @@ impl Split {
             sticky: split.sticky,
             draw: split::Split::new(Arc::clone(&split.salt), weights)?,
             arms: arms
-                .map(|arm| Arm::compile(arm, route, upstreams, parts))
+                .map(|arm| Arm::compile(arm, route, upstreams, tools))
                 .collect::<Result<_, _>>()?,
         })))
     }
@@ -112,6 +112,11 @@ impl Split {
         arm.map_or_else(|| self.arms.last(), |arm| self.arms.get(arm))
     }
 
+    /// The arms; the rest is the last.
+    pub(crate) fn arms(&self) -> impl Iterator<Item = &Arm> {
+        self.arms.iter()
+    }
+
     /// As it stands.
     pub(crate) fn state(&self, route: &settings::Route) -> SplitState {
         let arm = |arm: &Arm| ArmState {
@@ -135,7 +140,7 @@ impl Arm {
         arm: &settings::Arm,
         route: &settings::Route,
         upstreams: &[Arc<Upstream>],
-        parts: &Parts,
+        tools: &Tools,
     ) -> Result<Self, BuildError> {
         let upstream = upstreams.get(arm.upstream).cloned().ok_or_else(|| {
             BuildError::Upstream { team: Arc::clone(&route.team), route: Arc::clone(&route.name) }
@@ -145,7 +150,7 @@ impl Arm {
             settings: arm.clone(),
             // A name of the configuration is fit for a header.
             value: HeaderValue::from_str(&arm.name).unwrap_or(HeaderValue::from_static("")),
-            metrics: parts.metrics.arm(names, parts.clock.unix_time()),
+            metrics: tools.metrics.arm(names, tools.clock.unix_time()),
             members: Members::of(&[
                 ("team", &route.team),
                 ("route", &route.name),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::Value;
 
 use crate::{
-    edge::Parts,
+    edge::Tools,
     identity::{self, Authenticator, Denied, Reason},
     settings::{IdentityKind, IdentitySource, Jwt, KeySet, Testers as Settings},
     split::Split,
@@ -51,11 +51,11 @@ impl Testers {
     /// # Errors
     ///
     /// [`identity::Error`] when the key set can't be used.
-    pub(crate) fn new(settings: &Settings, parts: &Parts) -> Result<Self, identity::Error> {
-        let clock = Arc::clone(&parts.clock);
-        let fetch = Arc::clone(&parts.fetch);
+    pub(crate) fn new(settings: &Settings, tools: &Tools) -> Result<Self, identity::Error> {
+        let clock = Arc::clone(&tools.clock);
+        let fetch = Arc::clone(&tools.fetch);
         let authenticator = Authenticator::new(&[source(settings)], Arc::clone(&clock), fetch)?;
-        Ok(Self { authenticator, clock, metrics: parts.metrics.edge() })
+        Ok(Self { authenticator, clock, metrics: tools.metrics.edge() })
     }
 
     /// The arm of a route that a token chooses, `Some(None)` being the rest. None for a token that
