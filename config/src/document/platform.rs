@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
+    idempotency::RecordStore,
     keys::ApiKey,
     scalar::{
         Address, HeaderName, HostPattern, KeysUrl, Length, LengthOrZero, Network, PathPrefix,
@@ -224,17 +225,6 @@ pub(crate) struct Idempotency {
     pub(crate) store: RecordStore,
     /// The table. Only with `store = "dynamodb"`.
     pub(crate) dynamodb: Option<DynamoDb>,
-}
-
-/// A store of idempotency records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RecordStore {
-    /// A file in `data.dir`, for one edge.
-    #[default]
-    Embedded,
-    /// A table of DynamoDB, for several edges.
-    Dynamodb,
 }
 
 /// A table of DynamoDB. Credentials are looked for where AWS's tools look.
