@@ -20,7 +20,8 @@ pub use crate::{
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
     server::Server,
     status::{
-        ConfigStatus, EndpointStatus, FaultStatus, IdentityStatus, ListenerStatus, OverlayStatus,
-        PartStatus, RouteStatus, Status, UpstreamStatus,
+        ConfigStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,
+        MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status, StrangleStatus,
+        UpstreamStatus,
     },
 };

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Answer, ENDPOINTS, Endpoint, Parameter, Ready, Routes, Takes},
+    api::{Answer, ENDPOINTS, Endpoint, Mirrors, Parameter, Ready, Routes, Strangle, Takes},
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
     overlays::{OverlayList, OverlayRequest},
     problem,
@@ -87,6 +87,8 @@ fn schemas() -> Map<String, Value> {
     let mut generator = settings.into_generator();
     name::<Status>(&mut generator);
     name::<Routes>(&mut generator);
+    name::<Strangle>(&mut generator);
+    name::<Mirrors>(&mut generator);
     name::<Ready>(&mut generator);
     name::<HeldKeys>(&mut generator);
     name::<HeldKey>(&mut generator);

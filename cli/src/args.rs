@@ -38,6 +38,12 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Admin),
+    /// Tells how the answers to copied requests compare.
+    #[command(subcommand)]
+    Mirror(Mirror),
+    /// Tells how far routes are on their way off legacy services.
+    #[command(subcommand)]
+    Strangle(Strangle),
     /// Finds idempotency keys that wait for a person, and settles them.
     #[command(subcommand)]
     Idempotency(Idempotency),
@@ -254,6 +260,21 @@ pub(crate) enum Resolution {
     Done,
     /// It did not happen.
     NotDone,
+}
+
+/// What to ask about mirrors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mirror {
+    /// Sums up what became of the copies, route by route. Exit code 1 when answers differ.
+    Report(Admin),
+}
+
+/// What to ask about legacy services.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Strangle {
+    /// Lists the routes that still can send to one, with the share that is left. Exit code 1 when
+    /// one is overdue.
+    Status(Admin),
 }
 
 /// Which schema to print.

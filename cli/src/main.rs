@@ -19,10 +19,12 @@ mod completions;
 mod config;
 mod explain;
 mod idempotency;
+mod mirror;
 mod overlays;
 mod routes;
 mod schema;
 mod status;
+mod strangle;
 
 use std::{
     io::{self, Write as _},
@@ -78,6 +80,8 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
         Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Mirror(args) => mirror::mirror(&args, output),
+        Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),

@@ -4,6 +4,8 @@
 
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod mirror;
 pub(crate) mod platform;
 pub(crate) mod scalar;
+pub(crate) mod split;
 pub(crate) mod team;

@@ -15,6 +15,7 @@ mod edge;
 mod idempotency;
 mod identity;
 mod route;
+mod split;
 mod team;
 
 /// What the documents come to; of no use when the report is not clean.
@@ -45,6 +46,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let upstreams = route::upstreams(input, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     let (routes, origins) = route::rank(routes, origins, report);
+    let testers = split::testers(input, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
     let passport = edge::passport(input, data_dir.as_deref(), report);
@@ -55,6 +57,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let settings = Settings {
         edge,
         identity,
+        testers,
         passport,
         devices: rules.collect(),
         upstreams: Vec::new(),

@@ -14,11 +14,13 @@ mod registry;
 pub mod trace;
 
 pub use crate::{
-    labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Reload, Settled},
+    labels::{
+        ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal, Reload, Settled,
+    },
     metrics::{
-        ConfigMetrics, DynamoDbCounts, DynamoDbMetrics, EdgeMetrics, HandlerMetrics,
-        IdentityMetrics, KeyCounts, KeyMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
-        UpstreamMetrics,
+        ArmCounts, ArmMetrics, ArmNames, ConfigMetrics, DynamoDbCounts, DynamoDbMetrics,
+        EdgeMetrics, HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
+        MirrorMetrics, RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };
