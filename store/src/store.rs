@@ -59,7 +59,7 @@ pub struct Stats {
 
 impl Store {
     /// Opens the store in a folder, or makes both. After a crash this recovers: it takes moments
-    /// for a small file, and about two seconds a GiB for one above
+    /// for a small file, and about a second a GiB for one above
     /// [`quick_repair_below`](Settings::quick_repair_below).
     ///
     /// # Errors

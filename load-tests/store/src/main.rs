@@ -24,7 +24,7 @@ mod reopen;
 
 use crate::{disk::SlowDisk, loops::Sample};
 
-/// The allocator of what ships.
+/// What ships has this one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

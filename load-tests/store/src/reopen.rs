@@ -18,7 +18,7 @@ const STEP: u64 = 1_000;
 /// Seconds that opening may take for each GiB.
 const BAR: f64 = 2.0;
 
-/// A store that never saves what a quick opening needs, as files above 512 MiB.
+/// A store that never saves what a quick opening needs, as files above 16 MiB.
 fn settings() -> Settings {
     Settings { quick_repair_below: ByteSize::default(), ..Settings::default() }
 }

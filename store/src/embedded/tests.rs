@@ -126,6 +126,28 @@ fn a_batch_without_its_sync_is_nowhere() {
 }
 
 #[test]
+fn a_deleted_topic_is_removed_after_a_crash_too() {
+    let disk = SimDisk::new();
+    let engine = open(Arc::new(disk.clone())).unwrap();
+    let sweep = |engine: &dyn Engine| {
+        let verdicts = engine.commit(&[Batch::sweep(UnixTime::from_secs(1))]).unwrap();
+        verdicts[0].as_ref().unwrap().done.clone()
+    };
+    let group: Vec<_> = (0..150).map(|_| append(300)).collect();
+    engine.commit(&group).unwrap();
+    engine.commit(&[Batch::new().delete_topic("t")]).unwrap();
+    assert_eq!(sweep(&*engine), [Done::Removed { rows: 100, more: true }]);
+    disk.set_fault(Some(Fault::PowerOff(1)));
+    drop(engine);
+    disk.crash(&mut fastrand::Rng::with_seed(1));
+    let engine = open(Arc::new(disk)).unwrap();
+    assert_eq!(end(&*engine), 0, "its name stays gone");
+    engine.commit(&[append(10)]).unwrap();
+    assert_eq!(sweep(&*engine), [Done::Removed { rows: 52, more: false }]);
+    assert_eq!(engine.read("t", 0, 0, 10).unwrap().len(), 1, "another topic of the name stays");
+}
+
+#[test]
 fn a_failed_sync_closes_the_store_and_opening_recovers() {
     for sync in 1..=2 {
         let disk = SimDisk::new();
