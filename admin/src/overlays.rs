@@ -197,9 +197,9 @@ fn wish(mut members: Map<String, Value>) -> Result<OverlayWish, Vec<FaultStatus>
     };
     let (key, length) = (text("key", KEY_BYTES_MAX), text("for", KEY_BYTES_MAX));
     let (actor, reason) = (text("actor", ACTOR_BYTES_MAX), text("reason", REASON_BYTES_MAX));
-    let lifetime = parse_duration(&length).ok().filter(|length| {
-        (LIFETIME_MIN..=LIFETIME_MAX).contains(length)
-    });
+    let lifetime = parse_duration(&length)
+        .ok()
+        .filter(|length| (LIFETIME_MIN..=LIFETIME_MAX).contains(length));
     if lifetime.is_none() && !length.is_empty() {
         let (min, max) = (format_duration(LIFETIME_MIN), format_duration(LIFETIME_MAX));
         faults.push(fault("for", &format!("{length:?} is no length from {min} to {max}")));

@@ -42,7 +42,10 @@ pub(crate) fn set(args: args::SetOverlay, output: &mut Output<'_>) -> anyhow::Re
 /// # Errors
 ///
 /// As [`set`].
-pub(crate) fn unset(args: &args::UnsetOverlay, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+pub(crate) fn unset(
+    args: &args::UnsetOverlay,
+    output: &mut Output<'_>,
+) -> anyhow::Result<ExitCode> {
     let address = address(&args.admin)?;
     let reply = send(address, "DELETE", &format!("{PATH}/{}", args.id), None)?;
     tell(&read::<OverlayStatus>(&reply, 200)?, output)

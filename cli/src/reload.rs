@@ -25,11 +25,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-pub(crate) use crate::reload::{running::Running, start::Start};
 use crate::reload::{
     loader::{Begin, Loader, Trigger},
     watch::{Watch, Watching},
 };
+pub(crate) use crate::reload::{running::Running, start::Start};
 
 /// A change counts once nothing changed for so long: an editor's several steps are one.
 const QUIET: Duration = Duration::from_millis(50);

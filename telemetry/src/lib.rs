@@ -16,8 +16,8 @@ pub mod trace;
 pub use crate::{
     labels::{AttemptResult, BadHead, Denial, Listener, Refusal, Reload},
     metrics::{
-        ConfigMetrics, EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
-        UpstreamMetrics,
+        ConfigMetrics, EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts,
+        StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

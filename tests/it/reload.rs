@@ -10,7 +10,7 @@ use std::{
 };
 
 use headgate_tests::{
-    Bff, Client, Edge, Site, edge, get, route, upstream,
+    Bff, Client, Edge, Site, edge, get, post, route, upstream,
     websocket::{CLOSE, TEXT, echo, handshake, masked, read_frame},
 };
 use nix::sys::signal::Signal;
@@ -35,7 +35,8 @@ fn team(name: &str, bff: &Bff, routes: &[(&str, &str)]) -> String {
 
 /// Two teams with a route each, and a folder for what lasts.
 fn site(bff: &Bff) -> Site {
-    let home = |name| [upstream("home", &[&bff.endpoint()], ""), route(name, "GET /NAME", "home", "")];
+    let home =
+        |name| [upstream("home", &[&bff.endpoint()], ""), route(name, "GET /NAME", "home", "")];
     let tables = |name: &str| home("a").map(|table| table.replace("/NAME", &format!("/{name}/a")));
     Site::new()
         .platform("[data]\ndir = \"data\"")
@@ -116,9 +117,8 @@ async fn bad_team_file_leaves_that_team_on_its_last_good_version() {
     let edge = site(&bff).start().await;
     for bad in ["", "team = \"tv\"\n[upstream.ho", "odd = 1", "team = \"tv\"\nodd = 1\n"] {
         edge.folder().write(TV, bad);
-        let config = edge
-            .config_shows("tv at fault", |config| part(config, "tv").0 == "last_good")
-            .await;
+        let config =
+            edge.config_shows("tv at fault", |config| part(config, "tv").0 == "last_good").await;
         assert!(part(&config, "tv").1.contains("routes.d/tv/main.toml"), "{config:#}");
         assert_eq!(part(&config, "web"), ("current", ""));
         assert_eq!(config["loaded"], "degraded");
@@ -180,17 +180,20 @@ async fn sighup_loads_the_files() {
 #[tokio::test]
 async fn value_of_the_edge_itself_changes_without_a_restart() {
     let bff = Bff::ok().await;
-    let edge = site(&bff).edge("max_head = \"8KiB\"").start().await;
+    let edge = Site::to(&bff).edge("max_body = \"8KiB\"").start().await;
     let before = edge.config().await;
     let path = edge.folder().path().join("headgate.toml");
     let text = fs::read_to_string(&path).unwrap();
-    let long = "x".repeat(6_000);
-    assert_eq!(edge.send(get("/tv/a").header("x-long", &long)).await.status, 200);
+    let large = || post("/tv/a", vec![0; 6_000]);
+    assert_eq!(edge.send(large()).await.status, 200);
 
-    edge.folder().write("headgate.toml", text.replace("8KiB", "4KiB").replace("[edge]", "[edge]\nthreads = 3"));
+    edge.folder().write(
+        "headgate.toml",
+        text.replace("8KiB", "4KiB").replace("[edge]", "[edge]\nthreads = 3"),
+    );
     let config = edge.config_changes(&before).await;
 
-    assert_eq!(edge.send(get("/tv/a").header("x-long", &long)).await.status, 431);
+    assert_eq!(edge.send(large()).await.status, 413);
     assert_eq!(config["waits_for_hand_over"], serde_json::json!(["edge.threads"]));
 }
 
@@ -297,8 +300,13 @@ async fn storm_of_reloads_fails_no_request_and_keeps_every_socket_that_has_a_rou
             0 => edge.folder().write(TV, "team = \"tv\"\n[upstream.ho"),
             1 => edge.folder().write("headgate.toml", format!("{good}\n[edge")),
             2 => edge.folder().write("headgate.toml", &good),
-            3 => edge.folder().write(WEB, team("web", &bff, &[("a", "/web/a"), ("n", &format!("/web/{number}"))])),
-            _ => edge.folder().write(TV, files(&route("n", &format!("GET /tv/{number}"), "home", ""))),
+            3 => edge.folder().write(
+                WEB,
+                team("web", &bff, &[("a", "/web/a"), ("n", &format!("/web/{number}"))]),
+            ),
+            _ => edge
+                .folder()
+                .write(TV, files(&route("n", &format!("GET /tv/{number}"), "home", ""))),
         };
         edge.signal(Signal::SIGHUP);
         edge.config_shows("a later load", |config| loads(config) != loads(&before)).await;

@@ -48,7 +48,8 @@ async fn everything_that_is_wrong_is_told_at_once() {
     body.as_object_mut().unwrap().remove("actor");
     let (status, problem) = post(&body).await;
     assert_eq!((status, &problem["code"]), (422, &json!("HG1205")));
-    let mut keys: Vec<_> = problem["faults"].as_array().unwrap().iter().map(|one| &one["key"]).collect();
+    let mut keys: Vec<_> =
+        problem["faults"].as_array().unwrap().iter().map(|one| &one["key"]).collect();
     keys.sort_by_key(|key| key.to_string());
     assert_eq!(keys, ["actor", "for", "key", "reason", "why"]);
     let document = document();
@@ -58,11 +59,9 @@ async fn everything_that_is_wrong_is_told_at_once() {
 
 #[tokio::test]
 async fn each_refusal_has_its_status() {
-    for (key, status, code) in [
-        ("edge.bad", 422, "HG1205"),
-        ("edge.full", 409, "HG1207"),
-        ("edge.lost", 503, "HG1208"),
-    ] {
+    for (key, status, code) in
+        [("edge.bad", 422, "HG1205"), ("edge.full", 409, "HG1207"), ("edge.lost", 503, "HG1208")]
+    {
         let mut body = asked();
         body["key"] = json!(key);
         let (is, problem) = post(&body).await;
@@ -74,8 +73,7 @@ async fn each_refusal_has_its_status() {
 async fn form_of_another_page_is_refused() {
     for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
         let request = Request::post("/v1/overlays").header("content-type", content_type);
-        let (status, problem) =
-            send(request.body(Body::from(asked().to_string())).unwrap()).await;
+        let (status, problem) = send(request.body(Body::from(asked().to_string())).unwrap()).await;
         assert_eq!((status, &problem["code"]), (400, &json!("HG1204")), "{content_type}");
     }
     let request = Request::post("/v1/overlays").header("content-type", "application/json");
@@ -85,9 +83,8 @@ async fn form_of_another_page_is_refused() {
 
 #[tokio::test]
 async fn overlay_ends_by_its_number() {
-    let delete = |id: &str| {
-        Request::delete(format!("/v1/overlays/{id}")).body(Body::empty()).unwrap()
-    };
+    let delete =
+        |id: &str| Request::delete(format!("/v1/overlays/{id}")).body(Body::empty()).unwrap();
     let (status, body) = send(delete("1")).await;
     assert_eq!((status, &body["id"]), (200, &json!(1)));
     for id in ["2", "one", "-1"] {

@@ -1,11 +1,6 @@
 //! Loads, compares, applies, keeps and tells. Blocks: never to be called on a thread that serves.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use headgate_admin::{FaultStatus, OverlayError, OverlayStatus, OverlayWish};
 use headgate_config::{Ask, Disk, Faults, Kept, Loaded, OVERLAYS_MAX, Overlay, load_layered};

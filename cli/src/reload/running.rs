@@ -120,8 +120,11 @@ pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
         ("edge.threads", old.threads != new.threads),
         ("edge.tls.listen", listen(old) != listen(new)),
         ("edge.tls", certificates(old) != certificates(new)),
-        ("passport", (&mint.issuer, mint.ttl, mint.rotate_every)
-            != (&next_mint.issuer, next_mint.ttl, next_mint.rotate_every)),
+        (
+            "passport",
+            (&mint.issuer, mint.ttl, mint.rotate_every)
+                != (&next_mint.issuer, next_mint.ttl, next_mint.rotate_every),
+        ),
         ("idempotency", loaded.records.is_some() && !has_store(started, loaded)),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()

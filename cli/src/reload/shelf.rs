@@ -82,9 +82,10 @@ impl Shelf {
         self.manifest_chunks = usize::try_from(number(COUNT)).unwrap_or_default();
         let manifest = joined(&chunks, &manifest_id(self.generation), self.manifest_chunks);
         self.kept = serde_json::from_slice(&manifest)?;
-        let parts = self.kept.iter().map(|(id, count)| {
-            serde_json::from_slice::<KeptPart>(&joined(&chunks, id, *count))
-        });
+        let parts = self
+            .kept
+            .iter()
+            .map(|(id, count)| serde_json::from_slice::<KeptPart>(&joined(&chunks, id, *count)));
         let kept = parts.collect::<Result<Kept, _>>()?;
         let known: BTreeSet<String> = self.keys().collect();
         let orphans = chunks.into_keys().filter(|key| !known.contains(key));
@@ -95,7 +96,8 @@ impl Shelf {
     /// Keeps the texts in place of those before. Blocks until they are on the disk.
     pub(crate) fn keep(&mut self, kept: &Kept) -> Result<(), ShelfError> {
         let Some(store) = self.store.clone() else { return Ok(()) };
-        let wanted: BTreeMap<String, &KeptPart> = kept.parts().map(|part| (id(part), part)).collect();
+        let wanted: BTreeMap<String, &KeptPart> =
+            kept.parts().map(|part| (id(part), part)).collect();
         if wanted.keys().eq(self.kept.keys()) {
             return Ok(());
         }
@@ -154,9 +156,11 @@ impl Shelf {
         let content = Content { value, expires: Some(overlay.expires), ..Content::default() };
         let attributes = [(ID.to_owned(), Scalar::Number(overlay.id))].into();
         let last = Content { attributes, ..Content::default() };
-        let batch = Batch::new()
-            .put(overlay_key(overlay.id), content, Condition::Always)
-            .put(Key::new(HEADS, LAST_OVERLAY), last, Condition::Always);
+        let batch = Batch::new().put(overlay_key(overlay.id), content, Condition::Always).put(
+            Key::new(HEADS, LAST_OVERLAY),
+            last,
+            Condition::Always,
+        );
         store.submit(batch)?.wait()?;
         Ok(())
     }
@@ -199,17 +203,12 @@ fn scan(store: &Store, space: &str, mut found: impl FnMut(Bytes, Bytes)) -> Resu
     }
 }
 
-fn remove(
-    store: &Store,
-    space: &str,
-    keys: impl Iterator<Item = Bytes>,
-) -> Result<(), ShelfError> {
+fn remove(store: &Store, space: &str, keys: impl Iterator<Item = Bytes>) -> Result<(), ShelfError> {
     let mut keys = keys.peekable();
     while keys.peek().is_some() {
         let some = keys.by_ref().take(OPERATIONS_MAX);
-        let batch = some.fold(Batch::new(), |batch, key| {
-            batch.delete(Key::new(space, key), Condition::Always)
-        });
+        let batch = some
+            .fold(Batch::new(), |batch, key| batch.delete(Key::new(space, key), Condition::Always));
         store.submit(batch)?.wait()?;
     }
     Ok(())

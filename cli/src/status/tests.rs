@@ -15,7 +15,11 @@ fn config() -> ConfigStatus {
         loaded_at: "2026-11-18T11:07:40.000Z".to_owned(),
         loaded: "degraded".to_owned(),
         parts: vec![
-            PartStatus { name: "tv".to_owned(), state: "last_good".to_owned(), faults: vec![fault] },
+            PartStatus {
+                name: "tv".to_owned(),
+                state: "last_good".to_owned(),
+                faults: vec![fault],
+            },
             PartStatus { name: "web".to_owned(), state: "current".to_owned(), faults: Vec::new() },
         ],
         waits_for_hand_over: vec!["edge.listen".to_owned()],

@@ -25,8 +25,7 @@ pub struct ConfigMetrics {
 impl Metrics {
     /// The handles of the configuration.
     pub fn config(&self) -> ConfigMetrics {
-        let reloads =
-            |result: Reload| self.counter(&catalog::CONFIG_RELOADS, &[result.as_str()]);
+        let reloads = |result: Reload| self.counter(&catalog::CONFIG_RELOADS, &[result.as_str()]);
         ConfigMetrics {
             metrics: self.clone(),
             reloads: Reload::ALL.map(reloads),
