@@ -9,7 +9,7 @@ fn site(bff: &Bff) -> Site {
 
 async fn verb(edge: &Edge, arguments: &[&str]) -> Ended {
     let admin = format!("http://{}", edge.admin());
-    let arguments = [&["config"], arguments, &["--admin", &admin]].concat();
+    let arguments = [&["config"][..], arguments, &["--admin", admin.as_str()]].concat();
     edge::run(&arguments, edge.folder()).await
 }
 
