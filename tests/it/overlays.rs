@@ -1,21 +1,21 @@
 //! Values that operators put over the files for a while: set, won, ended, and kept over a kill.
 
-use headgate_tests::{Bff, Edge, Ended, Site, edge, get, post};
+use headgate_tests::{Bff, Edge, Ended, Site, edge, post};
 use serde_json::{Value, json};
 
 fn site(bff: &Bff) -> Site {
-    Site::to(bff).edge("max_head = \"8KiB\"").platform("[data]\ndir = \"data\"")
+    Site::to(bff).edge("max_body = \"8KiB\"").platform("[data]\ndir = \"data\"")
 }
 
 async fn verb(edge: &Edge, arguments: &[&str]) -> Ended {
     let admin = format!("http://{}", edge.admin());
-    let arguments = [&["config"], arguments, &["--admin", &admin]].concat();
+    let arguments = [&["config"][..], arguments, &["--admin", admin.as_str()]].concat();
     edge::run(&arguments, edge.folder()).await
 }
 
-/// Sets `edge.max_head`, and tells the overlay's number.
+/// Sets `edge.max_body`, and tells the overlay's number.
 async fn set(edge: &Edge, value: &str, lifetime: &str) -> String {
-    let arguments = ["set", "edge.max_head", value, "--for", lifetime, "--reason", "a trial"];
+    let arguments = ["set", "edge.max_body", value, "--for", lifetime, "--reason", "a trial"];
     let ended = verb(edge, &[&arguments[..], &["--actor", "ada", "--json"]].concat()).await;
     assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
     let overlay: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -23,28 +23,28 @@ async fn set(edge: &Edge, value: &str, lifetime: &str) -> String {
     overlay["id"].to_string()
 }
 
-/// What a head of six thousand bytes is answered.
-async fn long_head(edge: &Edge) -> u16 {
-    edge.send(get("/tv/x").header("x-long", "x".repeat(6_000))).await.status
+/// What a body of six thousand bytes is answered.
+async fn large_body(edge: &Edge) -> u16 {
+    edge.send(post("/tv/x", vec![0; 6_000])).await.status
 }
 
 #[tokio::test]
 async fn overlay_wins_over_the_file_until_it_is_unset() {
     let bff = Bff::ok().await;
     let edge = site(&bff).start().await;
-    assert_eq!(long_head(&edge).await, 200);
+    assert_eq!(large_body(&edge).await, 200);
 
     let id = set(&edge, "4KiB", "1h").await;
-    assert_eq!(long_head(&edge).await, 431, "it is in force when the verb ends");
+    assert_eq!(large_body(&edge).await, 413, "it is in force when the verb ends");
     let admin = format!("http://{}", edge.admin());
     let status = edge::run(&["status", "--admin", &admin], edge.folder()).await.stdout;
     let first = status.lines().next().unwrap();
-    assert!(first.contains("edge.max_head") && first.contains("by ada: a trial"), "{status}");
+    assert!(first.contains("edge.max_body") && first.contains("by ada: a trial"), "{status}");
     let listed = verb(&edge, &["overlays"]).await.stdout;
-    assert!(listed.contains("edge.max_head"), "{listed}");
+    assert!(listed.contains("edge.max_body"), "{listed}");
 
     assert_eq!(verb(&edge, &["unset", &id]).await.code(), 0);
-    assert_eq!(long_head(&edge).await, 200);
+    assert_eq!(large_body(&edge).await, 200);
     assert_eq!(verb(&edge, &["unset", &id]).await.code(), 2);
 }
 
@@ -56,7 +56,7 @@ async fn overlay_ends_by_itself() {
 
     edge.config_shows("no overlay", |config| config["overlays"] == json!([])).await;
 
-    assert_eq!(long_head(&edge).await, 200);
+    assert_eq!(large_body(&edge).await, 200);
     edge.metrics_show("no overlay", |metrics| {
         metrics.has("headgate_config_active_overlays")
             && metrics.sum("headgate_config_active_overlays", &[]) == 0
@@ -74,7 +74,7 @@ async fn overlay_outlasts_a_kill_and_its_number_is_not_given_again() {
 
     let edge = edge.kill_and_start().await;
 
-    assert_eq!(long_head(&edge).await, 431);
+    assert_eq!(large_body(&edge).await, 413);
     let config = edge.config().await;
     assert_eq!(config["overlays"][0]["id"].to_string(), stays);
     assert_eq!(config["overlays"][1], Value::Null);
@@ -111,10 +111,10 @@ async fn everything_that_is_wrong_with_an_overlay_is_told() {
     let edge = site(&bff).start().await;
     let before = edge.config().await;
     for (key, value, lifetime, words) in [
-        ("edge.max_hed", "4KiB", "1h", "edge.max_hed"),
-        ("edge.max_head", "much", "1h", "much"),
+        ("edge.max_bodi", "4KiB", "1h", "edge.max_bodi"),
+        ("edge.max_body", "much", "1h", "much"),
         ("edge.listen", "[]", "1h", "edge.listen"),
-        ("edge.max_head", "4KiB", "99d", "99d"),
+        ("edge.max_body", "4KiB", "99d", "99d"),
         ("team.nobody.route.x.timeout", "1s", "1h", "nobody"),
     ] {
         let arguments = ["set", key, value, "--for", lifetime, "--reason", "why"];
@@ -132,7 +132,7 @@ async fn page_in_a_browser_cannot_set_an_overlay() {
     let bff = Bff::ok().await;
     let edge = site(&bff).start().await;
     let wish = json!({
-        "key": "edge.max_head", "value": "4KiB", "for": "1h", "actor": "x", "reason": "y",
+        "key": "edge.max_body", "value": "4KiB", "for": "1h", "actor": "x", "reason": "y",
     });
     let mut admin = headgate_tests::Client::h1(edge.admin()).await;
     let call = || post("/v1/overlays", wish.to_string());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use headgate_tests::{
-    Bff, Client, Edge, Site, edge, get, route, upstream,
+    Bff, Client, Edge, Site, edge, get, post, route, upstream,
     websocket::{CLOSE, TEXT, echo, handshake, masked, read_frame},
 };
 use nix::sys::signal::Signal;
@@ -180,12 +180,12 @@ async fn sighup_loads_the_files() {
 #[tokio::test]
 async fn value_of_the_edge_itself_changes_without_a_restart() {
     let bff = Bff::ok().await;
-    let edge = site(&bff).edge("max_head = \"8KiB\"").start().await;
+    let edge = Site::to(&bff).edge("max_body = \"8KiB\"").start().await;
     let before = edge.config().await;
     let path = edge.folder().path().join("headgate.toml");
     let text = fs::read_to_string(&path).unwrap();
-    let long = "x".repeat(6_000);
-    assert_eq!(edge.send(get("/tv/a").header("x-long", &long)).await.status, 200);
+    let large = || post("/tv/a", vec![0; 6_000]);
+    assert_eq!(edge.send(large()).await.status, 200);
 
     edge.folder().write(
         "headgate.toml",
@@ -193,7 +193,7 @@ async fn value_of_the_edge_itself_changes_without_a_restart() {
     );
     let config = edge.config_changes(&before).await;
 
-    assert_eq!(edge.send(get("/tv/a").header("x-long", &long)).await.status, 431);
+    assert_eq!(edge.send(large()).await.status, 413);
     assert_eq!(config["waits_for_hand_over"], serde_json::json!(["edge.threads"]));
 }
 

@@ -196,7 +196,7 @@ impl Loader {
             return self.reject(vec![FaultStatus { code, at, key, message }], trigger);
         }
         let now = self.clock.unix_time();
-        let is_same = !is_other && parts_of(&loaded) == parts_of(&before);
+        let is_same = !is_other && is_told_the_same(&loaded, &before);
         let outcome = if is_same { Outcome::Unchanged } else { running::outcome(&loaded) };
         self.begin.loaded = Arc::new(loaded);
         let loaded = &self.begin.loaded;
@@ -362,15 +362,11 @@ impl Loader {
     }
 }
 
-/// What tells a load that changes something apart from one that does not, the digest aside.
-fn parts_of(loaded: &Loaded) -> impl PartialEq {
-    (
-        loaded.parts.clone(),
-        loaded.platform,
-        loaded.platform_faults.clone(),
-        loaded.overlays.clone(),
-        loaded.left_out.clone(),
-    )
+/// Whether two loads of one digest are told the same.
+fn is_told_the_same(one: &Loaded, other: &Loaded) -> bool {
+    one.parts == other.parts
+        && (one.platform, &one.platform_faults) == (other.platform, &other.platform_faults)
+        && (&one.overlays, &one.left_out) == (&other.overlays, &other.left_out)
 }
 
 fn logged(faults: &[FaultStatus]) -> String {
