@@ -74,6 +74,12 @@ codes! {
     Contradiction = "HG1019",
     /// Nothing is routed.
     NoRoutes = "HG1020",
+    /// One request in the claims of two teams, or delegated to two.
+    ClaimOverlap = "HG1021",
+    /// A route where its team may route no longer.
+    DelegationEnded = "HG1022",
+    /// A delegation that ends soon.
+    DelegationEnding = "HG1023",
 }
 
 impl fmt::Display for Code {

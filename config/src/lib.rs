@@ -22,5 +22,7 @@ pub mod reference;
 pub use crate::{
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TOTAL_BYTES_MAX},
-    load::{LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, load, load_from},
+    load::{
+        LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, load, load_at, load_from, load_from_at,
+    },
 };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use headgate_gateway::settings::Settings;
+use headgate_types::UnixTime;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -97,14 +98,28 @@ pub enum Origin {
 ///
 /// Everything that is wrong, over all files.
 pub fn load(path: &Path) -> Result<Loaded, Faults> {
-    let environment = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    load_from(&Disk, path, &environment)
+    load_from(&Disk, path, &variables())
 }
 
-/// Loads from any files and any environment. Neither the order of files nor that of variables has
-/// an effect.
+/// The process's environment, without what is no text.
+pub(crate) fn variables() -> BTreeMap<String, String> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Loads as [`load`] does, at a time of day: delegations that are over are at fault, and those that
+/// end soon are warned about.
+///
+/// # Errors
+///
+/// Everything that is wrong, over all files.
+pub fn load_at(path: &Path, now: UnixTime) -> Result<Loaded, Faults> {
+    load_from_at(&Disk, path, &variables(), Some(now))
+}
+
+/// Loads from any files and any environment, at no time of day: nothing is over. Neither the order
+/// of files nor that of variables has an effect.
 ///
 /// # Errors
 ///
@@ -114,18 +129,24 @@ pub fn load_from(
     path: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<Loaded, Faults> {
+    load_from_at(files, path, environment, None)
+}
+
+/// Loads from any files and any environment, at a time of day if there is one.
+///
+/// # Errors
+///
+/// Everything that is wrong, over all files.
+pub fn load_from_at(
+    files: &dyn Files,
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    now: Option<UnixTime>,
+) -> Result<Loaded, Faults> {
     let mut report = Report::default();
-    let Some(platform) = read_platform(files, path, environment, &mut report) else {
+    let Some((input, resolved)) = read(files, path, environment, now, &mut report) else {
         return Err(report.finish());
     };
-    let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    let routes_dir = base.join(&platform.doc.routes.dir);
-    let teams = read_teams(files, &routes_dir, &platform, &mut report);
-    let mut input = Input { files, base, routes_dir, platform, teams, texts: BTreeMap::new() };
-    let resolved = resolve::resolve(&mut input, &mut report);
-    if !report.is_clean() {
-        return Err(report.finish());
-    }
     let effective = Effective::of(&input);
     let origin = |draft: &resolve::OriginDraft| RouteOrigin {
         at: report.location(&draft.at),
@@ -136,6 +157,7 @@ pub fn load_from(
     let files = [&input.platform.path].into_iter().chain(input.teams.iter().map(|team| &team.path));
     let mut files: Vec<_> = files.cloned().collect();
     files.sort();
+    resolved.warnings.into_iter().for_each(|warning| report.push(warning));
     if resolved.settings.routes.is_empty() {
         let at = input.platform.at(&["routes".into(), "dir".into()]);
         let message = format!("no routes below {}", input.routes_dir.display());
@@ -154,6 +176,23 @@ pub fn load_from(
     })
 }
 
+/// Reads and checks all documents. None when anything is wrong, which the report then tells.
+pub(crate) fn read<'a>(
+    files: &'a dyn Files,
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    now: Option<UnixTime>,
+    report: &mut Report,
+) -> Option<(Input<'a>, resolve::Resolved)> {
+    let platform = read_platform(files, path, environment, report)?;
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let routes_dir = base.join(&platform.doc.routes.dir);
+    let teams = read_teams(files, &routes_dir, &platform, report);
+    let mut input = Input { files, base, routes_dir, platform, teams, texts: BTreeMap::new(), now };
+    let resolved = resolve::resolve(&mut input, report);
+    report.is_clean().then_some((input, resolved))
+}
+
 /// All that is read, before the parts are checked against one another.
 pub(crate) struct Input<'a> {
     pub(crate) files: &'a dyn Files,
@@ -164,6 +203,8 @@ pub(crate) struct Input<'a> {
     pub(crate) teams: Vec<Document<TeamFile>>,
     /// Further files whose text belongs to the configuration, as they are spelt.
     pub(crate) texts: BTreeMap<String, String>,
+    /// The time of day. None: no date is over.
+    pub(crate) now: Option<UnixTime>,
 }
 
 /// A file's document with its places.

@@ -6,11 +6,13 @@ use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
 
 use crate::{
-    fault::Report,
+    fault::{Draft, Report},
     load::{Input, Origin, Records},
+    resolve::claims::Claims,
     source::Place,
 };
 
+pub(crate) mod claims;
 mod edge;
 mod idempotency;
 mod identity;
@@ -23,6 +25,8 @@ pub(crate) struct Resolved {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) records: Option<Records>,
     pub(crate) origins: Vec<OriginDraft>,
+    /// What is no fault yet.
+    pub(crate) warnings: Vec<Draft>,
 }
 
 /// Where a route and what it grants come from.
@@ -36,10 +40,14 @@ pub(crate) struct OriginDraft {
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let edge = edge::edge(input, report);
     let identity = identity::sources(input, report);
-    team::check_claims(&input.platform, report);
+    let input = &*input;
+    let claims = Claims::of(input);
+    let unknown = claims::check(input, &claims, report);
     team::check_files(input, report);
     let upstreams = route::upstreams(input, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
+    claims.check_routes((input, &unknown), &routes, &origins, report);
+    let warnings = claims::ending(&claims, input.now);
     let (routes, origins) = route::rank(routes, origins, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
@@ -59,7 +67,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(|_| is_needed);
-    Resolved { settings, data_dir, records, origins }
+    Resolved { settings, data_dir, records, origins, warnings }
 }
 
 /// The name that says "no identity needed".

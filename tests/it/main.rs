@@ -29,6 +29,7 @@ mod limits;
 mod listeners;
 mod messages;
 mod metrics;
+mod owners;
 mod passports;
 mod pool;
 mod readme;
