@@ -12,6 +12,7 @@ mod store;
 mod demo;
 mod run;
 
+mod audit;
 mod check;
 mod completions;
 mod explain;
@@ -65,6 +66,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Demo => demo::demo(output),
         Verb::Run(args) => run::run(&args.config, output),
         Verb::Check(args) => check::check(&args.config, output),
+        Verb::Audit(args) => audit::audit(&args, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Status(args) => status::status(&args, output),

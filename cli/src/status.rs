@@ -68,7 +68,12 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
+/// The address that a URL names.
+///
+/// # Errors
+///
+/// When it is none, or its host has no address.
+pub(crate) fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
     let is_http = url.scheme_str().is_none_or(|scheme| scheme == "http");
     let host = url.host().filter(|_| is_http);
     let host = host.with_context(|| format!("{url} is no URL such as http://127.0.0.1:9900"))?;
@@ -80,7 +85,11 @@ fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
 }
 
 /// The body of a 200. HTTP/1.0, so that the answer ends with the connection.
-fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, Unreachable> {
+///
+/// # Errors
+///
+/// When nobody answers, or not with 200.
+pub(crate) fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, Unreachable> {
     let failed = |error| Unreachable(format!("http://{address} does not answer: {error}"));
     let exchange = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;

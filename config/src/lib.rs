@@ -17,6 +17,7 @@ mod walk;
 mod digest;
 mod resolve;
 
+pub mod audit;
 pub mod reference;
 
 pub use crate::{

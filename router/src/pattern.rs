@@ -38,6 +38,7 @@ use http::Method;
 
 use crate::{ParseError, facts::Facts};
 
+mod cover;
 mod host;
 mod methods;
 mod parse;

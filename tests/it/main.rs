@@ -13,6 +13,7 @@ mod access_lines;
 mod ambiguous_http;
 mod answers;
 mod api_keys;
+mod audit;
 mod back_pressure;
 mod configuration;
 mod connections;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{
     idempotency::Idempotency,
-    scalar::{Condition, EndpointAddress, Length, Match, Share, Size},
+    scalar::{Condition, EndpointAddress, Length, Match, Share, Size, Until},
 };
 
 /// A team's file: upstreams, and the routes to them. A team may have several.
@@ -121,6 +121,9 @@ pub(crate) struct Route {
     /// What an `idempotency-key` does: the first request with it is passed on, and later ones get
     /// the first one's answer. Without this table it is passed on like any header.
     pub(crate) idempotency: Option<Idempotency>,
+    /// The last day on which the route is wanted, or a moment, in UTC. It is served on after that;
+    /// `headgate audit` reports it.
+    pub(crate) ends: Option<Until>,
 }
 
 /// Who may call when a route does not say.
@@ -140,6 +143,7 @@ impl Default for Route {
             retry: Retry::default(),
             max_body: None,
             idempotency: None,
+            ends: None,
         }
     }
 }
