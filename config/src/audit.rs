@@ -12,9 +12,10 @@ use serde::{Serialize, Serializer};
 use crate::{
     digest::{Effective, digest_of},
     document::team::{Route, TeamFile},
-    fault::{Faults, Location, Report},
+    fault::{Faults, Location},
     files::{Disk, Files},
-    load::{self, Document, Input},
+    layered::{Ask, Settling},
+    load::{Attempt, Document, Input, environment},
     resolve::claims::Claims,
     source::{Place, Step, key_path},
 };
@@ -80,7 +81,7 @@ pub struct Audit {
 ///
 /// Everything that is wrong: only what loads is audited.
 pub fn audit(path: &Path, now: UnixTime, traffic: Option<&Traffic>) -> Result<Audit, Faults> {
-    audit_from(&Disk, path, &load::variables(), (now, traffic))
+    audit_from(&Disk, path, &environment(), (now, traffic))
 }
 
 /// Audits from any files and any environment. Without traffic the rules that need it find nothing.
@@ -94,11 +95,16 @@ pub fn audit_from(
     environment: &BTreeMap<String, String>,
     (now, traffic): (UnixTime, Option<&Traffic>),
 ) -> Result<Audit, Faults> {
-    let mut report = Report::default();
-    let Some((input, resolved)) = load::read(files, path, environment, Some(now), &mut report)
-    else {
-        return Err(report.finish());
+    let ask = Ask {
+        overlays: &[],
+        kept: None,
+        use_kept_platform: false,
+        files,
+        path,
+        environment,
+        now: Some(now),
     };
+    let Attempt { mut report, input, resolved, .. } = Settling::new(&ask)?.whole()?;
     let subject = Subject {
         input: &input,
         settings: &resolved.settings,

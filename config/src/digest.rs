@@ -2,16 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::load::Input;
+use crate::{document::team::TeamFile, load::Input};
+
+/// What a team's file comes to, entry by entry, in canonical JSON.
+#[derive(Debug, Default)]
+pub(crate) struct Spelt {
+    upstreams: Vec<(String, String)>,
+    routes: Vec<(String, String)>,
+}
+
+impl Spelt {
+    fn of(file: &TeamFile) -> Self {
+        Self { upstreams: entries(&file.upstream), routes: entries(&file.route) }
+    }
+}
+
+fn entries<T: Serialize>(named: &BTreeMap<String, T>) -> Vec<(String, String)> {
+    named.iter().map(|(name, entry)| (name.clone(), canonical(&json!(entry)))).collect()
+}
+
+fn pairs(entries: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    entries.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+}
 
 /// What a team's files say together.
 #[derive(Default)]
-struct Merged {
-    upstreams: Map<String, Value>,
-    routes: Map<String, Value>,
+struct Merged<'a> {
+    upstreams: BTreeMap<&'a str, &'a str>,
+    routes: BTreeMap<&'a str, &'a str>,
 }
 
 /// The documents as they took effect.
@@ -21,32 +43,51 @@ impl Effective {
     /// Joins all documents, with defaults filled in and a team's files merged, in canonical JSON:
     /// sorted keys, no white space, nothing that is not set (after RFC 8785; numbers are whole).
     pub(crate) fn of(input: &Input<'_>) -> String {
-        let mut teams: BTreeMap<&str, Merged> = BTreeMap::new();
+        let mut teams: BTreeMap<&str, Merged<'_>> = BTreeMap::new();
         for file in &input.teams {
+            let spelt = file.spelt.get_or_init(|| Spelt::of(&file.doc));
             let team = teams.entry(&file.doc.team).or_default();
-            for (name, upstream) in &file.doc.upstream {
-                team.upstreams.insert(name.clone(), json!(upstream));
-            }
-            for (name, route) in &file.doc.route {
-                team.routes.insert(name.clone(), json!(route));
-            }
+            team.upstreams.extend(pairs(&spelt.upstreams));
+            team.routes.extend(pairs(&spelt.routes));
         }
-        let teams: Map<_, _> = teams
-            .into_iter()
-            .map(|(name, team)| {
-                (name.to_owned(), json!({ "upstream": team.upstreams, "route": team.routes }))
-            })
-            .collect();
-        let files: Map<_, _> = input
-            .texts
-            .iter()
-            .map(|(path, text)| (path.clone(), Value::from(digest_of(text))))
-            .collect();
-        let whole = json!({ "platform": input.platform.doc, "teams": teams, "files": files });
+        let files: BTreeMap<_, _> =
+            input.texts.iter().map(|(path, text)| (path.as_str(), digest_of(text))).collect();
         let mut text = String::new();
-        write(&whole, &mut text);
+        text.push_str("{\"files\":");
+        text.push_str(&canonical(&json!(files)));
+        text.push_str(",\"platform\":");
+        text.push_str(&canonical(&json!(*input.platform.doc)));
+        text.push_str(",\"teams\":");
+        object(&mut text, teams, |text, team| {
+            text.push_str("{\"route\":");
+            object(text, team.routes, |text, route| text.push_str(route));
+            text.push_str(",\"upstream\":");
+            object(text, team.upstreams, |text, upstream| text.push_str(upstream));
+            text.push('}');
+        });
+        text.push('}');
         text
     }
+}
+
+/// Writes names in their order, each with what `write` says of its value.
+fn object<'k, T>(text: &mut String, entries: BTreeMap<&'k str, T>, write: impl Fn(&mut String, T)) {
+    text.push('{');
+    for (index, (key, value)) in entries.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&Value::from(key).to_string());
+        text.push(':');
+        write(text, value);
+    }
+    text.push('}');
+}
+
+fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
 }
 
 fn write(value: &Value, text: &mut String) {

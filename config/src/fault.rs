@@ -1,10 +1,10 @@
 //! What is wrong with a configuration, and where.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::Serialize;
 
-use crate::source::{Place, Source};
+use crate::source::{Place, Source, SourceId, Sources};
 
 mod render;
 
@@ -109,6 +109,12 @@ pub struct Location {
     pub end: usize,
 }
 
+impl Location {
+    pub(crate) const fn nowhere() -> Self {
+        Self { file: String::new(), line: 1, column: 1, start: 0, end: 0 }
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
@@ -158,7 +164,8 @@ pub struct Faults {
     told: Vec<Fault>,
     /// Faults beyond [`FAULTS_MAX`].
     omitted: usize,
-    sources: Vec<Source>,
+    /// The texts that they point into.
+    sources: Vec<Arc<Source>>,
 }
 
 /// Faults that are told at once. Nobody reads more, and a file of garbage has one a line.
@@ -178,6 +185,14 @@ impl Faults {
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.told.is_empty()
+    }
+
+    /// Takes in others, which are told after these.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.told.extend(others.told);
+        self.omitted += others.omitted + self.told.len().saturating_sub(FAULTS_MAX);
+        self.told.truncate(FAULTS_MAX);
+        self.sources.extend(others.sources);
     }
 }
 
@@ -244,9 +259,23 @@ impl Draft {
         self
     }
 
-    fn finish(self, sources: &[Source]) -> Fault {
-        let locate =
-            |at: &Place| sources.get(at.source).map_or_else(nowhere, |source| source.locate(at));
+    pub(crate) const fn place(&self) -> &Place {
+        &self.at
+    }
+
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The texts that it points into, its own place first.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = SourceId> {
+        [self.at.source].into_iter().chain(self.related.iter().map(|(at, _)| at.source))
+    }
+
+    fn finish(self, sources: &Sources) -> Fault {
+        let locate = |at: &Place| {
+            sources.get(at.source).map_or_else(Location::nowhere, |source| source.locate(at))
+        };
         let related = self.related.into_iter();
         Fault {
             code: self.code,
@@ -259,22 +288,17 @@ impl Draft {
     }
 }
 
-const fn nowhere() -> Location {
-    Location { file: String::new(), line: 1, column: 1, start: 0, end: 0 }
-}
-
 /// Gathers what is found, over all files.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Sources,
     drafts: Vec<Draft>,
 }
 
 impl Report {
     /// Takes in a text, so that places in it can be named.
-    pub(crate) fn source(&mut self, source: Source) -> usize {
-        self.sources.push(source);
-        self.sources.len() - 1
+    pub(crate) fn source(&mut self, source: Source) -> SourceId {
+        self.sources.insert(Arc::new(source))
     }
 
     pub(crate) fn push(&mut self, draft: Draft) {
@@ -285,22 +309,39 @@ impl Report {
         self.drafts.is_empty()
     }
 
+    /// What was found up to here, in the order in which it was found.
+    pub(crate) fn drafts(&self) -> &[Draft] {
+        &self.drafts
+    }
+
     pub(crate) fn location(&self, at: &Place) -> Location {
-        self.sources.get(at.source).map_or_else(nowhere, |source| source.locate(at))
+        self.sources.get(at.source).map_or_else(Location::nowhere, |source| source.locate(at))
     }
 
     /// Puts what was found in order. The order in which files were read leaves no trace.
     pub(crate) fn finish(self) -> Faults {
-        let mut drafts = self.drafts;
-        drafts.sort_by_cached_key(|draft| {
-            let file = self.sources.get(draft.at.source).map(|source| source.name.clone());
-            (file, draft.at.start, draft.at.end, draft.code, draft.message.clone())
-        });
-        drafts.dedup_by(|b, a| (&a.at, a.code, &a.message) == (&b.at, b.code, &b.message));
-        let omitted = drafts.len().saturating_sub(FAULTS_MAX);
-        drafts.truncate(FAULTS_MAX);
-        let told: Vec<_> = drafts.into_iter().map(|draft| draft.finish(&self.sources)).collect();
-        let sources = if told.is_empty() { Vec::new() } else { self.sources };
-        Faults { told, omitted, sources }
+        finish(self.drafts, &self.sources)
     }
+
+    /// Puts in order what was found and is wanted.
+    pub(crate) fn part(&self, is_wanted: impl Fn(&Draft) -> bool) -> Faults {
+        finish(
+            self.drafts.iter().filter(|draft| is_wanted(draft)).cloned().collect(),
+            &self.sources,
+        )
+    }
+}
+
+fn finish(mut drafts: Vec<Draft>, sources: &Sources) -> Faults {
+    drafts.sort_by_cached_key(|draft| {
+        let file = sources.get(draft.at.source).map(|source| source.name.clone());
+        (file, draft.at.start, draft.at.end, draft.code, draft.message.clone())
+    });
+    drafts.dedup_by(|b, a| (&a.at, a.code, &a.message) == (&b.at, b.code, &b.message));
+    let omitted = drafts.len().saturating_sub(FAULTS_MAX);
+    drafts.truncate(FAULTS_MAX);
+    let shown: BTreeSet<_> = drafts.iter().flat_map(Draft::sources).collect();
+    let shown = shown.into_iter().filter_map(|id| sources.get(id).cloned()).collect();
+    let told = drafts.into_iter().map(|draft| draft.finish(sources)).collect();
+    Faults { told, omitted, sources: shown }
 }

@@ -10,7 +10,11 @@ pub mod schema;
 mod environment;
 mod fault;
 mod files;
+mod kept;
+mod layered;
 mod load;
+mod overlay;
+mod provenance;
 mod source;
 mod walk;
 
@@ -22,8 +26,16 @@ pub mod reference;
 
 pub use crate::{
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
-    files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TOTAL_BYTES_MAX},
-    load::{
-        LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, load, load_at, load_from, load_from_at,
+    files::{
+        Disk, Entry, EntryKind, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TEAM_BYTES_MAX,
+        TEAM_FILES_MAX, TOTAL_BYTES_MAX,
     },
+    kept::{Kept, KeptPart},
+    layered::{Ask, Part, PartState, load_layered},
+    load::{
+        LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, environment, load, load_at, load_from,
+        load_from_at,
+    },
+    overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
+    provenance::{Layer, Provenance, Setting, Why},
 };

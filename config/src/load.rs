@@ -2,28 +2,38 @@
 
 use std::{
     collections::BTreeMap,
-    env, io,
+    env,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use headgate_gateway::settings::Settings;
 use headgate_types::UnixTime;
-use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
 use crate::{
     digest::{Effective, digest_of},
-    document::{platform::Platform, team::TeamFile},
-    environment,
     fault::{Code, Draft, Faults, Location, Report},
-    files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, TOTAL_BYTES_MAX},
-    resolve, schema,
-    source::{Node, Place, Source, Step, parse},
-    walk,
+    files::{Disk, Files},
+    kept::Kept,
+    layered::{Ask, Part, PartState, Settling},
+    overlay::{LeftOut, Overlay},
+    provenance::Provenance,
+    resolve,
+    source::{Source, SourceId},
 };
 
-/// A configuration without a fault.
+mod attempt;
+mod texts;
+
+pub(crate) use crate::load::{
+    attempt::{
+        Attempt, Cache, Chosen, Document, Frame, Input, Owner, PLATFORM, PlatformRead, TEAM_FILE,
+    },
+    texts::{TeamTexts, gather, read_file, reason},
+};
+
+/// A configuration that can be served.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// What the data path needs, with the routes in the order in which they are preferred.
@@ -39,12 +49,36 @@ pub struct Loaded {
     /// SHA-256 of [`Self::effective`], in hexadecimal digits. Two edges with the same digest run
     /// the same configuration, however it is spread over files.
     pub digest: String,
-    /// The files that were read, in order.
+    /// The files that are in force, in order.
     pub files: Vec<PathBuf>,
     /// What is no fault but hardly meant.
     pub warnings: Faults,
     /// Where each of the settings' routes comes from, in their order.
     pub origins: Vec<RouteOrigin>,
+    /// Each folder of team files, by name, and whether what lies in it is in force.
+    pub parts: Vec<Part>,
+    /// Whether the platform's file is in force: never [`PartState::Absent`].
+    pub platform: PartState,
+    /// What is wrong with the platform's file. None of it unless the last good one is in force.
+    pub platform_faults: Faults,
+    /// The overlays that are in force, by their number.
+    pub overlays: Vec<Overlay>,
+    /// The overlays that do not fit the files.
+    pub left_out: Vec<LeftOut>,
+    /// The texts that are in force, for the next load.
+    pub kept: Kept,
+    /// Where each value comes from.
+    pub provenance: Provenance,
+}
+
+impl Loaded {
+    /// Everything that is wrong and was worked around, over all parts.
+    pub fn faults(&self) -> Faults {
+        let mut all = self.platform_faults.clone();
+        self.parts.iter().for_each(|part| all.extend(part.faults.clone()));
+        self.left_out.iter().for_each(|one| all.extend(one.faults.clone()));
+        all
+    }
 }
 
 /// Where idempotency records are kept.
@@ -98,11 +132,11 @@ pub enum Origin {
 ///
 /// Everything that is wrong, over all files.
 pub fn load(path: &Path) -> Result<Loaded, Faults> {
-    load_from(&Disk, path, &variables())
+    load_from(&Disk, path, &environment())
 }
 
-/// The process's environment, without what is no text.
-pub(crate) fn variables() -> BTreeMap<String, String> {
+/// The variables of this process that are texts.
+pub fn environment() -> BTreeMap<String, String> {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
@@ -115,7 +149,7 @@ pub(crate) fn variables() -> BTreeMap<String, String> {
 ///
 /// Everything that is wrong, over all files.
 pub fn load_at(path: &Path, now: UnixTime) -> Result<Loaded, Faults> {
-    load_from_at(&Disk, path, &variables(), Some(now))
+    load_from_at(&Disk, path, &environment(), Some(now))
 }
 
 /// Loads from any files and any environment, at no time of day: nothing is over. Neither the order
@@ -143,188 +177,73 @@ pub fn load_from_at(
     environment: &BTreeMap<String, String>,
     now: Option<UnixTime>,
 ) -> Result<Loaded, Faults> {
-    let mut report = Report::default();
-    let Some((input, resolved)) = read(files, path, environment, now, &mut report) else {
-        return Err(report.finish());
-    };
-    let effective = Effective::of(&input);
-    let origin = |draft: &resolve::OriginDraft| RouteOrigin {
-        at: report.location(&draft.at),
-        priority: draft.priority,
-        timeout: draft.timeout,
-    };
-    let origins = resolved.origins.iter().map(origin).collect();
-    let files = [&input.platform.path].into_iter().chain(input.teams.iter().map(|team| &team.path));
-    let mut files: Vec<_> = files.cloned().collect();
-    files.sort();
-    resolved.warnings.into_iter().for_each(|warning| report.push(warning));
-    if resolved.settings.routes.is_empty() {
-        let at = input.platform.at(&["routes".into(), "dir".into()]);
-        let message = format!("no routes below {}", input.routes_dir.display());
-        report.push(Draft::new(Code::NoRoutes, at, message).key("routes.dir"));
-    }
-    Ok(Loaded {
-        settings: resolved.settings,
-        admin_listen: input.platform.doc.admin.listen.0,
-        data_dir: resolved.data_dir,
-        records: resolved.records,
-        digest: digest_of(&effective),
-        effective,
-        files,
-        warnings: report.finish(),
-        origins,
-    })
+    let ask =
+        Ask { overlays: &[], kept: None, use_kept_platform: false, files, path, environment, now };
+    Settling::new(&ask)?.strict()
 }
 
-/// Reads and checks all documents. None when anything is wrong, which the report then tells.
-pub(crate) fn read<'a>(
-    files: &'a dyn Files,
-    path: &Path,
-    environment: &BTreeMap<String, String>,
-    now: Option<UnixTime>,
-    report: &mut Report,
-) -> Option<(Input<'a>, resolve::Resolved)> {
-    let platform = read_platform(files, path, environment, report)?;
-    let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    let routes_dir = base.join(&platform.doc.routes.dir);
-    let teams = read_teams(files, &routes_dir, &platform, report);
-    let mut input = Input { files, base, routes_dir, platform, teams, texts: BTreeMap::new(), now };
-    let resolved = resolve::resolve(&mut input, report);
-    report.is_clean().then_some((input, resolved))
-}
-
-/// All that is read, before the parts are checked against one another.
-pub(crate) struct Input<'a> {
-    pub(crate) files: &'a dyn Files,
-    /// The folder of `headgate.toml`: what paths are relative to.
-    pub(crate) base: PathBuf,
-    pub(crate) routes_dir: PathBuf,
-    pub(crate) platform: Document<Platform>,
-    pub(crate) teams: Vec<Document<TeamFile>>,
-    /// Further files whose text belongs to the configuration, as they are spelt.
-    pub(crate) texts: BTreeMap<String, String>,
-    /// The time of day. None: no date is over.
-    pub(crate) now: Option<UnixTime>,
-}
-
-/// A file's document with its places.
-pub(crate) struct Document<T> {
-    pub(crate) path: PathBuf,
-    pub(crate) doc: T,
-    pub(crate) root: Node,
-    /// False when keys may be missing from it because its syntax is broken.
-    pub(crate) is_whole: bool,
-}
-
-impl<T> Document<T> {
-    /// The value at a path, or the nearest above it.
-    pub(crate) fn at(&self, path: &[Step<'_>]) -> Place {
-        self.root.nearest(path).at.clone()
-    }
-
-    /// The key at a path, or the nearest above it.
-    pub(crate) fn key_at(&self, path: &[Step<'_>]) -> Place {
-        self.root.nearest(path).key_at.clone()
-    }
-}
-
-fn read_platform(
-    files: &dyn Files,
-    path: &Path,
-    environment: &BTreeMap<String, String>,
-    report: &mut Report,
-) -> Option<Document<Platform>> {
-    let source = read_text(files, path, report)?;
-    let schema = schema::platform();
-    let mut parsed = parse(report, source);
-    environment::overlay(&mut parsed.root, environment, &schema, report);
-    Some(document(path, parsed.root, parsed.is_whole, &schema, report))
-}
-
-fn read_teams(
-    files: &dyn Files,
-    folder: &Path,
-    platform: &Document<Platform>,
-    report: &mut Report,
-) -> Vec<Document<TeamFile>> {
-    let mut paths = match files.list(folder) {
-        Ok(paths) => paths,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => {
-            let at = platform.at(&["routes".into(), "dir".into()]);
-            let why = reason(&error);
-            let message = format!("folder {} can't be read: {why}", folder.display());
-            report.push(Draft::new(Code::Unreadable, at, message).key("routes.dir"));
-            Vec::new()
-        }
-    };
-    paths.sort();
-    let schema = schema::team_file();
-    let mut bytes_left = usize::try_from(TOTAL_BYTES_MAX).unwrap_or(usize::MAX);
-    let mut teams = Vec::new();
-    for path in paths {
-        let Some(source) = read_text(files, &path, report) else { continue };
-        let bytes = report.sources.get(source).map_or(0, |source| source.text.len());
-        let Some(left) = bytes_left.checked_sub(bytes) else {
-            let message = format!("team files are larger than {TOTAL_BYTES_MAX} bytes together");
-            report.push(Draft::new(Code::Unreadable, Place::new(source, 0..0), message));
-            break;
+impl Attempt<'_> {
+    /// What is in force when nothing is wrong; what its parts say has to be added.
+    pub(crate) fn into_loaded(mut self, overlays: &[&Overlay]) -> Loaded {
+        let effective = Effective::of(&self.input);
+        let origin = |draft: &resolve::OriginDraft| RouteOrigin {
+            at: self.report.location(&draft.at),
+            priority: draft.priority,
+            timeout: draft.timeout,
         };
-        bytes_left = left;
-        let parsed = parse(report, source);
-        teams.push(document(&path, parsed.root, parsed.is_whole, &schema, report));
+        let origins = self.resolved.origins.iter().map(origin).collect();
+        let paths = self.input.teams.iter().map(|team| &team.path);
+        let mut files: Vec<_> =
+            [&self.input.platform.path].into_iter().chain(paths).cloned().collect();
+        files.sort();
+        let warnings = std::mem::take(&mut self.resolved.warnings);
+        warnings.into_iter().for_each(|warning| self.report.push(warning));
+        if self.resolved.settings.routes.is_empty() {
+            let at = self.input.platform.at(&["routes".into(), "dir".into()]);
+            let message = format!("no routes below {}", self.input.routes_dir.display());
+            self.report.push(Draft::new(Code::NoRoutes, at, message).key("routes.dir"));
+        }
+        let overlays: Vec<_> = overlays.iter().map(|overlay| (*overlay).clone()).collect();
+        let platform = &self.input.platform;
+        Loaded {
+            settings: self.resolved.settings,
+            admin_listen: platform.doc.admin.listen.0,
+            data_dir: self.resolved.data_dir,
+            records: self.resolved.records,
+            digest: digest_of(&effective),
+            effective,
+            files,
+            warnings: self.report.part(|_| true),
+            origins,
+            parts: Vec::new(),
+            platform: PartState::Current,
+            platform_faults: Faults::default(),
+            left_out: Vec::new(),
+            kept: Kept::default(),
+            provenance: Provenance {
+                platform: platform.clone(),
+                teams: self.input.teams.into(),
+                sources: Arc::new(self.report.sources),
+                owners: Arc::new(self.owners),
+                overlays: overlays.as_slice().into(),
+            },
+            overlays,
+        }
     }
-    teams
-}
-
-fn document<T: DeserializeOwned + Default>(
-    path: &Path,
-    root: Node,
-    is_whole: bool,
-    schema: &Json,
-    report: &mut Report,
-) -> Document<T> {
-    if !is_whole {
-        // What is missing or odd in a broken file is mostly a consequence. Its names are kept.
-        return Document { path: path.to_owned(), doc: T::default(), root, is_whole };
-    }
-    let checked = walk::check(report, &root, schema);
-    let doc = serde_json::from_value(checked).unwrap_or_else(|error| {
-        // The schema and the types say the same; where they do not, the types have the last word.
-        report.push(Draft::new(Code::BadValue, root.at.clone(), error.to_string()));
-        T::default()
-    });
-    Document { path: path.to_owned(), doc, root, is_whole }
 }
 
 /// Reads a file that is a text, or reports why it can't.
-pub(crate) fn read_text(files: &dyn Files, path: &Path, report: &mut Report) -> Option<usize> {
+pub(crate) fn read_text(files: &dyn Files, path: &Path, report: &mut Report) -> Option<SourceId> {
     let name = path.display().to_string();
-    let text = files
-        .read(path)
-        .map_err(|error| reason(&error))
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
-    match text {
-        Ok(text) => Some(report.source(Source::new(name, text))),
+    match read_file(files, path) {
+        Ok(text) => Some(report.source(Source::of(name, &text))),
         Err(why) => {
             let source = report.source(Source::new(name, ""));
             let message = format!("can't be read: {why}");
-            report.push(Draft::new(Code::Unreadable, Place::new(source, 0..0), message));
+            let at = crate::source::Place::new(source, 0..0);
+            report.push(Draft::new(Code::Unreadable, at, message));
             None
         }
-    }
-}
-
-/// Why something could not be read, without the system's error number.
-pub(crate) fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "it does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
-        io::ErrorKind::FileTooLarge => format!("it is larger than {FILE_BYTES_MAX} bytes"),
-        io::ErrorKind::QuotaExceeded => format!("it holds more than {FILES_MAX} files"),
-        _ => error.to_string(),
     }
 }
 

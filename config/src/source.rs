@@ -1,25 +1,80 @@
 //! A text with names for its places, and the tree of keys and values that it holds.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
+use sha2::{Digest as _, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Code, Draft, Location, Report};
 
-/// A text that faults can point into: a file, or the value of an environment variable.
+/// A text and its digest, made once and passed around.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: Arc<str>,
+    pub(crate) sha256: [u8; 32],
+}
+
+impl Text {
+    pub(crate) fn new(text: impl Into<Arc<str>>) -> Self {
+        let text = text.into();
+        let sha256 = Sha256::digest(text.as_bytes()).into();
+        Self { text, sha256 }
+    }
+}
+
+/// A text that faults can point into: a file, the value of an environment variable or of an
+/// overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
+    pub(crate) id: SourceId,
     pub(crate) name: String,
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
     /// Where each line after the first begins.
     line_starts: Vec<usize>,
 }
 
+/// Names a text among all others, by its name and what it holds: places in a tree stay good in
+/// every load that has the same file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SourceId(u64);
+
+/// Texts by what names them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources(HashMap<SourceId, Arc<Source>>);
+
+impl Sources {
+    pub(crate) fn insert(&mut self, source: Arc<Source>) -> SourceId {
+        let id = source.id;
+        self.0.insert(id, source);
+        id
+    }
+
+    pub(crate) fn get(&self, id: SourceId) -> Option<&Arc<Source>> {
+        self.0.get(&id)
+    }
+}
+
 impl Source {
-    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        let (name, text) = (name.into(), text.into());
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        Self::of(name, &Text::new(text))
+    }
+
+    pub(crate) fn of(name: impl Into<String>, text: &Text) -> Self {
+        let name = name.into();
+        let id = Self::id_of(&name, text);
+        let text = Arc::clone(&text.text);
         let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
-        Self { name, text, line_starts }
+        Self { id, name, text, line_starts }
+    }
+
+    /// What names a text of that name.
+    pub(crate) fn id_of(name: &str, text: &Text) -> SourceId {
+        let named = Sha256::new().chain_update(text.sha256).chain_update(name).finalize();
+        SourceId(named.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)))
     }
 
     pub(crate) fn locate(&self, at: &Place) -> Location {
@@ -44,13 +99,13 @@ fn floor(text: &str, mut at: usize) -> usize {
 /// A stretch of one source, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) source: usize,
+    pub(crate) source: SourceId,
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
 
 impl Place {
-    pub(crate) const fn new(source: usize, span: Range<usize>) -> Self {
+    pub(crate) const fn new(source: SourceId, span: Range<usize>) -> Self {
         Self { source, start: span.start, end: span.end }
     }
 }
@@ -63,6 +118,8 @@ pub(crate) struct Node {
     pub(crate) key_at: Place,
     /// The value; the header for a table that has one.
     pub(crate) at: Place,
+    /// What a higher layer has put this value over.
+    pub(crate) under: Option<Box<Self>>,
 }
 
 /// What a document can hold.
@@ -94,9 +151,13 @@ impl Value {
 
 impl Node {
     /// An empty table at the start of a source.
-    pub(crate) fn root(source: usize) -> Self {
+    pub(crate) fn root(source: SourceId) -> Self {
         let at = Place::new(source, 0..0);
-        Self { value: Value::Table(BTreeMap::new()), key_at: at.clone(), at }
+        Self::new(Value::Table(BTreeMap::new()), at.clone(), at)
+    }
+
+    pub(crate) const fn new(value: Value, key_at: Place, at: Place) -> Self {
+        Self { value, key_at, at, under: None }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
@@ -164,7 +225,11 @@ pub(crate) fn key_path(path: &[Step<'_>]) -> String {
                 if !text.is_empty() {
                     text.push('.');
                 }
-                text.push_str(key);
+                if is_bare(key) {
+                    text.push_str(key);
+                } else {
+                    text.extend(["\"", key, "\""]);
+                }
             }
             Step::Index(index) => {
                 text.push('[');
@@ -176,6 +241,34 @@ pub(crate) fn key_path(path: &[Step<'_>]) -> String {
     text
 }
 
+/// Whether TOML lets a key stand without quotes.
+fn is_bare(key: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !key.is_empty() && key.bytes().all(is_plain)
+}
+
+/// Reads what [`key_path`] writes, but for places in lists: keys with dots between them, in quotes
+/// where they are not plain. None when it is no such path.
+pub(crate) fn parse_key(text: &str) -> Option<Vec<String>> {
+    let mut keys = Vec::new();
+    let mut rest = text;
+    loop {
+        let (key, behind) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted.split_once('"')?
+        } else {
+            rest.split_at(rest.find('.').unwrap_or(rest.len()))
+        };
+        if key.is_empty() || (!rest.starts_with('"') && !is_bare(key)) {
+            return None;
+        }
+        keys.push(key.to_owned());
+        if behind.is_empty() {
+            return Some(keys);
+        }
+        rest = behind.strip_prefix('.')?;
+    }
+}
+
 /// A tree, and whether the text was read whole.
 #[derive(Debug)]
 pub(crate) struct Parsed {
@@ -185,8 +278,9 @@ pub(crate) struct Parsed {
 }
 
 /// Reads TOML, and reports every place where the syntax is broken, one a line.
-pub(crate) fn parse(report: &mut Report, source: usize) -> Parsed {
-    let text = report.sources.get(source).map_or_else(String::new, |source| source.text.clone());
+pub(crate) fn parse(report: &mut Report, source: SourceId) -> Parsed {
+    let text: Arc<str> =
+        report.sources.get(source).map_or_else(|| "".into(), |source| Arc::clone(&source.text));
     let (table, errors) = DeTable::parse_recoverable(&text);
     let is_whole = errors.is_empty();
     let mut last_line = 0;
@@ -207,18 +301,17 @@ pub(crate) fn parse(report: &mut Report, source: usize) -> Parsed {
     Parsed { root, is_whole }
 }
 
-fn read_table(table: &DeTable<'_>, source: usize, text: &str) -> Value {
-    let node = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| Node {
-        value: read_value(value.get_ref(), source, text),
-        key_at: Place::new(source, key.span()),
-        at: Place::new(source, value.span()),
+fn read_table(table: &DeTable<'_>, source: SourceId, text: &str) -> Value {
+    let node = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+        let (key_at, at) = (Place::new(source, key.span()), Place::new(source, value.span()));
+        Node::new(read_value(value.get_ref(), source, text), key_at, at)
     };
     Value::Table(
         table.iter().map(|entry| (entry.0.get_ref().clone().into_owned(), node(entry))).collect(),
     )
 }
 
-fn read_value(value: &DeValue<'_>, source: usize, text: &str) -> Value {
+fn read_value(value: &DeValue<'_>, source: SourceId, text: &str) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.clone().into_owned()),
         DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
@@ -231,7 +324,7 @@ fn read_value(value: &DeValue<'_>, source: usize, text: &str) -> Value {
                 .map(|item| {
                     let at = Place::new(source, item.span());
                     let value = read_value(item.get_ref(), source, text);
-                    Node { value, key_at: at.clone(), at }
+                    Node::new(value, at.clone(), at)
                 })
                 .collect(),
         ),
@@ -246,7 +339,7 @@ fn beyond(digits: &str) -> i64 {
 
 /// Maps a stretch of a text's value to the file: escapes make the two differ.
 pub(crate) fn inside(report: &Report, at: &Place, part: Range<usize>) -> Place {
-    let text = report.sources.get(at.source).map_or("", |source| &source.text);
+    let text = report.sources.get(at.source).map_or("", |source| source.text.as_ref());
     let Some(raw) = text.get(at.start..at.end) else { return at.clone() };
     let delimiter = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| raw.starts_with(quote));
     let Some(delimiter) = delimiter else {

@@ -16,7 +16,7 @@ use crate::{
     load::{Input, read_text, reason},
     resolve::NOBODY,
     schema,
-    source::{Node, Place, Source, Step, key_path, parse},
+    source::{Node, Place, Step, key_path, parse},
     walk,
 };
 
@@ -36,13 +36,12 @@ const ONLY_FOR: [(&str, &[&str]); 8] = [
 
 /// All sources in the order of their names.
 pub(super) fn sources(input: &mut Input<'_>, report: &mut Report) -> Vec<IdentitySource> {
-    let identity = std::mem::take(&mut input.platform.doc.identity);
-    let mut sources = Vec::with_capacity(identity.len());
-    for (name, source) in &identity {
+    let platform = Arc::clone(&input.platform.doc);
+    let mut sources = Vec::with_capacity(platform.identity.len());
+    for (name, source) in &platform.identity {
         // A place for each, so that routes can name it by position.
         sources.push(One { input, report, name }.source(source));
     }
-    input.platform.doc.identity = identity;
     sources
 }
 
@@ -203,7 +202,7 @@ impl<'n> One<'n, '_, '_, '_> {
         let Some(source) = read_text(self.input.files, &path, self.report) else {
             return Vec::new();
         };
-        let text = self.report.sources.get(source).map(|source: &Source| source.text.clone());
+        let text = self.report.sources.get(source).map(|source| source.text.as_ref().to_owned());
         self.input.texts.insert(file.to_owned(), text.unwrap_or_default());
         let root = parse(self.report, source).root;
         let checked = walk::check(self.report, &root, &schema::api_keys());
