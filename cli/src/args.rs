@@ -39,9 +39,13 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// Lists the routes, the first to be preferred first.
     Routes(Routes),
+    /// Tells what a configuration comes to.
+    #[command(subcommand)]
+    Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Status),
-    /// Prints the JSON Schema of headgate.toml.
+    /// Prints the JSON Schema of headgate.toml, for an editor that reads `#:schema FILE` in the
+    /// first line.
     Schema(Schema),
     /// Prints a script that completes these verbs in a shell.
     Completions(Completions),
@@ -103,6 +107,29 @@ pub(crate) struct Routes {
     /// Only those of this team.
     #[arg(long, value_name = "NAME")]
     pub(crate) team: Option<String>,
+}
+
+/// What to tell of a configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Lists the values that are set, and which layer has set each.
+    Show(Show),
+}
+
+/// Which values to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// Lists what is so by default as well.
+    #[arg(long)]
+    pub(crate) effective: bool,
+
+    /// Tells every layer that has a say on this key, such as `edge.timeout` or
+    /// `team.tv.route.home.timeout`, or on all keys below it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) why: Option<String>,
 }
 
 /// Whom to ask.

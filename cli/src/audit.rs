@@ -73,7 +73,7 @@ fn read(text: &str) -> Result<Ignored<'_>, Invalid> {
         None => (text, None),
     };
     let unknown = || Invalid::message(format!("no rule {rule:?}: docs/reference/audit.md has all"));
-    Ok(Ignored { rule: Rule::find(rule).ok_or_else(unknown)?, subject })
+    Ok(Ignored { rule: Rule::named(rule).ok_or_else(unknown)?, subject })
 }
 
 impl Ignored<'_> {

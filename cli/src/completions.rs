@@ -54,18 +54,27 @@ fn markdown() -> String {
     let mut command = Args::command();
     command.build();
     let mut page = INTRODUCTION.to_owned();
-    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
-        page.push_str(&section(verb));
-    }
+    sections(&mut command, "headgate", &mut page);
     page
 }
 
-fn section(verb: &mut Command) -> String {
+/// A section for each verb, and for each verb's own verbs in place of it.
+fn sections(command: &mut Command, name: &str, page: &mut String) {
+    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        let name = format!("{name} {}", verb.get_name());
+        if verb.has_subcommands() {
+            sections(verb, &name, page);
+        } else {
+            page.push_str(&section(verb, &name));
+        }
+    }
+}
+
+fn section(verb: &mut Command, name: &str) -> String {
     let usage = verb.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text =
-        format!("\n## headgate {}\n\n{about}.\n\n```text\n{usage}\n```\n", verb.get_name());
+    let mut text = format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n");
     let is_its_own = |argument: &&Arg| !argument.is_global_set() && argument.get_id() != "help";
     let arguments: Vec<_> = verb.get_arguments().filter(is_its_own).collect();
     if !arguments.is_empty() {

@@ -15,6 +15,7 @@ mod run;
 mod audit;
 mod check;
 mod completions;
+mod config;
 mod explain;
 mod routes;
 mod schema;
@@ -29,7 +30,7 @@ use clap::Parser as _;
 use headgate_telemetry::logs;
 
 use crate::{
-    args::{Args, Verb},
+    args::{Args, ConfigVerb, Verb},
     output::{Output, report},
 };
 
@@ -69,6 +70,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Audit(args) => audit::audit(&args, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
+        Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),

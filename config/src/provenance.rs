@@ -129,7 +129,7 @@ impl Provenance {
 
     fn platform_values(&self, found: &mut Vec<Why>) {
         let mut walk = Walk { provenance: self, prefix: Vec::new(), path: Vec::new(), found };
-        walk.value(Some(&self.platform.root), &json!(*self.platform.doc), &PLATFORM);
+        walk.value(Some(&self.platform.root), &json!(*self.platform.doc), (&PLATFORM, false));
     }
 
     fn team_values(&self, file: &Document<TeamFile>, found: &mut Vec<Why>) {
@@ -139,7 +139,7 @@ impl Provenance {
         for (heading, entries) in doc.as_object().into_iter().flatten() {
             if let (true, Some(schema)) = (is_heading(heading), below(&TEAM_FILE, heading)) {
                 walk.path.push(heading.as_str().into());
-                walk.value(file.root.get(heading), entries, schema);
+                walk.value(file.root.get(heading), entries, (schema, false));
                 walk.path.pop();
             }
         }
@@ -217,7 +217,8 @@ impl Provenance {
             schema = schema.and_then(|schema| below(schema, key));
             node = node.and_then(|node| node.get(key));
         }
-        self.settings(&key_path(path), (node, &value), schema.unwrap_or(&Json::Null))
+        let default = schema.and_then(|schema| schema.get("default"));
+        self.settings(&key_path(path), (node, &value), default)
     }
 
     /// All words on one value, the one in force first.
@@ -225,7 +226,7 @@ impl Provenance {
         &self,
         key: &str,
         (node, value): (Option<&Node>, &Json),
-        schema: &Json,
+        default: Option<&Json>,
     ) -> Vec<Setting> {
         let mut from = Vec::new();
         let mut next = node;
@@ -236,7 +237,7 @@ impl Provenance {
             from.push(Setting { key: key.to_owned(), value, layer });
             next = node.under.as_deref();
         }
-        let default = if from.is_empty() { Some(value) } else { schema.get("default") };
+        let default = if from.is_empty() { Some(value) } else { default };
         if let Some(value) = default.filter(|value| !value.is_null()) {
             let (key, value) = (key.to_owned(), value.clone());
             from.push(Setting { key, value, layer: Layer::Default });
@@ -292,15 +293,24 @@ struct Walk<'n, 'f> {
 }
 
 impl<'n> Walk<'n, '_> {
-    fn value(&mut self, node: Option<&Node>, value: &'n Json, schema: &Json) {
+    fn value(
+        &mut self,
+        node: Option<&Node>,
+        value: &'n Json,
+        (schema, is_required): (&Json, bool),
+    ) {
         match value {
             // What is not set and has no default has no layer either.
             Json::Null => {}
             Json::Object(object) if !object.is_empty() => {
+                let required = schema.get("required").and_then(Json::as_array);
                 for (key, value) in object {
                     let child = node.and_then(|node| node.get(key));
+                    let is_required =
+                        required.is_some_and(|keys| keys.iter().any(|one| one == key));
+                    let schema = below(schema, key).unwrap_or(&Json::Null);
                     self.path.push(key.as_str().into());
-                    self.value(child, value, below(schema, key).unwrap_or(&Json::Null));
+                    self.value(child, value, (schema, is_required));
                     self.path.pop();
                 }
             }
@@ -312,13 +322,15 @@ impl<'n> Walk<'n, '_> {
                         _ => None,
                     });
                     self.path.push(index.into());
-                    self.value(child, value, items);
+                    self.value(child, value, (items, true));
                     self.path.pop();
                 }
             }
             value => {
                 let key = key_path(&[self.prefix.as_slice(), &self.path].concat());
-                let from = self.provenance.settings(&key, (node, value), schema);
+                // What must be there has no default that anybody could get.
+                let default = schema.get("default").filter(|_| !is_required);
+                let from = self.provenance.settings(&key, (node, value), default);
                 self.found.push(Why { key, value: value.clone(), from });
             }
         }

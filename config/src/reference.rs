@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::{document::scalar::SYNTAX, schema};
+use crate::{document::scalar::SYNTAX, overlay::may_overlay, schema};
 
 /// What stands above the tables.
 const INTRODUCTION: &str = "\
@@ -15,7 +15,10 @@ const INTRODUCTION: &str = "\
 `headgate.toml` is the platform's file; each team has files of its own in `routes.d/<team>/`.
 A key that is not listed here is refused.
 Paths are relative to the folder of `headgate.toml`.
-All keys are there since 0.1, and a change takes effect at the next start.
+All keys are there since 0.1.
+
+An editor that knows TOML completes keys and marks faults once a file's first line names its schema:
+`#:schema ./headgate.schema.json`, written there by `headgate schema > headgate.schema.json`, and for a team's file by `headgate schema --team`.
 
 Durations are a whole number with `ms`, `s`, `m`, `h` or `d`; sizes one with `B`, `KiB`, `MiB` or `GiB`.
 
@@ -24,9 +27,24 @@ A plain key of `headgate.toml` can be overridden from the environment:
 Two underscores stand between keys, and commas between the entries of a list.
 ";
 
+/// What an overlay may set; the keys of the platform's file follow.
+const OVERLAYS: &str = "
+An overlay is a value that somebody puts over the files for a while, with a reason and an end.
+It wins over a team's file, over the environment and over `headgate.toml`, and has to fit the same schema, claims and ceilings.
+An overlay may set each key of a team's existing routes and upstreams, as `team.NAME.route.NAME.KEY` or `team.NAME.upstream.NAME.KEY`, but for tables as a whole; and of `headgate.toml`:
+";
+
+/// What else the loader refuses.
+const LIMITS: &str = "
+A file has at most 1 MiB; a team at most 512 files and 8 MiB; all teams together at most 16,384 files and 64 MiB.
+A link may lead to another file below `routes.dir`, and nowhere else.
+";
+
 /// All keys of all documents in Markdown, with types, defaults and meanings.
 pub fn markdown() -> String {
-    let mut page = Page { text: INTRODUCTION.to_owned() };
+    let mut page = Page { text: [INTRODUCTION, OVERLAYS].concat() };
+    page.overlays(&schema::platform(), &mut Vec::new());
+    page.text.push_str(LIMITS);
     page.document("headgate.toml", &schema::platform());
     page.document("routes.d/&lt;team&gt;/*.toml", &schema::team_file());
     page.document("A file of API keys", &schema::api_keys());
@@ -41,6 +59,22 @@ impl Page {
     fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
+    }
+
+    /// The keys of the platform's file that an overlay may set.
+    fn overlays(&mut self, schema: &Value, path: &mut Vec<String>) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (key, one) in properties.into_iter().flatten() {
+            path.push(key.clone());
+            match kind(one) {
+                Kind::Plain if may_overlay(&path.join(".")) => {
+                    self.line(&format!("- `{}`", path.join(".")));
+                }
+                Kind::Table => self.overlays(one, path),
+                _ => {}
+            }
+            path.pop();
+        }
     }
 
     fn document(&mut self, title: &str, schema: &Value) {

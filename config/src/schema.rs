@@ -20,6 +20,10 @@ pub fn api_keys() -> Value {
     generate::<ApiKeys>("API keys")
 }
 
+/// How an editor finds the schema of a file.
+const MODELINE: &str =
+    "Save this beside the file, and name it in the file's first line: #:schema ./NAME.json";
+
 fn generate<T: JsonSchema>(title: &str) -> Value {
     // Inlined, because the check walks schema and document side by side.
     let settings =
@@ -28,6 +32,7 @@ fn generate<T: JsonSchema>(title: &str) -> Value {
     without_null(&mut schema);
     if let Value::Object(root) = &mut schema {
         root.insert("title".to_owned(), title.into());
+        root.insert("$comment".to_owned(), MODELINE.into());
     }
     schema
 }

@@ -4,7 +4,7 @@ use headgate_tests::{Bff, Ended, Site, edge, get, route, upstream};
 use serde_json::Value;
 
 async fn audit(arguments: &[&str], site: &Site) -> Ended {
-    let arguments = [&["audit", "--config", "headgate.toml"], arguments].concat();
+    let arguments = [&["audit", "--config", "headgate.toml"][..], arguments].concat();
     edge::run(&arguments, site.write()).await
 }
 

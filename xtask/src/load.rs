@@ -8,8 +8,8 @@ use crate::tools;
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions, or
-    /// `store` for the embedded engine.
+    /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions,
+    /// `store` for the embedded engine, or `config` for the loader.
     what: String,
     /// Handed on to the generator as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 /// A build fails, or the scenario does not hold its bounds.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tools::compilers()?;
-    if ["micro", "store"].contains(&arguments.what.as_str()) {
+    if ["micro", "store", "config"].contains(&arguments.what.as_str()) {
         let package = format!("headgate-load-{}", arguments.what);
         let call = ["run", "--profile", "dist", "-p", &package, "--"];
         return process::run(cargo(call).args(&arguments.rest));

@@ -93,7 +93,7 @@ impl Eq for Rule {}
 
 impl Rule {
     /// The rule of a number or a name.
-    pub fn find(text: &str) -> Option<&'static Self> {
+    pub fn named(text: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(text) || rule.name == text)
     }
 }

@@ -49,8 +49,8 @@ fn numbers_and_names_are_given_once_and_in_order() {
     for (index, rule) in RULES.iter().enumerate() {
         assert_eq!(rule.id, format!("HGA{:03}", index + 1));
         assert_eq!(RULES.iter().filter(|other| other.name == rule.name).count(), 1);
-        assert_eq!(Rule::find(rule.name), Some(rule));
-        assert_eq!(Rule::find(&rule.id.to_lowercase()), Some(rule));
+        assert_eq!(Rule::named(rule.name), Some(rule));
+        assert_eq!(Rule::named(&rule.id.to_lowercase()), Some(rule));
     }
 }
 

@@ -15,29 +15,37 @@ fn folder(files: &[&str]) -> TempDir {
     folder
 }
 
+/// What is right in a folder, in the order of names.
 fn listed(files: &dyn Files, folder: &Path) -> Vec<String> {
-    let paths = files.list(folder).unwrap();
-    let relative = paths.iter().map(|path| path.strip_prefix(folder).unwrap());
-    let mut names: Vec<_> = relative.map(|path| path.display().to_string()).collect();
-    names.sort();
-    names
+    let mut entries = files.list(folder).unwrap();
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    let shown = |entry: &Entry| {
+        let name = entry.path.strip_prefix(folder).unwrap().display();
+        let link = if entry.is_link { " link" } else { "" };
+        format!("{name} {:?}{link}", entry.kind)
+    };
+    entries.iter().map(shown).collect()
 }
 
 #[test]
-fn files_of_teams_are_found_and_others_passed_over() {
-    let all = ["tv/a.toml", "web/b.toml", "c.toml", "tv/x.txt", "tv/.d.toml", ".git/e.toml"];
+fn what_is_right_in_a_folder_is_listed_but_for_hidden_names() {
+    let all = ["tv/a.toml", "c.toml", "x.txt", ".d.toml", ".git/e.toml"];
     let folder = folder(&all);
-    assert_eq!(listed(&Disk, folder.path()), ["c.toml", "tv/a.toml", "web/b.toml"]);
+    assert_eq!(listed(&Disk, folder.path()), ["c.toml File", "tv Folder", "x.txt File"]);
 }
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_and_circles_end() {
+fn links_are_what_they_lead_to() {
+    use std::os::unix::fs::symlink;
     let folder = folder(&["..data/tv/a.toml"]);
-    std::os::unix::fs::symlink(folder.path().join("..data/tv"), folder.path().join("tv")).unwrap();
-    assert_eq!(listed(&Disk, folder.path()), ["tv/a.toml"]);
-    std::os::unix::fs::symlink(folder.path(), folder.path().join("circle")).unwrap();
-    assert!(listed(&Disk, folder.path()).len() > 1);
+    symlink("..data/tv", folder.path().join("tv")).unwrap();
+    symlink("tv/a.toml", folder.path().join("a.toml")).unwrap();
+    symlink("gone", folder.path().join("gone.toml")).unwrap();
+    let expected = ["a.toml File link", "gone.toml Other link", "tv Folder link"];
+    assert_eq!(listed(&Disk, folder.path()), expected);
+    let target = Disk.resolve(&folder.path().join("a.toml")).unwrap();
+    assert_eq!(target, Disk.resolve(&folder.path().join("..data/tv/a.toml")).unwrap());
 }
 
 #[test]
@@ -60,8 +68,12 @@ fn a_file_is_read_up_to_the_limit() {
 
 #[test]
 fn memory_lists_what_it_was_given() {
-    let memory =
-        Memory::default().with("r/tv/a.toml", "").with("r/tv/b.txt", "").with("x.toml", "");
-    assert_eq!(listed(&memory, Path::new("r")), ["tv/a.toml"]);
+    let memory = Memory::default()
+        .with("r/tv/a.toml", "")
+        .with("r/tv/b.txt", "")
+        .with("r/c.toml", "")
+        .with("x.toml", "");
+    assert_eq!(listed(&memory, Path::new("r")), ["c.toml File", "tv Folder"]);
+    assert_eq!(listed(&memory, Path::new("r/tv")), ["a.toml File", "b.txt File"]);
     assert_eq!(memory.list(Path::new("s")).unwrap_err().kind(), io::ErrorKind::NotFound);
 }

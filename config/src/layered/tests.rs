@@ -9,8 +9,9 @@ mod overlays;
 const PLATFORM: &str = r#"
 [team.tv]
 claims = [{ prefix = "/tv/" }, { prefix = "/shared/" }]
+delegate = [{ prefix = "/shared/", to = "web" }]
 [team.web]
-claims = [{ prefix = "/web/" }, { prefix = "/shared/" }]
+claims = [{ prefix = "/web/" }]
 "#;
 
 const TV: &str = "routes.d/tv/a.toml";
@@ -70,7 +71,7 @@ fn good_files_are_what_a_strict_load_makes_of_them() {
     let files = both();
     let strict = load_from(&files, Path::new("headgate.toml"), &BTreeMap::new()).unwrap();
     let layered = load_over(&files, None).unwrap();
-    assert_eq!(layered.settings, strict.settings);
+    assert_eq!(format!("{:?}", layered.settings), format!("{:?}", strict.settings));
     assert_eq!(layered.digest, strict.digest);
     assert_eq!(layered.files, strict.files);
     assert_eq!(states(&layered), [("tv", "current"), ("web", "current")]);
@@ -86,7 +87,7 @@ const BAD: [&str; 8] = [
     "team = \"tv\"\nunknown = 1\n",
     "team = \"web\"\n[upstream.up]\nendpoints = [\"a:1\"]\n",
     "team = \"tv\"\n[upstream.up]\nendpoints = [\"a:1\"]\n[route.a]\nmatch = \"GET /web/b\"\nto = \"up\"\n",
-    "team = \"tv\"\n[upstream.up]\nendpoints = [\"a:1\"]\n[route.a]\nmatch = \"GET /tv/(\"\nto = \"up\"\n",
+    "team = \"tv\"\n[upstream.up]\nendpoints = [\"a:1\"]\n[route.a]\nmatch = \"GET /tv/{\"\nto = \"up\"\n",
 ];
 
 #[test]
@@ -96,8 +97,8 @@ fn a_team_whose_file_is_at_fault_runs_its_last_good_one() {
         assert_eq!(states(&loaded), [("tv", "last_good"), ("web", "current")], "{bad}");
         assert_eq!(routes(&loaded), ["tv GET /tv/a", "web GET /web/a"], "{bad}");
         let part = &loaded.parts[0];
-        assert!(part.faults.iter().all(|fault| fault.at.file == TV), "{bad}: {}", part.faults);
-        assert!(!part.faults.is_empty() && loaded.parts[1].faults.is_empty(), "{bad}");
+        assert!(part.faults.iter().any(|fault| fault.at.file == TV), "{bad}: {}", part.faults);
+        assert!(loaded.parts[1].faults.is_empty(), "{bad}: {}", loaded.parts[1].faults);
     }
 }
 
@@ -191,7 +192,14 @@ fn a_chain_of_teams_that_give_way_ends() {
         team(&name(index), &[("a", path.as_str())])
     };
     let platform: String = (0..count)
-        .map(|index| format!("[team.{}]\nclaims = [{{ prefix = \"/\" }}]\n", name(index)))
+        .map(|index| {
+            let (own, next) = (name(index), name((index + 1) % count));
+            let prefix = format!("prefix = \"/p{index:02}\"");
+            format!(
+                "[team.{own}]\nclaims = [{{ {prefix} }}]\n\
+                 delegate = [{{ {prefix}, to = \"{next}\" }}]\n"
+            )
+        })
         .collect();
     let at = |index: usize| format!("routes.d/{}/a.toml", name(index));
     let start = Memory::default().with("headgate.toml", platform.as_str());
@@ -260,7 +268,7 @@ fn key_files_are_kept_beside_the_platforms_own() {
     let broken = files.with("keys.toml", "api_keys = 1");
     load_over(&broken, Some(&first.kept)).unwrap_err();
     let loaded = start_over(&broken, &first.kept).unwrap();
-    assert_eq!(loaded.settings.identity, first.settings.identity);
+    assert_eq!(format!("{:?}", loaded.settings.identity), format!("{:?}", first.settings.identity));
     assert_eq!(loaded.digest, first.digest);
 }
 
@@ -351,6 +359,7 @@ proptest! {
             overlays: &[],
             kept: Some(&kept),
             use_kept_platform: false,
+            now: None,
         }).unwrap();
         prop_assert_eq!(&again.digest, &loaded.digest);
         prop_assert_eq!(again.parts, loaded.parts);

@@ -251,7 +251,7 @@ fn faults_of_a_route_name_place_and_code() {
         ),
         (
             "match = \"GET /tv/a\"\n[route.\"a b\"]\nmatch = \"GET /tv/b\"\nto = \"home\"",
-            "7:8: HG1006: expected a name of at most 64 letters, digits, \"-\" and \"_\" that begins with a letter or digit, found \"a b\" (route.a b)",
+            "7:8: HG1006: expected a name of at most 64 letters, digits, \"-\" and \"_\" that begins with a letter or digit, found \"a b\" (route.\"a b\")",
         ),
     ];
     for (line, expected) in cases {

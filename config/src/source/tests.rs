@@ -34,14 +34,17 @@ fn lines_of_a_multi_line_text_are_stepped_over() {
 #[test]
 fn places_are_counted_in_characters() {
     let source = Source::new("x", "a\nüü b");
-    let location = source.locate(&Place::new(0, 7..8));
+    let location = source.locate(&Place::new(SourceId::default(), 7..8));
     assert_eq!((location.line, location.column), (2, 4));
 }
 
 #[test]
 fn places_beyond_the_text_are_its_end() {
     let source = Source::new("x", "ü");
-    assert_eq!(source.locate(&Place::new(0, 1..9)), source.locate(&Place::new(0, 0..2)));
+    assert_eq!(
+        source.locate(&Place::new(SourceId::default(), 1..9)),
+        source.locate(&Place::new(SourceId::default(), 0..2))
+    );
 }
 
 #[test]

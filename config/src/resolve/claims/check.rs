@@ -52,7 +52,7 @@ struct Checker<'i, 'f, 'r> {
 }
 
 impl Checker<'_, '_, '_> {
-    fn fault(&mut self, code: Code, path: &[Step<'_>], message: String) -> Draft {
+    fn fault(&self, code: Code, path: &[Step<'_>], message: String) -> Draft {
         Draft::new(code, self.input.platform.at(path), message).key(key_path(path))
     }
 
@@ -146,7 +146,7 @@ fn are_known(input: &Input<'_>, name: &str, team: &Team) -> bool {
             Value::List(list) => list.len(),
             _ => 0,
         });
-        let has_host = node.get("host").and_then(|host| host.as_text());
+        let has_host = node.get("host").and_then(Node::as_text);
         !claim.prefix.0.is_empty()
             && classes == claim.devices.as_ref().map(Vec::len)
             && has_host.is_none_or(|host| claim.host.0.eq_ignore_ascii_case(host))

@@ -8,7 +8,10 @@ use http::{HeaderMap, Method};
 use proptest::prelude::*;
 
 use super::{Region, overlap};
-use crate::{FAULTS_MAX, Faults, Loaded, Memory, fault::Report, load_from_at, source::Place};
+use crate::{
+    Ask, FAULTS_MAX, Faults, Kept, Loaded, Memory, PartState, fault::Report, load_from_at,
+    load_layered, source::Place,
+};
 
 const DEVICES: &str = "[[device]]\nname = \"tv\"\nwhen = [\"header x-app ~ '^tv/'\"]\n\
     [[device]]\nname = \"ios\"\nwhen = [\"header x-app ~ '^ios/'\"]\n";
@@ -193,6 +196,39 @@ fn routes_are_at_fault_once_their_delegation_is_over() {
         codes(load(&delegating(&renewed, ""), routes, Some("2027-01-02T00:00:00Z"))),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn the_end_of_a_delegation_holds_back_one_team_alone() {
+    let until = "prefix = '/tv/ads/', to = 'b', until = 2027-01-01";
+    let files = |more: &str| {
+        let platform = format!("{}{DEVICES}{more}", delegating(until, ""));
+        let memory = Memory::default().with("headgate.toml", platform);
+        let teams = [("a", "GET /tv/{*rest}"), ("b", "GET /tv/ads/{x}")];
+        teams.iter().fold(memory, |memory, (team, pattern)| {
+            let (path, text) = file(team, &[pattern]);
+            memory.with(path, text)
+        })
+    };
+    let environment = BTreeMap::new();
+    let load = |files: &Memory, kept: Option<&Kept>, now: &str| {
+        let ask = Ask {
+            files,
+            path: Path::new("headgate.toml"),
+            environment: &environment,
+            overlays: &[],
+            kept,
+            use_kept_platform: false,
+            now: now.parse().ok(),
+        };
+        load_layered(&ask).unwrap()
+    };
+    let kept = load(&files(""), None, "2026-12-31T00:00:00Z").kept;
+    // A change of the platform's file on that day is not to blame.
+    let loaded = load(&files("# changed"), Some(&kept), "2027-01-02T00:00:00Z");
+    let states: Vec<_> = loaded.parts.iter().map(|part| (part.team.as_str(), part.state)).collect();
+    assert_eq!(states, [("a", PartState::Current), ("b", PartState::Absent)]);
+    assert_eq!(loaded.parts[1].faults.iter().next().unwrap().code.as_str(), "HG1022");
 }
 
 #[test]
