@@ -75,6 +75,15 @@ impl Admin {
         Ok(Self { address: address(args)? })
     }
 
+    /// The one at a URL.
+    ///
+    /// # Errors
+    ///
+    /// A URL that is none, or whose host has no address.
+    pub(crate) fn of_url(url: &Uri) -> anyhow::Result<Self> {
+        Ok(Self { address: address_of(url)? })
+    }
+
     /// Asks for a path.
     ///
     /// # Errors
@@ -161,18 +170,27 @@ impl Admin {
 }
 
 impl Answer {
+    /// The body of a success.
+    ///
+    /// # Errors
+    ///
+    /// The edge refuses.
+    pub(crate) fn body(self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Ok(body) => Ok(body),
+            Self::Refused(refused) => Err(refused.error()),
+        }
+    }
+
     /// What a success says, or why there is none.
     ///
     /// # Errors
     ///
     /// The edge refuses, or says what no edge says.
     pub(crate) fn json<T: DeserializeOwned>(self, admin: &Admin) -> anyhow::Result<T> {
-        match self {
-            Self::Ok(body) => Ok(serde_json::from_slice(&body).map_err(|error| {
-                Unreachable(format!("http://{} is no admin listener: {error}", admin.address))
-            })?),
-            Self::Refused(refused) => Err(refused.error()),
-        }
+        Ok(serde_json::from_slice(&self.body()?).map_err(|error| {
+            Unreachable(format!("http://{} is no admin listener: {error}", admin.address))
+        })?)
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Parser, Subcommand, ValueEnum, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
+use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 /// An edge that routes devices to their BFFs.
@@ -29,6 +33,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// Checks a configuration and tells every fault at once; opens no socket.
     Check(Config),
+    /// Reports what a configuration may say and what is hardly meant all the same.
+    Audit(Audit),
     /// Tells what the edge would do with a request, and why.
     Explain(Explain),
     /// Lists the routes, the first to be preferred first.
@@ -71,6 +77,27 @@ pub(crate) struct Run {
     /// Refuses to start when any file has a fault, instead of serving what was last good.
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// What to report.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// A rule that is not wanted, by number or name; with `:SUBJECT` for one route, team or file
+    /// alone, such as `HGA001:tv/home`. May be given several times.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) ignore: Vec<String>,
+
+    /// The least severity that ends with code 1.
+    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severity())]
+    pub(crate) fail_on: Severity,
+
+    /// The admin listener of a running edge, such as `http://127.0.0.1:9900`, for its counts of
+    /// requests.
+    #[arg(long, value_name = "URL")]
+    pub(crate) admin: Option<Uri>,
 }
 
 /// A request that nobody sends.
@@ -301,6 +328,8 @@ pub(crate) enum Page {
     Keys,
     /// All metrics.
     Metrics,
+    /// All rules of the audit.
+    Audit,
 }
 
 /// For which shell.
@@ -313,6 +342,11 @@ pub(crate) struct Completions {
     /// The reference page of all verbs instead.
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+fn severity() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::as_str))
+        .try_map(|text| text.parse::<Severity>())
 }
 
 fn method(text: &str) -> Result<Method, String> {

@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
 use headgate_config::{Loaded, Records};
 use headgate_gateway::settings::Auth;
+use headgate_types::Clock as _;
 use serde_json::json;
 
-use crate::output::Output;
+use crate::{clock::SystemClock, output::Output};
 
 /// Loads a configuration as `run` would, opens no socket, and tells what it comes to.
 ///
@@ -14,7 +15,7 @@ use crate::output::Output;
 ///
 /// The configuration's faults.
 pub(crate) fn check(config: &Path, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
-    let loaded = headgate_config::load(config)?;
+    let loaded = headgate_config::load_at(config, SystemClock.unix_time())?;
     if output.json {
         output.json(&summary(&loaded))?;
     } else {

@@ -4,9 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use headgate_config::{Ask, Disk, Layer, Loaded, Overlay, Setting, Why, environment, load_layered};
+use headgate_types::Clock as _;
 
 use crate::{
-    args, exit,
+    args,
+    clock::SystemClock,
+    exit,
     output::{Output, columns},
 };
 
@@ -28,6 +31,7 @@ pub(crate) fn show(
         overlays,
         kept: None,
         use_kept_platform: false,
+        now: Some(SystemClock.unix_time()),
     };
     let loaded = load_layered(&ask)?;
     if loaded.parts.iter().any(|part| !part.faults.is_empty()) {

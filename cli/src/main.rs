@@ -14,6 +14,7 @@ mod store;
 mod demo;
 mod run;
 
+mod audit;
 mod check;
 mod completions;
 mod config;
@@ -73,6 +74,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Demo => demo::demo(output),
         Verb::Run(args) => run::run(&args, output),
         Verb::Check(args) => check::check(&args.config, output),
+        Verb::Audit(args) => audit::audit(&args, output),
         Verb::Explain(args) => explain::explain(args, output),
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Config(ConfigVerb::Set(args)) => overlays::set(args, output),

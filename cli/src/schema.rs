@@ -1,4 +1,4 @@
-//! `headgate schema`: the JSON Schemas of the documents, and the pages of keys and metrics.
+//! `headgate schema`: the JSON Schemas of the documents, and the pages of keys, metrics and rules of the audit.
 
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ pub(crate) fn schema(args: &args::Schema, output: &mut Output<'_>) -> anyhow::Re
         let page = match page {
             Page::Keys => headgate_config::reference::markdown(),
             Page::Metrics => headgate_telemetry::catalog::markdown(),
+            Page::Audit => headgate_config::audit::markdown(),
         };
         if output.json {
             output.json(&serde_json::json!({ "markdown": page }))?;

@@ -74,6 +74,12 @@ codes! {
     Contradiction = "HG1019",
     /// Nothing is routed.
     NoRoutes = "HG1020",
+    /// One request in the claims of two teams, or delegated to two.
+    ClaimOverlap = "HG1021",
+    /// A route where its team may route no longer.
+    DelegationEnded = "HG1022",
+    /// A delegation that ends soon.
+    DelegationEnding = "HG1023",
 }
 
 impl fmt::Display for Code {
@@ -255,6 +261,10 @@ impl Draft {
 
     pub(crate) const fn place(&self) -> &Place {
         &self.at
+    }
+
+    pub(crate) const fn code(&self) -> Code {
+        self.code
     }
 
     /// The texts that it points into, its own place first.

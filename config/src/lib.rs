@@ -22,6 +22,7 @@ mod walk;
 mod digest;
 mod resolve;
 
+pub mod audit;
 pub mod reference;
 
 pub use crate::{
@@ -33,7 +34,10 @@ pub use crate::{
     },
     kept::{Kept, KeptPart},
     layered::{Ask, Part, PartState, load_layered},
-    load::{LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, environment, load, load_from},
+    load::{
+        LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, environment, load, load_at, load_from,
+        load_from_at,
+    },
     overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
     provenance::{Layer, Provenance, Setting, Why},
 };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use headgate_gateway::settings::Settings;
+use headgate_types::UnixTime;
 
 use crate::{
     digest::{Effective, digest_of},
@@ -141,8 +142,18 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Loads from any files and any environment. Neither the order of files nor that of variables has
-/// an effect.
+/// Loads as [`load`] does, at a time of day: delegations that are over are at fault, and those that
+/// end soon are warned about.
+///
+/// # Errors
+///
+/// Everything that is wrong, over all files.
+pub fn load_at(path: &Path, now: UnixTime) -> Result<Loaded, Faults> {
+    load_from_at(&Disk, path, &environment(), Some(now))
+}
+
+/// Loads from any files and any environment, at no time of day: nothing is over. Neither the order
+/// of files nor that of variables has an effect.
 ///
 /// # Errors
 ///
@@ -152,7 +163,22 @@ pub fn load_from(
     path: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<Loaded, Faults> {
-    let ask = Ask { overlays: &[], kept: None, use_kept_platform: false, files, path, environment };
+    load_from_at(files, path, environment, None)
+}
+
+/// Loads from any files and any environment, at a time of day if there is one.
+///
+/// # Errors
+///
+/// Everything that is wrong, over all files.
+pub fn load_from_at(
+    files: &dyn Files,
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    now: Option<UnixTime>,
+) -> Result<Loaded, Faults> {
+    let ask =
+        Ask { overlays: &[], kept: None, use_kept_platform: false, files, path, environment, now };
     Settling::new(&ask)?.strict()
 }
 
@@ -170,6 +196,8 @@ impl Attempt<'_> {
         let mut files: Vec<_> =
             [&self.input.platform.path].into_iter().chain(paths).cloned().collect();
         files.sort();
+        let warnings = std::mem::take(&mut self.resolved.warnings);
+        warnings.into_iter().for_each(|warning| self.report.push(warning));
         if self.resolved.settings.routes.is_empty() {
             let at = self.input.platform.at(&["routes".into(), "dir".into()]);
             let message = format!("no routes below {}", self.input.routes_dir.display());

@@ -6,11 +6,13 @@ use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
 
 use crate::{
-    fault::Report,
+    fault::{Draft, Report},
     load::{Input, Origin, Records},
+    resolve::claims::Claims,
     source::Place,
 };
 
+pub(crate) mod claims;
 mod edge;
 mod idempotency;
 mod identity;
@@ -24,6 +26,8 @@ pub(crate) struct Resolved {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) records: Option<Records>,
     pub(crate) origins: Vec<OriginDraft>,
+    /// What is no fault yet.
+    pub(crate) warnings: Vec<Draft>,
 }
 
 /// Where a route and what it grants come from.
@@ -42,9 +46,13 @@ pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let edge = edge::edge(input, report);
     let identity = identity::sources(input, report);
-    team::check_claims(&input.platform, report);
+    let input = &*input;
+    let claims = Claims::of(input);
+    let unknown = claims::check(input, &claims, report);
     let upstreams = route::upstreams(input, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
+    claims.check_routes((input, &unknown), &routes, &origins, report);
+    let warnings = claims::ending(&claims, input.now);
     let (routes, origins) = route::rank(routes, origins, report);
     let testers = split::testers(input, report);
     let platform = &input.platform.doc;
@@ -68,7 +76,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     // A table is opened before any route needs it: a later load may bring one that does.
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
-    Resolved { settings, data_dir, records, origins }
+    Resolved { settings, data_dir, records, origins, warnings }
 }
 
 /// The name that says "no identity needed".

@@ -81,7 +81,7 @@ impl<'n> Walk<'n, '_> {
     fn form(&mut self, node: &'n Node, form: &str) -> Option<Json> {
         let text = match &node.value {
             Value::Text(text) => text,
-            Value::Date(text) if form == "date" => text,
+            Value::Date(text) if matches!(form, "date" | "last-day") => text,
             _ => return self.wrong_type(node, Some("a text")),
         };
         match scalar::check(form, text) {

@@ -2,12 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
+use headgate_types::UnixTime;
 use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::{ClientHello, ParsedCertificate, ResolvesServerCert},
     sign::CertifiedKey,
 };
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::settings;
 
@@ -85,6 +87,17 @@ fn check(settings: &settings::Certificate) -> Result<Checked, CertificateError> 
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .map_err(CertificateError::Mismatch)?;
     Ok(Checked { key: Arc::new(key), names: ParsedCertificateOf(leaf) })
+}
+
+/// When the first certificate of a chain in PEM ends; none when there is none that can be read.
+pub fn ends_at(cert_pem: &[u8]) -> Option<UnixTime> {
+    let end = |der: CertificateDer<'_>| {
+        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+        // One that ended before 1970 has ended.
+        let seconds = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+        Some(UnixTime::from_secs(seconds))
+    };
+    CertificateDer::pem_slice_iter(cert_pem).filter_map(|der| end(der.ok()?)).min()
 }
 
 impl ResolvesServerCert for Certificates {

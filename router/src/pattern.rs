@@ -36,17 +36,20 @@ use std::{fmt, str::FromStr};
 
 use http::Method;
 
-use crate::{ParseError, facts::Facts, path};
+use crate::{ParseError, facts::Facts};
 
+mod cover;
 mod host;
 mod methods;
 mod parse;
 mod predicate;
+mod scope;
 mod segment;
 
 pub(crate) use host::{Host, without_root};
 pub(crate) use methods::Methods;
 pub(crate) use predicate::Predicate;
+pub use scope::Scope;
 pub(crate) use segment::Segment;
 
 /// Text that is no pattern: where, what, and what is allowed there.
@@ -99,18 +102,7 @@ impl Pattern {
     /// segments: `/tv/` takes what lies below, `/tv` takes `/tv` itself as well, and neither takes
     /// `/tvs`. A claim that is itself no valid host or path holds nothing.
     pub fn within(&self, host: &str, prefix: &str) -> bool {
-        let holds_host = match host {
-            "*" => true,
-            host => Host::parse_claim(host).is_some_and(|claim| claim.holds(&self.host)),
-        };
-        holds_host && path::normalize(prefix).is_ok_and(|prefix| self.lies_below(&prefix))
-    }
-
-    fn lies_below(&self, prefix: &str) -> bool {
-        match self.prefix_literal.strip_prefix(prefix) {
-            Some(rest) => prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'),
-            None => false,
-        }
+        Scope::new(host, prefix).is_some_and(|claim| claim.holds(&Scope::of(self)))
     }
 
     /// Whether its path takes a normalized path.

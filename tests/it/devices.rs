@@ -24,7 +24,8 @@ async fn three_devices_reach_their_bffs_on_one_path() {
     let bffs = [Bff::saying("tv").await, Bff::saying("ios").await, Bff::saying("web").await];
     let mut site = Site::new().platform(DEVICES);
     for (bff, device) in bffs.iter().zip(["tv", "ios", "web"]) {
-        site = site.team(
+        let claims = format!("claims = [{{ prefix = \"/\", devices = [{device:?}] }}]");
+        site = site.platform(&format!("[team.{device}]\n{claims}")).team(
             device,
             &[
                 upstream("home", &[&bff.endpoint()], ""),

@@ -6,7 +6,8 @@ use crate::{Bff, Edge, Ended, Folder, edge, tls::Authority};
 
 /// A folder with `headgate.toml`, the teams' files and whatever these name.
 ///
-/// Listens in plain on a free port, unless said otherwise; every team may route everything.
+/// Listens in plain on a free port, unless said otherwise. A team alone may route everything; of
+/// several, each may route what lies below its name.
 #[derive(Debug, Default)]
 pub struct Site {
     pub(crate) folder: Folder,
@@ -177,7 +178,8 @@ impl Site {
         writeln!(text, "\n[admin]\nlisten = \"{admin}\"").unwrap();
         text.push_str(&self.platform);
         for name in self.teams.keys() {
-            let claims = "claims = [{ host = \"*\", prefix = \"/\" }]";
+            let prefix = if self.teams.len() == 1 { "/".to_owned() } else { format!("/{name}/") };
+            let claims = format!("claims = [{{ host = \"*\", prefix = \"{prefix}\" }}]");
             if !self.platform.contains(&format!("[team.{name}]")) {
                 writeln!(text, "\n[team.{name}]\n{claims}").unwrap();
             }

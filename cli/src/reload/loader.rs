@@ -37,6 +37,7 @@ impl Origin {
         kept: Option<&Kept>,
         overlays: &[Overlay],
         use_kept_platform: bool,
+        now: UnixTime,
     ) -> (Result<Loaded, Faults>, Reads) {
         let files = Noted::new(&Disk);
         let loaded = load_layered(&Ask {
@@ -46,6 +47,7 @@ impl Origin {
             overlays,
             kept,
             use_kept_platform,
+            now: Some(now),
         });
         (loaded, files.into_reads())
     }

@@ -61,7 +61,7 @@ impl Start {
         });
         let (overlays, last_overlay) = overlays(&shelf, clock.unix_time());
         let origin = Origin { path: path.to_owned(), environment };
-        let (loaded, reads) = origin.load(kept.as_ref(), &overlays, true);
+        let (loaded, reads) = origin.load(kept.as_ref(), &overlays, true, clock.unix_time());
         let loaded = Arc::new(loaded?);
         for warning in &loaded.warnings {
             tracing::warn!(%warning, "configuration loaded with a warning");

@@ -6,9 +6,9 @@ use super::*;
 fn printed(team: Option<&str>, json: bool) -> String {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("headgate.toml");
-    let claims = "claims = [{ prefix = \"/\" }]\n";
-    fs::write(&config, format!("[data]\ndir = \"data\"\n[team.tv]\n{claims}[team.web]\n{claims}"))
-        .unwrap();
+    let platform = "[data]\ndir = \"data\"\n[team.tv]\nclaims = [{ prefix = \"/\" }]\n\
+        delegate = [{ prefix = \"/home\", to = \"web\" }]\n[team.web]\n";
+    fs::write(&config, platform).unwrap();
     for (team, routes) in [
         ("tv", "[route.any]\nmatch = \"GET /{*rest}\"\nto = \"u\"\n"),
         (

@@ -19,7 +19,11 @@ fn each_document_has_its_schema() {
 
 #[test]
 fn each_page_has_its_title() {
-    for (page, title) in [(Page::Keys, "# Configuration\n"), (Page::Metrics, "# Metrics\n")] {
+    for (page, title) in [
+        (Page::Keys, "# Configuration\n"),
+        (Page::Metrics, "# Metrics\n"),
+        (Page::Audit, "# Audit\n"),
+    ] {
         let json = printed(&args::Schema { markdown: Some(page), ..PLATFORM });
         assert!(json["markdown"].as_str().unwrap().starts_with(title), "{page:?}");
     }

@@ -3,17 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use headgate_gateway::settings as gateway;
-use headgate_types::{Class, format_duration};
+use headgate_types::format_duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
     idempotency::RecordStore,
     keys::ApiKey,
-    scalar::{
-        Address, HeaderName, HostPattern, KeysUrl, Length, LengthOrZero, Network, PathPrefix,
-        ServiceUrl, Size, Test,
-    },
+    owner::Team,
+    scalar::{Address, HeaderName, KeysUrl, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     split::Testers,
 };
 
@@ -350,44 +348,4 @@ pub(crate) struct Device {
     /// `contains 'text'` or `~ 'regex'`; or `*` for any request.
     #[schemars(length(min = 1, max = 64))]
     pub(crate) when: Vec<Test>,
-}
-
-/// What a team may route.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Team {
-    /// What the team's routes may match. Without a claim a team can't route anything.
-    #[schemars(length(max = 256))]
-    pub(crate) claims: Vec<Claim>,
-    /// What the team's routes may ask for.
-    pub(crate) ceiling: Ceiling,
-}
-
-/// Requests that a team may route.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["prefix"]))]
-pub(crate) struct Claim {
-    /// A host, the hosts below a domain (`*.example`), or any host (`*`).
-    pub(crate) host: HostPattern,
-    /// The start of the path. `/tv/` holds everything below it; `/tv` also holds `/tv` itself.
-    pub(crate) prefix: PathPrefix,
-}
-
-impl Default for Claim {
-    fn default() -> Self {
-        Self { host: HostPattern("*".to_owned()), prefix: PathPrefix(String::new()) }
-    }
-}
-
-/// What a team's routes may ask for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Ceiling {
-    /// The most important class that a route may have. Without this key: any. A route that names
-    /// none gets `standard`, or this where it is less.
-    pub(crate) priority: Option<Class>,
-    /// The longest `timeout` of a route. Without this key: any. A route that names none gets
-    /// `edge.timeout`, or this where it is shorter.
-    pub(crate) timeout: Option<Length>,
 }

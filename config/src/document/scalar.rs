@@ -16,6 +16,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{digest::hex, fault::Code};
 
+mod last_day;
+
+pub(crate) use last_day::{LastDay, count_of_days};
+
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -261,6 +265,13 @@ forms! {
     examples ["2027-01-31T00:00:00Z"],
     read read_date,
     write |seconds| write_date(*seconds);
+
+    /// When something ends: after a day in UTC, or at a moment.
+    Until(LastDay), form "last-day",
+    expected "a day such as \"2027-03-31\", which counts to its end, or a moment in UTC such as \"2027-03-31T12:00:00Z\"",
+    examples ["2027-03-31"],
+    read LastDay::read,
+    write ToString::to_string;
 }
 
 /// Checks a text against the form that a schema names.

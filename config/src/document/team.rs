@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     idempotency::Idempotency,
     mirror::Mirror,
-    scalar::{Condition, EndpointAddress, Length, Match, Share, Size},
+    scalar::{Condition, EndpointAddress, Length, Match, Share, Size, Until},
     split::{Canary, Experiment, Strangle},
 };
 
@@ -131,6 +131,9 @@ pub(crate) struct Route {
     /// What an `idempotency-key` does: the first request with it is passed on, and later ones get
     /// the first one's answer. Without this table it is passed on like any header.
     pub(crate) idempotency: Option<Idempotency>,
+    /// The last day on which the route is wanted, or a moment, in UTC. It is served on after that;
+    /// `headgate audit` reports it.
+    pub(crate) ends: Option<Until>,
 }
 
 /// Who may call when a route does not say.
@@ -154,6 +157,7 @@ impl Default for Route {
             retry: Retry::default(),
             max_body: None,
             idempotency: None,
+            ends: None,
         }
     }
 }

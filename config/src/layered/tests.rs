@@ -9,8 +9,9 @@ mod overlays;
 const PLATFORM: &str = r#"
 [team.tv]
 claims = [{ prefix = "/tv/" }, { prefix = "/shared/" }]
+delegate = [{ prefix = "/shared/", to = "web" }]
 [team.web]
-claims = [{ prefix = "/web/" }, { prefix = "/shared/" }]
+claims = [{ prefix = "/web/" }]
 "#;
 
 const TV: &str = "routes.d/tv/a.toml";
@@ -35,7 +36,7 @@ fn both() -> Memory {
 
 fn ask<'a>(files: &'a Memory, environment: &'a BTreeMap<String, String>) -> Ask<'a> {
     let path = Path::new("headgate.toml");
-    Ask { files, path, environment, overlays: &[], kept: None, use_kept_platform: false }
+    Ask { files, path, environment, overlays: &[], kept: None, use_kept_platform: false, now: None }
 }
 
 fn load_over(files: &Memory, kept: Option<&Kept>) -> Result<Loaded, Faults> {
@@ -191,7 +192,14 @@ fn a_chain_of_teams_that_give_way_ends() {
         team(&name(index), &[("a", path.as_str())])
     };
     let platform: String = (0..count)
-        .map(|index| format!("[team.{}]\nclaims = [{{ prefix = \"/\" }}]\n", name(index)))
+        .map(|index| {
+            let (own, next) = (name(index), name((index + 1) % count));
+            let prefix = format!("prefix = \"/p{index:02}\"");
+            format!(
+                "[team.{own}]\nclaims = [{{ {prefix} }}]\n\
+                 delegate = [{{ {prefix}, to = \"{next}\" }}]\n"
+            )
+        })
         .collect();
     let at = |index: usize| format!("routes.d/{}/a.toml", name(index));
     let start = Memory::default().with("headgate.toml", platform.as_str());
@@ -351,6 +359,7 @@ proptest! {
             overlays: &[],
             kept: Some(&kept),
             use_kept_platform: false,
+            now: None,
         }).unwrap();
         prop_assert_eq!(&again.digest, &loaded.digest);
         prop_assert_eq!(again.parts, loaded.parts);

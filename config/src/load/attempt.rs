@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, LazyLock, OnceLock},
 };
 
+use headgate_types::UnixTime;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -39,6 +40,8 @@ pub(crate) struct Input<'a> {
     pub(crate) teams: Vec<Document<TeamFile>>,
     /// Further files whose text belongs to the configuration, as they are spelt.
     pub(crate) texts: BTreeMap<String, String>,
+    /// The time of day. None: no date is over.
+    pub(crate) now: Option<UnixTime>,
 }
 
 /// A file's document with its places. Copies share what it holds.
@@ -223,6 +226,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) files: &'a dyn Files,
     pub(crate) base: PathBuf,
     pub(crate) platform: PlatformRead,
+    /// The time of day. None: no date is over.
+    pub(crate) now: Option<UnixTime>,
 }
 
 impl<'a> Frame<'a> {
@@ -263,6 +268,7 @@ impl<'a> Frame<'a> {
             platform,
             teams: documents,
             texts: BTreeMap::new(),
+            now: self.now,
         };
         for (position, overlay) in overlays.iter().enumerate() {
             let source = overlay::apply(overlay, &mut input, &mut report);

@@ -26,6 +26,7 @@ fn load(edge: &str, environment: &[(&str, &str)], overlays: &[Overlay]) -> Loade
         overlays,
         kept: None,
         use_kept_platform: false,
+        now: None,
     };
     let loaded = load_layered(&ask).unwrap();
     assert!(loaded.faults().is_empty(), "{}", loaded.faults());

@@ -11,17 +11,16 @@ use headgate_types::{Class, format_duration};
 
 use crate::{
     document::{
-        platform::Ceiling,
+        owner::Ceiling,
         team::{Protocol, Route, TeamFile},
     },
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
     resolve::{
-        NOBODY, OriginDraft,
+        NOBODY, OriginDraft, claims,
         edge::at_least_one,
         idempotency,
         split::{self, Legacy},
-        team,
     },
     source::{Node, Place, key_path},
     walk::nearest,
@@ -115,9 +114,8 @@ pub(super) fn routes(
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
-        let key = key_path(&["route".into(), name.into(), "match".into()]);
         one.devices(pattern.0.devices());
-        team::check_claim(input, file, (&pattern.0, at.clone(), key), one.report);
+        claims::check_public(file, name, (&route.auth, ceiling), one.report);
         origins.push(OriginDraft { at, priority: priority_from, timeout: timeout_from });
         routes.push(settings::Route {
             team: team.into(),

@@ -1,41 +1,12 @@
-//! Teams: their folders, their claims, and what they may ask for.
+//! Teams and their folders.
 
 use std::path::Path;
 
-use headgate_router::{path, pattern::Pattern};
-
 use crate::{
-    document::{
-        platform::{Platform, Team},
-        team::TeamFile,
-    },
     fault::{Code, Draft, Report},
-    load::{Document, Input},
-    source::{Place, key_path},
+    load::Input,
     walk::nearest,
 };
-
-/// Refuses claims on the edge's own paths.
-pub(super) fn check_claims(platform: &Document<Platform>, report: &mut Report) {
-    for (name, team) in &platform.doc.team {
-        for (index, claim) in team.claims.iter().enumerate() {
-            if !path::is_reserved(&claim.prefix.0) {
-                continue;
-            }
-            let key = [
-                "team".into(),
-                name.as_str().into(),
-                "claims".into(),
-                index.into(),
-                "prefix".into(),
-            ];
-            let message =
-                format!("{} belongs to the edge and can't be claimed", path::RESERVED_PREFIX);
-            let draft = Draft::new(Code::ReservedPath, platform.at(&key), message);
-            report.push(draft.key(key_path(&key)));
-        }
-    }
-}
 
 /// Checks that each file stands in its team's folder, and that the team exists.
 pub(super) fn check_files(input: &Input<'_>, report: &mut Report) {
@@ -70,48 +41,4 @@ fn folder<'p>(routes_dir: &Path, path: &'p Path) -> Option<&'p str> {
     let mut parts = path.strip_prefix(routes_dir).ok()?.iter();
     let (folder, _, None) = (parts.next()?, parts.next()?, parts.next()) else { return None };
     folder.to_str()
-}
-
-/// Checks that a route matches only what its team has claimed.
-pub(super) fn check_claim(
-    input: &Input<'_>,
-    file: &Document<TeamFile>,
-    (pattern, at, key): (&Pattern, Place, String),
-    report: &mut Report,
-) {
-    let name = file.doc.team.as_str();
-    let Some(team) = input.platform.doc.team.get(name) else { return };
-    let is_claimed =
-        |claim: &crate::document::platform::Claim| pattern.within(&claim.host.0, &claim.prefix.0);
-    if team.claims.iter().any(is_claimed) || !claims_are_known(input, name, team) {
-        return;
-    }
-    let claims: Vec<_> = team
-        .claims
-        .iter()
-        .map(|claim| format!("host {} prefix {}", claim.host.0, claim.prefix.0))
-        .collect();
-    let path = ["team".into(), name.into(), "claims".into()];
-    let draft = Draft::new(
-        Code::OutsideClaim,
-        at,
-        format!("team {name:?} has not claimed what this route matches"),
-    );
-    let draft = draft.key(key).related(input.platform.key_at(&path), "what the team has claimed");
-    report.push(if claims.is_empty() {
-        draft.help(format!("[team.{name}] has no claims: add one in headgate.toml"))
-    } else {
-        draft.help(format!("claims of team {name:?}: {}", claims.join("; ")))
-    });
-}
-
-/// Whether all claims that were written were also understood; else nothing can be said of a route.
-fn claims_are_known(input: &Input<'_>, name: &str, team: &Team) -> bool {
-    let path = ["team".into(), name.into(), "claims".into()];
-    let is_known = |claim: &crate::document::platform::Claim| !claim.prefix.0.is_empty();
-    let written = match &input.platform.root.nearest(&path).value {
-        crate::source::Value::List(list) => list.len(),
-        _ => 0,
-    };
-    input.platform.is_whole && written == team.claims.len() && team.claims.iter().all(is_known)
 }

@@ -78,6 +78,7 @@ fn timed(files: &Memory, kept: Option<&Kept>, times: &mut Vec<Duration>) -> Resu
         overlays: &[],
         kept,
         use_kept_platform: false,
+        now: None,
     };
     #[expect(clippy::disallowed_methods, reason = "the subject is real time")]
     let start = Stopwatch::now();

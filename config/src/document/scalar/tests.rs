@@ -89,6 +89,32 @@ fn dates_read_as_they_are_written() {
 }
 
 #[test]
+fn last_days_are_days_or_moments() {
+    let good = ["2027-03-31", "2028-02-29", "2027-03-31T12:00:00Z"];
+    let bad = ["2027-02-29", "2027-3-31", "2027-03-31T", "31.03.2027", "later", "2027-03-31T12:00"];
+    takes("last-day", &good, &bad);
+    for text in ["2027-03-31", "2027-03-31T12:00:00.000Z"] {
+        assert_eq!(LastDay::read(text).unwrap().to_string(), text);
+    }
+}
+
+#[test]
+fn a_day_counts_to_its_end() {
+    let (day, moment) = ("2027-03-31", "2027-03-31T12:00:00Z");
+    for (text, now, is_over, days) in [
+        (day, "2027-03-30T23:59:59Z", false, 2),
+        (day, "2027-03-31T00:00:00Z", false, 1),
+        (day, "2027-03-31T23:59:59Z", false, 1),
+        (day, "2027-04-01T00:00:00Z", true, 0),
+        (moment, "2027-03-31T11:59:59Z", false, 1),
+        (moment, "2027-03-31T12:00:00Z", true, 0),
+    ] {
+        let (last, now) = (LastDay::read(text).unwrap(), now.parse().unwrap());
+        assert_eq!((last.is_over(now), last.days_left(now)), (is_over, days), "{text} {now}");
+    }
+}
+
+#[test]
 fn a_long_value_is_shortened_in_the_message() {
     let misfit = check("size", &"9".repeat(1_000)).unwrap_err();
     assert!(misfit.message.len() < 200, "{}", misfit.message);

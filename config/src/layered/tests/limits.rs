@@ -31,6 +31,7 @@ fn load_disk(folder: &TempDir, kept: Option<&Kept>) -> Loaded {
         overlays: &[],
         kept,
         use_kept_platform: false,
+        now: None,
     })
     .unwrap()
 }
