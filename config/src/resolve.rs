@@ -46,6 +46,7 @@ pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let edge = edge::edge(input, report);
     let identity = identity::sources(input, report);
+    let testers = split::testers(input, report);
     let input = &*input;
     let claims = Claims::of(input);
     let unknown = claims::check(input, &claims, report);
@@ -54,7 +55,6 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     claims.check_routes((input, &unknown), &routes, &origins, report);
     let warnings = claims::ending(&claims, input.now);
     let (routes, origins) = route::rank(routes, origins, report);
-    let testers = split::testers(input, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
     let passport = edge::passport(input, data_dir.as_deref(), report);

@@ -179,7 +179,8 @@ impl Loader {
         let is_overlay = trigger == Trigger::Overlay;
         let begin = &mut self.begin;
         let kept = &begin.loaded.kept;
-        let (loaded, reads) = begin.origin.load(Some(kept), &begin.overlays, is_overlay);
+        let (loaded, reads) =
+            begin.origin.load(Some(kept), &begin.overlays, is_overlay, self.clock.unix_time());
         begin.reads = reads;
         let outcome = match loaded {
             Ok(loaded) => self.apply(loaded, trigger),
@@ -322,7 +323,7 @@ impl Loader {
         let overlay = Overlay { id, key, value, actor, reason, since: now, expires };
         let overlays: Vec<_> = self.begin.overlays.iter().chain([&overlay]).cloned().collect();
         let kept = &self.begin.loaded.kept;
-        let (loaded, reads) = self.begin.origin.load(Some(kept), &overlays, true);
+        let (loaded, reads) = self.begin.origin.load(Some(kept), &overlays, true, now);
         let loaded = loaded.map_err(|faults| OverlayError::Refused(told(&faults)))?;
         if let Some(out) = loaded.left_out.iter().find(|out| out.overlay.id == id) {
             return Err(OverlayError::Refused(told(&out.faults)));

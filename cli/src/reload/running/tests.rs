@@ -19,6 +19,7 @@ fn loaded(edge: &str, tv: &str) -> Loaded {
         overlays: &[],
         kept: None,
         use_kept_platform: false,
+        now: None,
     })
     .unwrap()
 }

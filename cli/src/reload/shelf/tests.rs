@@ -34,6 +34,7 @@ fn kept(teams: &[(&str, usize)]) -> Kept {
         overlays: &[],
         kept: None,
         use_kept_platform: false,
+        now: None,
     });
     loaded.unwrap().kept
 }
