@@ -31,3 +31,6 @@ pub fn data_dir(
     let usual = base.join(USUAL);
     (!is_complete && files.resolve(&usual).is_ok()).then_some(usual)
 }
+
+#[cfg(test)]
+mod tests;
