@@ -1,6 +1,6 @@
 //! `headgate idempotency`: finds keys that wait for a person in a running edge, and settles them.
 
-use std::{fs, io::Write as _, process::ExitCode};
+use std::{fs, process::ExitCode};
 
 use headgate_admin::{HeldKey, HeldKeys, Resolve, ResolveAs, Resolved};
 

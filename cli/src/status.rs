@@ -1,6 +1,6 @@
 //! `headgate status`: asks a running edge how it is.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 use headgate_admin::Status;
 
