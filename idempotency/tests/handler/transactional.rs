@@ -52,7 +52,9 @@ fn replayed(result: &'static str) -> Settlement {
 
 #[tokio::test]
 async fn runs_and_ends_are_counted() {
-    let (bench, metrics) = (Bench::new(), Metrics::new());
+    // A store where a duplicate is seen before the handler runs.
+    let store = CountingStore { reads_first: true, ..CountingStore::default() };
+    let (bench, metrics) = (Bench::over(store), Metrics::new());
     let charge = bench.decorate(charge(Starts::default()));
     let charge = charge.with_metrics(metrics.handler("billing.charge@1"));
     let event = order("o-1", 5);
