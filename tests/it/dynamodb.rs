@@ -36,7 +36,7 @@ async fn edges_with_one_table_have_one_answer() {
     }
     assert_eq!(shop.orders(), 1);
     one.metrics_show("its requests", |metrics| {
-        let sum = |name| metrics.sum(&format!("headgate_idempotency_dynamodb_{name}"), &[]);
+        let sum = |name: &str| metrics.sum(&format!("headgate_idempotency_dynamodb_{name}"), &[]);
         let requests = sum("requests_total");
         requests >= 4 && sum("request_duration_seconds_count") >= requests
     })

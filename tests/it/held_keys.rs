@@ -30,7 +30,9 @@ async fn in_doubt(data: &str, keys: &[&str]) {
 
 async fn verb(edge: &Edge, arguments: &[&str], code: i32) -> String {
     let admin = format!("http://{}", edge.admin());
-    let all = [&["idempotency"], arguments, &["--admin", &admin]].concat();
+    let mut all = vec!["idempotency"];
+    all.extend(arguments);
+    all.extend(["--admin", &admin]);
     let ended = headgate_tests::edge::run(&all, &Folder::default()).await;
     assert_eq!(ended.code(), code, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
     format!("{}{}", ended.stdout, ended.stderr)
@@ -150,7 +152,8 @@ async fn what_keys_lead_to_is_counted() {
         edge.send(order("k", body)).await;
     }
     edge.metrics_show("what became of the key", |metrics| {
-        let count = |what| metrics.sum(&format!("headgate_idempotency_{what}_keys_total"), &[]);
+        let count =
+            |what: &str| metrics.sum(&format!("headgate_idempotency_{what}_keys_total"), &[]);
         let all = ["claimed", "settled", "replayed", "conflicting", "held", "taken_over"];
         all.map(count) == [1, 1, 1, 1, 0, 0]
     })

@@ -169,8 +169,8 @@ impl Run<'_> {
     fn live(&mut self) -> Result<()> {
         let Range { start, end } = self.sizes.life;
         let life = start + end.saturating_sub(start).mul_f64(self.chance.f64());
-        // On average half of it is used up, so that there are kills to spare.
-        let quota = self.chance.u64(1..=(self.sizes.keys * 3 / 2 / self.sizes.kills_min).max(1));
+        // Less than its share even at most, so that there are kills to spare on a fast machine.
+        let quota = self.chance.u64(1..=(self.sizes.keys * 2 / 3 / self.sizes.kills_min).max(1));
         let mut is_running = self.hear(quota, Instant::now() + life)?;
         if is_running && self.chance.bool() {
             self.stops += 1;
