@@ -1,6 +1,11 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
-use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
@@ -20,6 +25,7 @@ use ipnet::IpNet;
 use crate::{
     connections::Connections,
     drain::Lifecycle,
+    facts::{Keeper, Watches},
     identity::{self, Authenticator, FetchKeys},
     passport::{self, Mint},
     settings::{self, Settings},
@@ -42,6 +48,8 @@ pub struct Edge {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
+    /// Takes facts of requests. None: none are kept.
+    pub(crate) facts: OnceLock<Keeper>,
     snapshot: ArcSwap<Snapshot>,
 }
 
@@ -56,6 +64,8 @@ pub(crate) struct Snapshot {
     upstreams: Vec<Arc<Upstream>>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) identity_names: Vec<Arc<str>>,
+    /// What facts hold of a request.
+    pub(crate) watches: Watches,
     pub(crate) mint: Arc<Mint>,
     /// The `headgate-device` value of each class.
     devices: Vec<(Arc<str>, HeaderValue)>,
@@ -143,9 +153,15 @@ impl Edge {
             lifecycle: Lifecycle::default(),
             metrics: parts.metrics.edge(),
             access: parts.access,
+            facts: OnceLock::new(),
             clock: parts.clock,
             snapshot: ArcSwap::from_pointee(snapshot),
         }))
+    }
+
+    /// Keeps facts of the requests from here on; the first keeper stays.
+    pub fn keep_facts(&self, keeper: Keeper) {
+        self.facts.get_or_init(|| keeper);
     }
 
     /// The edge's life cycle: readiness follows it.
@@ -207,6 +223,7 @@ impl Snapshot {
                 Authenticator::new(identity, clock(), Arc::clone(&parts.fetch))?
                     .counting(counters.collect()),
             ),
+            watches: Watches::of(settings),
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
             mint: Arc::new(Mint::new(&settings.passport, clock())?.counting(parts.metrics.edge())),
             devices: classes

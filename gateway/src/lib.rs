@@ -16,8 +16,10 @@ mod timer;
 mod body;
 mod exchange;
 mod explain;
+mod facts;
 mod headers;
 mod record;
+mod replay;
 mod step;
 mod tunnel;
 mod websocket;
@@ -38,5 +40,7 @@ pub use crate::{
     error::{Error, Side},
     exchange::{Answering, Exchanges},
     explain::{Caller, Exchange, Explanation},
+    facts::{FACTS_MAX, Fact, Keeper, Kept},
+    replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     upstream::{EndpointState, UpstreamState},
 };

@@ -17,8 +17,9 @@ use crate::{
     drain::Phase,
     edge::{Edge, Route, Snapshot},
     error::Error,
-    headers,
+    facts, headers,
     identity::Verified,
+    settings::Auth,
     stream::Busy,
 };
 
@@ -53,6 +54,8 @@ pub(crate) struct Record {
     pub(crate) bytes_in: u64,
     ended_at: Option<Moment>,
     busy: Busy,
+    /// What is kept of the request beyond its end.
+    facts: Option<facts::Draft>,
 }
 
 impl Record {
@@ -86,6 +89,7 @@ impl Record {
             bytes_out: 0,
             bytes_in: 0,
             ended_at: None,
+            facts: None,
             busy: connection.activity.begin(),
             connection: Arc::clone(connection),
             edge: Arc::clone(edge),
@@ -149,6 +153,14 @@ impl Record {
     pub(crate) fn classified(&mut self, device: &Device) {
         self.device = Some(device.clone());
         self.mark(Mark::Classified);
+    }
+
+    /// Notes what a replay would need of the request, if it is one of those that are kept.
+    pub(crate) fn note_facts(&mut self, facts: headgate_router::facts::Facts<'_>) {
+        let Some(keeper) = self.edge.facts.get() else { return };
+        let watches = &self.snapshot.watches;
+        let seen = facts::Seen { time: self.time, version: self.version, watches, facts };
+        self.facts = keeper.begin(&seen, self.started());
     }
 
     /// Notes the route, and counts the request's arrival there.
@@ -266,6 +278,33 @@ impl Record {
         }
     }
 
+    /// Ends what is kept of the request.
+    fn end_facts(&mut self, outcome: Outcome) {
+        let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
+            return;
+        };
+        let route = self.route.as_deref().map(|route| &route.settings);
+        let source = route.and_then(|route| match route.auth {
+            Auth::None => None,
+            Auth::Source { source, .. } => self.snapshot.identity_names.get(source),
+        });
+        let caller = match outcome {
+            _ if source.is_none() => "anybody",
+            _ if self.caller.is_some() => "verified",
+            Outcome::DeniedAuth => "refused",
+            Outcome::DeniedPolicy => "forbidden",
+            _ => "unknown",
+        };
+        let ended = facts::Ended {
+            device: self.device.as_ref().map(|device| device.class.as_ref()),
+            route: route.map(|route| (route.team.as_ref(), route.name.as_ref())),
+            auth: source.map(AsRef::as_ref),
+            caller,
+            outcome,
+        };
+        keeper.end(draft, &ended);
+    }
+
     fn request_bytes(&self) -> u64 {
         self.bytes_in + self.request_body.as_ref().map_or(0, |body| body.bytes())
     }
@@ -290,6 +329,7 @@ impl Drop for Record {
         };
         metrics.ended(outcome, line.duration);
         metrics.transferred(line.request_bytes, line.response_bytes);
+        self.end_facts(outcome);
         self.edge.lifecycle.end();
     }
 }

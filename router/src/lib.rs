@@ -8,7 +8,8 @@
 //! against the [`pattern::Pattern`]s of a [`table::Table`], sent to an endpoint that a
 //! [`balance::Balancer`] picks, and tried again as far as a [`retry::Policy`] and its
 //! [`retry::Budget`] allow, all within the time that [`deadline`] grants. What keeps too many
-//! requests from harming anyone is under [`overload`].
+//! requests from harming anyone is under [`overload`]. What a replay has to know of a request is
+//! told by [`reads`].
 
 pub mod error;
 
@@ -19,6 +20,8 @@ pub mod device;
 
 pub mod pattern;
 pub mod table;
+
+pub mod reads;
 
 pub mod balance;
 pub mod deadline;

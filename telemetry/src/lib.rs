@@ -16,8 +16,8 @@ pub mod trace;
 pub use crate::{
     labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
     metrics::{
-        EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
-        UpstreamMetrics,
+        EdgeMetrics, FactsMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts,
+        StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };
