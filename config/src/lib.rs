@@ -17,9 +17,12 @@ mod walk;
 mod digest;
 mod resolve;
 
+mod changes;
+
 pub mod reference;
 
 pub use crate::{
+    changes::{Change, Class, SHOWN_CHARS_MAX, changes, changes_between},
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{Disk, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TOTAL_BYTES_MAX},
     load::{LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, load, load_from},

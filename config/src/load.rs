@@ -5,6 +5,7 @@ use std::{
     env, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use headgate_gateway::settings::Settings;
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub data_dir: Option<PathBuf>,
     /// Where idempotency records are kept. None when no route needs any.
     pub records: Option<Records>,
+    /// How long the facts of requests are kept. None: not at all.
+    pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
     pub effective: String,
     /// SHA-256 of [`Self::effective`], in hexadecimal digits. Two edges with the same digest run
@@ -146,6 +149,7 @@ pub fn load_from(
         admin_listen: input.platform.doc.admin.listen.0,
         data_dir: resolved.data_dir,
         records: resolved.records,
+        facts: resolved.facts,
         digest: digest_of(&effective),
         effective,
         files,

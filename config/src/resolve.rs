@@ -1,14 +1,16 @@
 //! Checks the documents against one another, and makes the settings from them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
+use headgate_types::format_duration;
 
 use crate::{
-    fault::Report,
+    document::platform::FACTS_MAX,
+    fault::{Code, Draft, Report},
     load::{Input, Origin, Records},
-    source::Place,
+    source::{Place, key_path},
 };
 
 mod edge;
@@ -22,6 +24,7 @@ pub(crate) struct Resolved {
     pub(crate) settings: Settings,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) records: Option<Records>,
+    pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
 }
 
@@ -59,7 +62,21 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(|_| is_needed);
-    Resolved { settings, data_dir, records, origins }
+    let facts = facts(input, report).filter(|_| data_dir.is_some());
+    Resolved { settings, data_dir, records, facts, origins }
+}
+
+/// How long request facts are kept. None: not at all.
+fn facts(input: &Input<'_>, report: &mut Report) -> Option<Duration> {
+    let facts = input.platform.doc.data.facts.0;
+    if facts > FACTS_MAX {
+        let path = ["data".into(), "facts".into()];
+        let longest = format_duration(FACTS_MAX);
+        let message = format!("{} is longer than {longest}", format_duration(facts));
+        let draft = Draft::new(Code::BadValue, input.platform.at(&path), message);
+        report.push(draft.key(key_path(&path)).help(format!("at most {longest}, or 0s for none")));
+    }
+    (!facts.is_zero()).then_some(facts)
 }
 
 /// The name that says "no identity needed".
