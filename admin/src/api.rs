@@ -1,6 +1,6 @@
 //! The endpoints, one table of them, and what they answer from.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     Router, extract,
@@ -9,8 +9,9 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use headgate_telemetry::Exporter;
+use headgate_types::parse_duration;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 
 use crate::{
     openapi,
@@ -48,6 +49,21 @@ pub trait StatusSource: Send + Sync {
 
     /// The routes in force, in the order in which they are tried.
     fn routes(&self) -> Vec<RouteStatus>;
+
+    /// The configuration in force, as a JSON object.
+    fn config(&self) -> String;
+
+    /// Facts of requests, as a JSON object. May wait for the disk.
+    fn facts(&self, ask: FactsAsk) -> String;
+}
+
+/// Which facts of requests are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactsAsk {
+    /// Only those of this time up to the present.
+    pub since: Duration,
+    /// Where to go on: what the page before named as `next`. None: from the start.
+    pub after: Option<u64>,
 }
 
 /// What the endpoints answer from.
@@ -156,6 +172,18 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(routes),
     },
     Endpoint {
+        path: "/v1/config",
+        summary: "The configuration in force, for a plan",
+        answers: &[ok("Its digest, its documents, and what decides on requests", JSON)],
+        handler: || get(config),
+    },
+    Endpoint {
+        path: "/v1/facts",
+        summary: "Facts of recent requests, page by page, for a plan",
+        answers: &[ok("Facts, and where the next page goes on", JSON)],
+        handler: || get(facts),
+    },
+    Endpoint {
         path: "/v1/openapi.json",
         summary: "This document",
         answers: &[ok("OpenAPI 3.1", JSON)],
@@ -220,6 +248,36 @@ pub(crate) struct Routes {
 
 async fn routes(state: extract::State<State>) -> Response {
     to_json(&Routes { routes: state.status.routes() })
+}
+
+async fn config(state: extract::State<State>) -> Response {
+    typed(JSON, state.status.config())
+}
+
+/// Reads `since=15m&after=7`.
+fn facts_ask(query: &str) -> Option<FactsAsk> {
+    let (mut since, mut after) = (None, None);
+    for pair in query.split('&') {
+        match pair.split_once('=')? {
+            ("since", length) => since = Some(parse_duration(length).ok()?),
+            ("after", offset) => after = Some(offset.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(FactsAsk { since: since?, after })
+}
+
+async fn facts(state: extract::State<State>, query: extract::RawQuery) -> Response {
+    let ask = query.0.as_deref().and_then(facts_ask);
+    let Some(ask) = ask else { return Problem::BadQuery.into_response() };
+    let status = Arc::clone(&state.status);
+    match spawn_blocking(move || status.facts(ask)).await {
+        Ok(text) => typed(JSON, text),
+        Err(error) => {
+            tracing::error!(%error, "facts can't be read");
+            Problem::Internal.into_response()
+        }
+    }
 }
 
 async fn document() -> Response {

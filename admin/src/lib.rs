@@ -12,7 +12,7 @@ mod status;
 mod testing;
 
 pub use crate::{
-    api::{Readiness, State, StatusSource, router},
+    api::{FactsAsk, Readiness, State, StatusSource, router},
     openapi::document,
     server::Server,
     status::{EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, UpstreamStatus},

@@ -12,13 +12,16 @@ pub(crate) enum Problem {
     NotFound,
     /// Another method than `GET` or `HEAD`.
     MethodNotAllowed,
+    /// A query that the endpoint can't read.
+    BadQuery,
     /// An answer that can't be written.
     Internal,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 3] = [Self::NotFound, Self::MethodNotAllowed, Self::Internal];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::NotFound, Self::MethodNotAllowed, Self::BadQuery, Self::Internal];
 
     /// The stable code, with a page in `docs/errors/`.
     pub(crate) const fn code(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Problem {
             Self::NotFound => "HG1201",
             Self::MethodNotAllowed => "HG1202",
             Self::Internal => "HG1203",
+            Self::BadQuery => "HG1210",
         }
     }
 
@@ -33,6 +37,7 @@ impl Problem {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadQuery => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -41,6 +46,7 @@ impl Problem {
         match self {
             Self::NotFound => "The admin API has no such path",
             Self::MethodNotAllowed => "The admin API only answers GET and HEAD",
+            Self::BadQuery => "The query can't be read",
             Self::Internal => "The admin API failed",
         }
     }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    EndpointStatus, IdentityStatus, ListenerStatus, Readiness, RouteStatus, State, Status,
-    StatusSource, UpstreamStatus,
+    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, Readiness, RouteStatus, State,
+    Status, StatusSource, UpstreamStatus,
 };
 
 pub(crate) const KEYS: &str = r#"{"keys":[]}"#;
@@ -66,6 +66,14 @@ impl StatusSource for Edge {
             priority: "standard".to_owned(),
             timeout: "900ms".to_owned(),
         }]
+    }
+
+    fn config(&self) -> String {
+        r#"{"digest":"c0ffee"}"#.to_owned()
+    }
+
+    fn facts(&self, ask: FactsAsk) -> String {
+        format!(r#"{{"facts":[],"since":{},"next":{}}}"#, ask.since.as_secs(), ask.after.is_some())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_admin::{
-    EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, StatusSource,
+    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, RouteStatus, Status, StatusSource,
     UpstreamStatus,
 };
 use headgate_config::Loaded;
@@ -15,7 +15,11 @@ use headgate_gateway::{
 use headgate_telemetry::access;
 use headgate_types::{Clock, UnixTime, format_duration};
 
-use crate::serve::Addresses;
+use crate::{
+    facts::{self, FactsLog},
+    plan::Configuration,
+    serve::Addresses,
+};
 
 /// Tells the state of the running edge.
 #[derive(Debug)]
@@ -30,6 +34,9 @@ pub(crate) struct Live {
     /// What each identity source verifies, in their order.
     identity_kinds: Vec<&'static str>,
     routes: Vec<RouteStatus>,
+    /// What a plan compares with.
+    config: String,
+    facts: Option<FactsLog>,
 }
 
 impl Live {
@@ -60,7 +67,15 @@ impl Live {
             teams,
             identity_kinds: settings.identity.iter().map(|one| word(&one.kind)).collect(),
             routes: routes(loaded),
+            config: serde_json::to_string(&Configuration::of(loaded)).unwrap_or_default(),
+            facts: None,
         }
+    }
+
+    /// Tells facts of requests too.
+    pub(crate) fn with_facts(mut self, facts: Option<FactsLog>) -> Self {
+        self.facts = facts;
+        self
     }
 }
 
@@ -111,6 +126,15 @@ impl StatusSource for Live {
 
     fn routes(&self) -> Vec<RouteStatus> {
         self.routes.clone()
+    }
+
+    fn config(&self) -> String {
+        self.config.clone()
+    }
+
+    fn facts(&self, ask: FactsAsk) -> String {
+        let now = self.clock.unix_time();
+        self.facts.as_ref().map_or_else(facts::no_page, |facts| facts.page(ask, now))
     }
 }
 

@@ -5,6 +5,7 @@ mod exit;
 mod output;
 
 mod clock;
+mod facts;
 mod live;
 mod serve;
 mod store;
@@ -15,6 +16,7 @@ mod run;
 mod check;
 mod completions;
 mod explain;
+mod plan;
 mod routes;
 mod schema;
 mod status;
@@ -66,6 +68,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Run(args) => run::run(&args.config, output),
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Explain(args) => explain::explain(args, output),
+        Verb::Plan(args) => plan::plan(&args, output),
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Status(args) => status::status(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),

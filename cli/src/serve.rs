@@ -20,7 +20,9 @@ use headgate_telemetry::{Metrics, access};
 use headgate_types::Clock;
 use tokio::sync::watch;
 
-use crate::{clock::SystemClock, exit::Invalid, live::Live, output::Output, store::Opened};
+use crate::{
+    clock::SystemClock, exit::Invalid, facts::FactsLog, live::Live, output::Output, store::Opened,
+};
 
 /// Time that queued access lines have to be written at the end.
 const ACCESS_FLUSH: Duration = Duration::from_secs(2);
@@ -65,6 +67,8 @@ pub(crate) fn serve(
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
     let store = Opened::open(loaded.records.as_ref(), &metrics)?;
+    let facts = FactsLog::open(loaded, &store)?;
+    let facts_kept = facts.as_ref().map(|facts| facts.keep(&metrics, &clock));
     let parts = Parts {
         records: store.records(&clock),
         clock: Arc::clone(&clock),
@@ -86,13 +90,19 @@ pub(crate) fn serve(
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
-        status: Arc::new(Live::new(&edge, loaded, &addresses, Arc::clone(&clock), log)),
+        status: Arc::new(
+            Live::new(&edge, loaded, &addresses, Arc::clone(&clock), log).with_facts(facts),
+        ),
     };
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
     ];
+    if let Some((keeper, task)) = facts_kept {
+        edge.keep_facts(keeper);
+        tasks.push(("facts", task));
+    }
     tasks.extend(store.upkeep(&clock).map(|task| ("store", task)));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);

@@ -34,7 +34,7 @@ const HTTP_PORT: u16 = 80;
 /// one was named.
 pub(crate) fn status(args: &args::Status, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let address = address(args)?;
-    let body = ask(address, "/v1/status")?;
+    let body = ask(address, "/v1/status", ANSWER_BYTES_MAX)?;
     let status: Status = serde_json::from_slice(&body)
         .map_err(|error| Unreachable(format!("http://{address} is no admin listener: {error}")))?;
     if output.json {
@@ -59,7 +59,7 @@ fn address(args: &args::Status) -> anyhow::Result<SocketAddr> {
 }
 
 /// An address that can be called, for one that is listened on.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -68,7 +68,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
+pub(crate) fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
     let is_http = url.scheme_str().is_none_or(|scheme| scheme == "http");
     let host = url.host().filter(|_| is_http);
     let host = host.with_context(|| format!("{url} is no URL such as http://127.0.0.1:9900"))?;
@@ -80,7 +80,11 @@ fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
 }
 
 /// The body of a 200. HTTP/1.0, so that the answer ends with the connection.
-fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, Unreachable> {
+///
+/// # Errors
+///
+/// [`Unreachable`] when nobody answers, or with anything else.
+pub(crate) fn ask(address: SocketAddr, path: &str, bytes_max: u64) -> Result<Vec<u8>, Unreachable> {
     let failed = |error| Unreachable(format!("http://{address} does not answer: {error}"));
     let exchange = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
@@ -91,7 +95,7 @@ fn ask(address: SocketAddr, path: &str) -> Result<Vec<u8>, Unreachable> {
             "GET {path} HTTP/1.0\r\nhost: {address}\r\naccept: application/json\r\n\r\n"
         )?;
         let mut answer = Vec::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+        stream.take(bytes_max).read_to_end(&mut answer)?;
         Ok(answer)
     };
     let answer = exchange().map_err(failed)?;

@@ -30,6 +30,7 @@ mod listeners;
 mod messages;
 mod metrics;
 mod passports;
+mod plans;
 mod pool;
 mod readme;
 mod retries;

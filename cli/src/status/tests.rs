@@ -27,7 +27,7 @@ fn answering(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
 #[test]
 fn the_body_of_an_answer_is_read_to_its_end() {
     let (address, served) = answering(b"HTTP/1.0 200 OK\r\na: b\r\n\r\n{}\r\n\r\n");
-    assert_eq!(ask(address, "/v1/status").unwrap(), b"{}\r\n\r\n");
+    assert_eq!(ask(address, "/v1/status", ANSWER_BYTES_MAX).unwrap(), b"{}\r\n\r\n");
     assert!(served.join().unwrap().starts_with("GET /v1/status HTTP/1.0\r\n"));
 }
 
@@ -35,7 +35,7 @@ fn the_body_of_an_answer_is_read_to_its_end() {
 fn whoever_does_not_answer_as_an_edge_is_unreachable() {
     for answer in [&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], b"", b"220 smtp\r\n", b"HTTP/1.1 200"] {
         let (address, served) = answering(answer);
-        let error = ask(address, "/").unwrap_err();
+        let error = ask(address, "/", ANSWER_BYTES_MAX).unwrap_err();
         assert!(error.to_string().contains("does not answer as an edge"), "{error}");
         served.join().unwrap();
     }
@@ -44,7 +44,7 @@ fn whoever_does_not_answer_as_an_edge_is_unreachable() {
 #[test]
 fn nobody_at_the_address_is_unreachable() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(ask(free, "/").unwrap_err().to_string().contains("does not answer"));
+    assert!(ask(free, "/", ANSWER_BYTES_MAX).unwrap_err().to_string().contains("does not answer"));
 }
 
 #[test]
