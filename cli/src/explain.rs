@@ -122,7 +122,7 @@ async fn ask(
     let (_stop, stopped) = watch::channel(false);
     if request.headers.contains_key(AUTHORIZATION) {
         // Fetches the keys that the token may need; ends with the runtime.
-        tokio::spawn(edge.authenticator().run(stopped));
+        tokio::spawn(Arc::clone(&edge).keep_keys_fresh(stopped));
     }
     let explained = edge.explain(request).await;
     writer.close(WRITER_END);

@@ -135,11 +135,11 @@ fn admin_task(server: Server, edge: Arc<Edge>, readiness: watch::Sender<Readines
         Box::pin(async move {
             let follow = async move {
                 let mut phase = edge.lifecycle().watch();
-                while phase.changed().await.is_ok() {
-                    if *phase.borrow_and_update() > Phase::Serving {
-                        readiness.send_replace(Readiness::Draining);
-                    }
+                // A signal may have come before this task ran: the phase counts, not its change.
+                if phase.wait_for(|phase| *phase > Phase::Serving).await.is_ok() {
+                    readiness.send_replace(Readiness::Draining);
                 }
+                std::future::pending::<()>().await;
             };
             let stopped = async move {
                 // A sender that is gone means the same as one that says stop.
@@ -156,8 +156,8 @@ fn admin_task(server: Server, edge: Arc<Edge>, readiness: watch::Sender<Readines
 }
 
 fn identity_task(edge: &Arc<Edge>) -> Task {
-    let authenticator = edge.authenticator();
-    Box::new(|shutdown| Box::pin(authenticator.run(shutdown)))
+    let edge = Arc::clone(edge);
+    Box::new(|shutdown| Box::pin(edge.keep_keys_fresh(shutdown)))
 }
 
 fn passport_task(edge: &Arc<Edge>) -> Task {

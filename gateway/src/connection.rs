@@ -32,7 +32,7 @@ use crate::{
     body::ClientBody,
     connections::Place,
     drain::Phase,
-    edge::Edge,
+    edge::{Edge, Terms},
     exchange::{Answering, Exchanges},
     stream::{Activity, EdgeStream, Patience},
     streams::{self, Streams},
@@ -63,6 +63,8 @@ const REFUSE_FOR: Duration = Duration::from_secs(1);
 /// What every exchange on a connection shares.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// What held when it was opened.
+    pub(crate) terms: Arc<Terms>,
     /// Whether the client's trace is taken over.
     pub(crate) peer_is_trusted: bool,
     /// Whether the client speaks TLS.
@@ -87,8 +89,10 @@ impl Connection {
 
     /// Describes a connection from its client's address.
     pub(crate) fn new(edge: &Edge, peer: SocketAddr, listener: Listener) -> Arc<Self> {
+        let terms = edge.terms();
         Arc::new(Self {
-            peer_is_trusted: edge.trusts(peer.ip()),
+            peer_is_trusted: terms.trusts(peer.ip()),
+            terms,
             listener,
             members: Members::of_client(peer, listener),
             forwarded_for: address_value(peer.ip()),
@@ -121,7 +125,8 @@ async fn serve(edge: Arc<Edge>, mut stream: Stream, peer: SocketAddr, listener: 
     let connection = Connection::new(&edge, peer, listener);
     let _counted = Counted::new(&edge, &connection);
     let activity = Arc::clone(&connection.activity);
-    let greeting = timeout(edge.limits.header_timeout, read_greeting(&mut stream)).await;
+    let greeting =
+        timeout(connection.terms.limits.header_timeout, read_greeting(&mut stream)).await;
     let Ok(Ok(greeting)) = greeting else {
         // Nothing was asked, so nothing is answered.
         return;
@@ -188,12 +193,11 @@ type Ended = Result<(), hyper::Error>;
 
 /// Wraps a client's stream with the deadlines that hyper does not keep.
 fn timed(
-    edge: &Edge,
     connection: &Connection,
     (stream, prefix): (Stream, Bytes),
     (idle, reads_heads): (Duration, bool),
 ) -> TokioIo<EdgeStream<Stream>> {
-    let limits = &edge.limits;
+    let limits = &connection.terms.limits;
     let (head, unread) = (limits.header_timeout, limits.stream_idle);
     let patience = Patience { head, idle, unread, reads_heads };
     TokioIo::new(EdgeStream::new(stream, prefix, Arc::clone(&connection.activity), patience))
@@ -205,8 +209,8 @@ async fn serve_h1(
     stream: Stream,
     prefix: Bytes,
 ) -> Ended {
-    let limits = &edge.limits;
-    let io = timed(edge, &connection, (stream, prefix), (limits.keep_alive, true));
+    let limits = connection.terms.limits.clone();
+    let io = timed(&connection, (stream, prefix), (limits.keep_alive, true));
     let activity = Arc::clone(&connection.activity);
     let head_bytes_max = usize::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(usize::MAX);
     let mut builder = http1::Builder::new();
@@ -232,8 +236,8 @@ async fn serve_h2(
     stream: Stream,
     prefix: Bytes,
 ) -> Ended {
-    let limits = &edge.limits;
-    let io = timed(edge, &connection, (stream, prefix), (limits.h2_idle, false));
+    let limits = connection.terms.limits.clone();
+    let io = timed(&connection, (stream, prefix), (limits.h2_idle, false));
     let activity = Arc::clone(&connection.activity);
     let header_bytes = u32::try_from(limits.header_bytes_max.as_bytes()).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(Streams { unread: limits.stream_idle });

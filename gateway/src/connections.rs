@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 /// Counts connections; each is counted until its guard is dropped.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    max: usize,
-    per_client_max: usize,
+    max: AtomicUsize,
+    per_client_max: AtomicUsize,
     open: AtomicUsize,
     /// Holds only addresses that have connections, so it is bounded by `max`.
     by_client: Mutex<HashMap<IpAddr, usize>>,
@@ -25,7 +25,14 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(max: usize, per_client_max: usize) -> Arc<Self> {
         let by_client = Mutex::default();
+        let (max, per_client_max) = (AtomicUsize::new(max), AtomicUsize::new(per_client_max));
         Arc::new(Self { max, per_client_max, open: AtomicUsize::new(0), by_client })
+    }
+
+    /// Sets the limits from now on. Connections above a lower one stay.
+    pub(crate) fn limit(&self, max: usize, per_client_max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+        self.per_client_max.store(per_client_max, Ordering::Relaxed);
     }
 
     /// Connections open now.
@@ -37,13 +44,13 @@ impl Connections {
     pub(crate) fn enter(self: &Arc<Self>, client: IpAddr) -> Result<Place, Refusal> {
         let client = client.to_canonical();
         // Taken first and given back on refusal, so that two that race never both pass the limit.
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::InAll);
         }
         let mut by_client = self.by_client.lock();
         let count = by_client.entry(client).or_default();
-        if *count >= self.per_client_max {
+        if *count >= self.per_client_max.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::PerClient);
         }

@@ -1,91 +1,53 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
+mod snapshot;
+
 use std::{
-    net::IpAddr,
+    collections::HashSet,
     num::NonZeroUsize,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
-use headgate_router::{
-    device::Classifier,
-    retry::{Budget, Policy},
-    table::{Table, Tie},
-};
-use headgate_telemetry::{
-    EdgeMetrics, Metrics, RouteMetrics,
-    access::{Log, Members},
-};
+use headgate_router::table::Tie;
+use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
 use headgate_types::Clock;
-use http::HeaderValue;
-use ipnet::IpNet;
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
+use self::snapshot::Tools;
+pub(crate) use self::snapshot::{Route, Snapshot, Terms};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
-    facts::{Keeper, Watches},
-    identity::{self, Authenticator, FetchKeys},
+    facts::Keeper,
+    identity::{self, Authenticator, FetchKeys, Refreshes},
     passport::{self, Mint},
-    settings::{self, Settings},
-    step::idempotency::Keys,
-    upstream::{Upstream, UpstreamState},
+    settings::Settings,
+    upstream::UpstreamState,
 };
-
-/// The class of a device that no rule knows.
-const UNKNOWN_DEVICE: &str = "unknown";
 
 /// An edge, ready to serve.
 #[derive(Debug)]
 pub struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) limits: settings::Limits,
-    pub(crate) drain: settings::Drain,
     pub(crate) threads: NonZeroUsize,
-    trusted_peers: Vec<IpNet>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
-    snapshot: ArcSwap<Snapshot>,
-}
-
-/// The routing side of the settings, compiled; an exchange keeps the one that it began with.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) table: Table,
-    pub(crate) classifier: Classifier,
-    pub(crate) routes: Vec<Arc<Route>>,
-    /// Requests that no route took.
-    pub(crate) unrouted: RouteMetrics,
-    upstreams: Vec<Arc<Upstream>>,
-    pub(crate) authenticator: Arc<Authenticator>,
-    pub(crate) identity_names: Vec<Arc<str>>,
-    /// What facts hold of a request.
-    pub(crate) watches: Watches,
     pub(crate) mint: Arc<Mint>,
-    /// The `headgate-device` value of each class.
-    devices: Vec<(Arc<str>, HeaderValue)>,
-    /// What the access line of every exchange says of the configuration.
-    pub(crate) members: Members,
-}
-
-/// A route as the data path uses it.
-#[derive(Debug)]
-pub(crate) struct Route {
-    pub(crate) settings: settings::Route,
-    pub(crate) timeout: Duration,
-    pub(crate) upstream: Arc<Upstream>,
-    pub(crate) metrics: RouteMetrics,
-    /// What the access line of each of its exchanges says of it.
-    pub(crate) members: Members,
-    pub(crate) retry: Policy,
-    pub(crate) budget: Budget,
-    /// What an `idempotency-key` does. None: nothing.
-    pub(crate) keys: Option<Keys>,
+    /// What further settings are compiled with.
+    tools: Tools,
+    snapshot: ArcSwap<Snapshot>,
+    /// How often settings were applied.
+    pub(crate) applied: watch::Sender<u64>,
+    /// Snapshots that were replaced and may still be held by exchanges. Kept here until nobody
+    /// does, so that no data path spends its time on taking a large one apart.
+    replaced: Mutex<Vec<Arc<Snapshot>>>,
 }
 
 /// What an edge is given by whoever wires it.
@@ -139,24 +101,64 @@ impl Edge {
     ///
     /// [`BuildError`], which whoever made the settings should have ruled out.
     pub fn new(settings: &Settings, parts: Parts) -> Result<Arc<Self>, BuildError> {
-        let snapshot = Snapshot::compile(settings, &parts)?;
-        let limits = settings.edge.limits.clone();
+        let Parts { clock, metrics, access, fetch, digest, records } = parts;
+        let counts = metrics.edge();
+        let mint = Mint::new(&settings.passport, Arc::clone(&clock))?.counting(counts.clone());
+        let tools = Tools { clock, metrics, fetch, records };
+        let snapshot = Snapshot::compile(settings, &tools, &digest, None)?;
+        let limits = &settings.edge.limits;
         Ok(Arc::new(Self {
             connections: Connections::new(
                 limits.connections_max.get(),
                 limits.connections_per_client_max.get(),
             ),
-            limits,
-            drain: settings.edge.drain.clone(),
             threads: settings.edge.threads,
-            trusted_peers: settings.edge.trusted_peers.clone(),
             lifecycle: Lifecycle::default(),
-            metrics: parts.metrics.edge(),
-            access: parts.access,
+            metrics: counts,
+            access,
             facts: OnceLock::new(),
-            clock: parts.clock,
+            clock: Arc::clone(&tools.clock),
+            mint: Arc::new(mint),
+            tools,
             snapshot: ArcSwap::from_pointee(snapshot),
+            applied: watch::Sender::new(0),
+            replaced: Mutex::default(),
         }))
+    }
+
+    /// Puts other settings in force, at once and as a whole. An exchange goes on with those that
+    /// it began with; a connection keeps its own limits.
+    ///
+    /// What is the same as before stays what it is: upstream connections and what is known of
+    /// endpoints, retry budgets, keys of identity sources and what they have verified. `WebSocket`s
+    /// through a route that is gone, or whose match or upstream is another one, are told "going
+    /// away"; who may call is asked when one is opened.
+    ///
+    /// Not taken over are listeners, certificates, threads and the Passport: those are for the next
+    /// process. Takes time with the size of the settings, so call it beside the data path.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]; nothing has changed then.
+    pub fn apply(&self, settings: &Settings, digest: &str) -> Result<(), BuildError> {
+        // Held to the end: two callers apply one after the other.
+        let mut replaced = self.replaced.lock();
+        replaced.retain(|old| Arc::strong_count(old) > 1);
+        let before = self.snapshot();
+        let after = Snapshot::compile(settings, &self.tools, digest, Some(&before))?;
+        let limits = &settings.edge.limits;
+        self.connections
+            .limit(limits.connections_max.get(), limits.connections_per_client_max.get());
+        let stays: HashSet<_> = after.routes.iter().map(|route| Arc::as_ptr(&route.end)).collect();
+        self.snapshot.store(Arc::new(after));
+        for route in &before.routes {
+            if !stays.contains(&Arc::as_ptr(&route.end)) {
+                route.end.withdraw();
+            }
+        }
+        replaced.push(before);
+        self.applied.send_modify(|applied| *applied += 1);
+        Ok(())
     }
 
     /// Keeps facts of the requests from here on; the first keeper stays.
@@ -174,14 +176,30 @@ impl Edge {
         self.connections.open()
     }
 
-    /// Verifies callers; its key refresh runs beside the data path.
+    /// Verifies callers, by the settings in force.
     pub fn authenticator(&self) -> Arc<Authenticator> {
         Arc::clone(&self.snapshot().authenticator)
     }
 
+    /// Keeps the keys of every identity source in force fresh, until `shutdown` holds true or its
+    /// sender is gone. To be run once, beside the data path.
+    pub async fn keep_keys_fresh(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+        let mut applied = self.applied.subscribe();
+        let mut refreshes = Refreshes::default();
+        loop {
+            refreshes.follow(&self.authenticator(), &shutdown);
+            tokio::select! {
+                // A sender that is gone means shutdown too.
+                _ = shutdown.wait_for(|is_over| *is_over) => return,
+                // The edge lives as long as this.
+                _applied = applied.changed() => {}
+            }
+        }
+    }
+
     /// Signs Passports; its key rotation runs beside the data path.
     pub fn mint(&self) -> Arc<Mint> {
-        Arc::clone(&self.snapshot().mint)
+        Arc::clone(&self.mint)
     }
 
     /// The upstreams as they stand, for operators.
@@ -194,77 +212,11 @@ impl Edge {
         self.snapshot.load_full()
     }
 
-    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_peers.iter().any(|net| net.contains(&peer))
+    /// What holds for what begins now.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.snapshot.load().terms)
     }
 }
 
-impl Snapshot {
-    fn compile(settings: &Settings, parts: &Parts) -> Result<Self, BuildError> {
-        let upstream = |one: &settings::Upstream| {
-            Upstream::new(one, parts.metrics.upstream(&one.team, &one.name))
-        };
-        let upstreams: Vec<_> = settings.upstreams.iter().map(upstream).collect();
-        let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
-        let table = Table::build(patterns).map_err(BuildError::Ties)?;
-        let route = |one| Route::compile(one, settings, &upstreams, parts);
-        let classes = settings.devices.iter().map(|rule| &rule.name);
-        let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
-        let clock = || Arc::clone(&parts.clock);
-        let identity = &settings.identity;
-        let counters = identity.iter().map(|source| parts.metrics.identity(&source.name));
-        Ok(Self {
-            table,
-            classifier: Classifier::new(settings.devices.iter().cloned()),
-            routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
-            unrouted: parts.metrics.no_route(),
-            authenticator: Arc::new(
-                Authenticator::new(identity, clock(), Arc::clone(&parts.fetch))?
-                    .counting(counters.collect()),
-            ),
-            watches: Watches::of(settings),
-            identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
-            mint: Arc::new(Mint::new(&settings.passport, clock())?.counting(parts.metrics.edge())),
-            devices: classes
-                .map(device)
-                .filter_map(|(class, value)| Some((class, value.ok()?)))
-                .collect(),
-            members: Members::of(&[("config", &parts.digest)]),
-            upstreams,
-        })
-    }
-
-    /// The class as a header value; a class that can't be one is not named.
-    pub(crate) fn device_value(&self, class: &str) -> HeaderValue {
-        let known = self.devices.iter().find(|(known, _)| **known == *class);
-        known.map_or(HeaderValue::from_static(UNKNOWN_DEVICE), |(_, value)| value.clone())
-    }
-}
-
-impl Route {
-    fn compile(
-        one: &settings::Route,
-        settings: &Settings,
-        upstreams: &[Arc<Upstream>],
-        parts: &Parts,
-    ) -> Result<Arc<Self>, BuildError> {
-        let upstream = upstreams.get(one.upstream).cloned().ok_or_else(|| {
-            BuildError::Upstream { team: Arc::clone(&one.team), route: Arc::clone(&one.name) }
-        })?;
-        Ok(Arc::new(Self {
-            settings: one.clone(),
-            timeout: one.timeout.unwrap_or(settings.edge.limits.request_timeout),
-            metrics: parts.metrics.route(&one.team, &one.name),
-            members: Members::of(&[
-                ("team", &one.team),
-                ("route", &one.name),
-                ("upstream", &upstream.settings.name),
-            ]),
-            retry: Policy::new(one.retry.max, &one.retry.on),
-            budget: Budget::new(one.retry.budget, parts.clock.now()),
-            upstream,
-            keys: Keys::of(one, parts.records.as_ref())?,
-        }))
-    }
-}
+#[cfg(test)]
+mod tests;

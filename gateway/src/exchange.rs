@@ -16,7 +16,7 @@ use crate::{
     body::{ClientBody, ResponseBody},
     connection::Connection,
     drain::Phase,
-    edge::Edge,
+    edge::{Edge, Snapshot},
     error::Error,
     headers,
     record::Record,
@@ -87,18 +87,22 @@ fn run(
     // A block, which uses what it captures in place; an async function would keep a second copy.
     async move {
         let has_body = !body.is_end_stream();
-        let mut record = step::trace::begin(&edge, &connection, &parts);
+        let snapshot = edge.snapshot();
+        let mut record = step::trace::begin(&edge, &snapshot.terms, &connection, &parts);
         let trace_id = trace::format_trace_id(record.trace_id());
-        let mut response = match serve(&edge, &connection, &mut record, &mut parts, body).await {
-            Ok(Entered::Passed(answer)) => step::respond::pass_on(record, answer),
-            Ok(Entered::Keyed(keyed)) => Box::pin(step::idempotency::serve(record, keyed)).await,
-            Err(error) => {
-                if has_body {
-                    connection.activity.linger();
+        let mut response =
+            match serve((&edge, snapshot), &connection, &mut record, &mut parts, body).await {
+                Ok(Entered::Passed(answer)) => step::respond::pass_on(record, answer),
+                Ok(Entered::Keyed(keyed)) => {
+                    Box::pin(step::idempotency::serve(record, keyed)).await
                 }
-                step::respond::refuse(record, error)
-            }
-        };
+                Err(error) => {
+                    if has_body {
+                        connection.activity.linger();
+                    }
+                    step::respond::refuse(record, error)
+                }
+            };
         response.headers_mut().insert(headers::TRACE_ID, trace_id);
         if version < Version::HTTP_2 && edge.lifecycle.phase() > Phase::Serving {
             step::respond::close_connection(&mut response);
@@ -109,19 +113,18 @@ fn run(
 
 /// The steps, each of which may end the exchange with an error.
 async fn serve(
-    edge: &Arc<Edge>,
+    (edge, snapshot): (&Arc<Edge>, Arc<Snapshot>),
     connection: &Arc<Connection>,
     record: &mut Record,
     parts: &mut Parts,
     body: ClientBody,
 ) -> Result<Entered, Error> {
-    let snapshot = record.snapshot();
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
     let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
     let device = step::classify::classify(&snapshot, parts, &target, early.as_deref());
     record.classified(&device);
-    record.note_facts(step::classify::facts(parts, &target, early.as_deref()));
+    record.note_facts(&snapshot, step::classify::facts(parts, &target, early.as_deref()));
     let route = step::route::find(&snapshot, parts, &target, &device, early.as_deref())?;
     record.routed(&route);
     let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;

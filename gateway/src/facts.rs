@@ -6,13 +6,15 @@
 //! whether it equals a text of the configuration, or that it was there. Credentials are never more
 //! than there, bodies are not looked at, and a long segment of the path is a digest.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use headgate_router::facts::Facts;
 use headgate_telemetry::FactsMetrics;
-use headgate_types::{Moment, Outcome, UnixTime};
+use headgate_types::{Device, Moment, Outcome, UnixTime};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::mpsc;
+
+use crate::settings::Route;
 
 mod path;
 mod sampler;
@@ -113,25 +115,24 @@ impl Keeper {
 pub(crate) struct Seen<'a> {
     pub(crate) time: UnixTime,
     pub(crate) version: http::Version,
-    pub(crate) watches: &'a Watches,
+    pub(crate) watches: &'a Arc<Watches>,
     pub(crate) facts: Facts<'a>,
 }
 
 /// What became of it.
-#[derive(Serialize)]
 pub(crate) struct Ended<'a> {
-    pub(crate) device: Option<&'a str>,
-    #[serde(serialize_with = "route_id")]
-    pub(crate) route: Option<(&'a str, &'a str)>,
-    pub(crate) auth: Option<&'a str>,
-    pub(crate) caller: &'static str,
-    #[serde(serialize_with = "word")]
+    pub(crate) device: Option<&'a Device>,
+    pub(crate) route: Option<&'a Route>,
+    pub(crate) is_verified: bool,
     pub(crate) outcome: Outcome,
 }
 
 /// The first half of a fact.
 #[derive(Debug)]
-pub(crate) struct Draft(Vec<u8>);
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+    watches: Arc<Watches>,
+}
 
 #[derive(Serialize)]
 struct Begun<'a> {
@@ -144,6 +145,16 @@ struct Begun<'a> {
     read: watch::Read<'a>,
     identified: bool,
     weight: u64,
+}
+
+#[derive(Serialize)]
+struct Rest<'a> {
+    device: Option<&'a str>,
+    #[serde(serialize_with = "route_id")]
+    route: Option<(&'a str, &'a str)>,
+    auth: Option<&'a str>,
+    caller: &'static str,
+    outcome: &'static str,
 }
 
 /// Room for a usual fact, so that its buffer does not grow.
@@ -164,15 +175,29 @@ impl Draft {
         };
         let mut bytes = Vec::with_capacity(FACT_BYTES);
         serde_json::to_writer(&mut bytes, &begun).ok()?;
-        (bytes.len() <= FACT_BYTES_MAX).then_some(Self(bytes))
+        (bytes.len() <= FACT_BYTES_MAX).then(|| Self { bytes, watches: Arc::clone(watches) })
     }
 
     /// The whole fact: both halves as one object.
     fn ended(self, ended: &Ended<'_>) -> Option<Vec<u8>> {
-        let Self(mut bytes) = self;
+        let Self { mut bytes, watches } = self;
         bytes.pop();
         let seam = bytes.len();
-        serde_json::to_writer(&mut bytes, ended).ok()?;
+        let source = ended.route.and_then(|route| watches.source(route));
+        let rest = Rest {
+            device: ended.device.map(|device| device.class.as_ref()),
+            route: ended.route.map(|route| (route.team.as_ref(), route.name.as_ref())),
+            auth: source,
+            caller: match ended.outcome {
+                _ if source.is_none() => "anybody",
+                _ if ended.is_verified => "verified",
+                Outcome::DeniedAuth => "refused",
+                Outcome::DeniedPolicy => "forbidden",
+                _ => "unknown",
+            },
+            outcome: ended.outcome.as_str(),
+        };
+        serde_json::to_writer(&mut bytes, &rest).ok()?;
         *bytes.get_mut(seam)? = b',';
         Some(bytes)
     }
@@ -180,11 +205,6 @@ impl Draft {
 
 fn shown<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
-fn word<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(outcome.as_str())
 }
 
 #[expect(clippy::ref_option, reason = "serde wants a reference")]

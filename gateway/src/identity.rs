@@ -17,13 +17,22 @@ pub(crate) mod testing;
 mod token;
 mod verified;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use headgate_telemetry::IdentityMetrics;
 use headgate_types::{Clock, Identity, Moment, UnixTime};
 use http::HeaderMap;
 use serde_json::Value;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
 
 pub use crate::identity::authorize::{Lacking, authorize};
 pub use crate::identity::denied::{Denied, Error, KeySetError, Reason};
@@ -33,7 +42,6 @@ pub use crate::identity::verified::Verified;
 use crate::{
     identity::{
         api_keys::ApiKeyList,
-        key_store::KeyStore,
         token::TokenSource,
         verified::{CACHE_BYTES_MAX, CacheKey, VerifiedCache},
     },
@@ -43,16 +51,26 @@ use crate::{
 /// Verifies credentials against the configured sources, which it knows by their index.
 #[derive(Debug)]
 pub struct Authenticator {
-    sources: Vec<Source>,
-    cache: VerifiedCache,
+    sources: Vec<Arc<Source>>,
+    cache: Arc<VerifiedCache>,
     clock: Arc<dyn Clock>,
     fetch: Arc<dyn FetchKeys>,
     /// By source; empty when nobody counts.
     metrics: Vec<IdentityMetrics>,
 }
 
+/// A source, with everything that it has learnt.
 #[derive(Debug)]
-enum Source {
+struct Source {
+    /// Unique in this process, so that what a replaced source has verified is never taken for its
+    /// successor's.
+    id: u64,
+    settings: IdentitySource,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
     Token(Box<TokenSource>),
     ApiKeys(ApiKeyList),
 }
@@ -69,9 +87,40 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
         fetch: Arc<dyn FetchKeys>,
     ) -> Result<Self, Error> {
-        let sources = sources.iter().map(Source::new).collect::<Result<_, _>>()?;
-        let cache = VerifiedCache::new(CACHE_BYTES_MAX);
+        let source = |one| Source::new(one).map(Arc::new);
+        let sources = sources.iter().map(source).collect::<Result<_, _>>()?;
+        let cache = Arc::new(VerifiedCache::new(CACHE_BYTES_MAX));
         Ok(Self { sources, cache, clock, fetch, metrics: Vec::new() })
+    }
+
+    /// Prepares the sources that follow these: one that is configured as before keeps its keys and
+    /// what it has verified.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn successor(&self, sources: &[IdentitySource]) -> Result<Self, Error> {
+        let source =
+            |one: &IdentitySource| match self.sources.iter().find(|before| before.settings == *one)
+            {
+                Some(before) => Ok(Arc::clone(before)),
+                None => Source::new(one).map(Arc::new),
+            };
+        let sources = sources.iter().map(source).collect::<Result<_, _>>()?;
+        Ok(Self {
+            sources,
+            cache: Arc::clone(&self.cache),
+            clock: Arc::clone(&self.clock),
+            fetch: Arc::clone(&self.fetch),
+            metrics: Vec::new(),
+        })
+    }
+
+    /// Which of these sources another one has taken over.
+    #[cfg(test)]
+    pub(crate) fn is_kept_by(&self, other: &Self) -> Vec<bool> {
+        let is_kept = |one: &Arc<Source>| other.sources.iter().any(|two| two.id == one.id);
+        self.sources.iter().map(is_kept).collect()
     }
 
     /// Counts what each source decides and fetches, in the order of the settings.
@@ -127,15 +176,16 @@ impl Authenticator {
         source: usize,
         headers: &HeaderMap,
     ) -> Option<Result<Arc<Verified>, Denied>> {
-        let tokens = match self.sources.get(source)? {
-            Source::ApiKeys(keys) => return Some(keys.find(headers, self.clock.unix_time())),
-            Source::Token(tokens) => tokens,
+        let source = self.sources.get(source)?;
+        let tokens = match &source.kind {
+            Kind::ApiKeys(keys) => return Some(keys.find(headers, self.clock.unix_time())),
+            Kind::Token(tokens) => tokens,
         };
         let token = match credential::bearer(headers) {
             Ok(token) => token,
             Err(denied) => return Some(Err(denied)),
         };
-        let key = CacheKey::new(source, token);
+        let key = CacheKey::new(source.id, token);
         let verified = self.cache.get(&key)?;
         if !verified.is_vouched_for() || !tokens.keys.are_good(self.clock.now()) {
             self.cache.remove(&key);
@@ -170,12 +220,11 @@ impl Authenticator {
     }
 
     async fn verify(&self, source: usize, headers: &HeaderMap) -> Result<Arc<Verified>, Denied> {
-        let Some(Source::Token(tokens)) = self.sources.get(source) else {
-            return Err(Denied::KeysUnavailable);
-        };
+        let source = self.sources.get(source).ok_or(Denied::KeysUnavailable)?;
+        let Kind::Token(tokens) = &source.kind else { return Err(Denied::KeysUnavailable) };
         let token = credential::bearer(headers)?;
         let verified = Arc::new(tokens.verify(token, &*self.clock).await?);
-        self.cache.insert(CacheKey::new(source, token), Arc::clone(&verified));
+        self.cache.insert(CacheKey::new(source.id, token), Arc::clone(&verified));
         Ok(verified)
     }
 
@@ -194,36 +243,52 @@ impl Authenticator {
         None
     }
 
-    /// Keeps the keys of every URL fresh, and fetches them when a request asks, until `shutdown`
-    /// holds true or its sender is gone.
-    pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
-        let mut tasks = JoinSet::new();
-        for source in 0..self.sources.len() {
-            let (this, shutdown) = (Arc::clone(&self), shutdown.clone());
-            tasks.spawn(async move {
-                if let Some(keys) = this.keys(source) {
-                    let ended = |is_good| this.count(source, |metrics| fetched(metrics, is_good));
-                    refresh::keep_fresh(keys, &*this.fetch, &*this.clock, shutdown, ended).await;
-                }
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "key refresh ended");
-            }
-        }
-    }
-
     /// The state of each source, in the order of the settings.
     pub fn status(&self) -> Vec<SourceStatus> {
         let now = self.clock.now();
         self.sources.iter().map(|source| source.status(now)).collect()
     }
+}
 
-    fn keys(&self, source: usize) -> Option<&KeyStore> {
-        match self.sources.get(source)? {
-            Source::Token(tokens) => Some(&tokens.keys),
-            Source::ApiKeys(_) => None,
+/// The tasks that keep the keys of URLs fresh, and fetch them when a request asks: one a source,
+/// for as long as that is in force.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshes {
+    tasks: JoinSet<()>,
+    /// By the source's id.
+    running: HashMap<u64, AbortHandle>,
+}
+
+impl Refreshes {
+    /// Starts the tasks of new sources and ends those of sources that are gone. All of them end
+    /// when `shutdown` holds true or its sender is gone, or this is dropped.
+    pub(crate) fn follow(&mut self, now: &Authenticator, shutdown: &watch::Receiver<bool>) {
+        while self.tasks.try_join_next().is_some() {}
+        self.running.retain(|id, task| {
+            let stays = now.sources.iter().any(|source| source.id == *id);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for (index, source) in now.sources.iter().enumerate() {
+            if self.running.contains_key(&source.id) {
+                continue;
+            }
+            let (source, fetch) = (Arc::clone(source), Arc::clone(&now.fetch));
+            let (clock, shutdown) = (Arc::clone(&now.clock), shutdown.clone());
+            let metrics = now.metrics.get(index).cloned();
+            let id = source.id;
+            let task = self.tasks.spawn(async move {
+                let Kind::Token(tokens) = &source.kind else { return };
+                let ended = |is_good| {
+                    if let Some(metrics) = &metrics {
+                        fetched(metrics, is_good);
+                    }
+                };
+                refresh::keep_fresh(&tokens.keys, &*fetch, &*clock, shutdown, ended).await;
+            });
+            self.running.insert(id, task);
         }
     }
 }
@@ -247,17 +312,20 @@ pub fn check(source: &IdentitySource) -> Result<(), Error> {
 
 impl Source {
     fn new(settings: &IdentitySource) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = Arc::clone(&settings.name);
-        Ok(match &settings.kind {
-            IdentityKind::Jwt(jwt) => Self::Token(Box::new(TokenSource::new(name, jwt)?)),
-            IdentityKind::ApiKeys(keys) => Self::ApiKeys(ApiKeyList::new(&name, keys)?),
-        })
+        let kind = match &settings.kind {
+            IdentityKind::Jwt(jwt) => Kind::Token(Box::new(TokenSource::new(name, jwt)?)),
+            IdentityKind::ApiKeys(keys) => Kind::ApiKeys(ApiKeyList::new(&name, keys)?),
+        };
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, settings: settings.clone(), kind })
     }
 
     fn status(&self, now: Moment) -> SourceStatus {
-        match self {
-            Self::Token(tokens) => tokens.keys.status(now),
-            Self::ApiKeys(keys) => keys.status(),
+        match &self.kind {
+            Kind::Token(tokens) => tokens.keys.status(now),
+            Kind::ApiKeys(keys) => keys.status(),
         }
     }
 }

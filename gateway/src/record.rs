@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use headgate_router::facts::Facts;
 use headgate_telemetry::{
     access::{self, Attempt, Journal, Mark},
     trace,
@@ -9,17 +10,15 @@ use headgate_telemetry::{
 use headgate_types::{Clock, Device, Moment, Outcome, Priority, TraceId, UnixTime};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header::HOST, request::Parts};
 use smallvec::SmallVec;
-use tokio::sync::watch;
 
 use crate::{
     body::BodyWatch,
     connection::Connection,
     drain::Phase,
-    edge::{Edge, Route, Snapshot},
+    edge::{Edge, Route, Snapshot, Terms},
     error::Error,
     facts, headers,
     identity::Verified,
-    settings::Auth,
     stream::Busy,
 };
 
@@ -28,7 +27,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Record {
     edge: Arc<Edge>,
-    snapshot: Arc<Snapshot>,
+    /// What held when it began. Not the routes: a long answer or a tunnel must not keep all of a
+    /// replaced configuration in memory.
+    terms: Arc<Terms>,
     connection: Arc<Connection>,
     trace: trace::Incoming,
     time: UnixTime,
@@ -61,14 +62,14 @@ pub(crate) struct Record {
 impl Record {
     /// Opens the record of a request whose head has just been read.
     pub(crate) fn begin(
-        edge: &Arc<Edge>,
+        (edge, terms): (&Arc<Edge>, &Arc<Terms>),
         connection: &Arc<Connection>,
         parts: &Parts,
         trace: trace::Incoming,
     ) -> Box<Self> {
         edge.lifecycle.begin();
         Box::new(Self {
-            snapshot: edge.snapshot(),
+            terms: Arc::clone(terms),
             trace,
             time: edge.clock.unix_time(),
             method: parts.method.clone(),
@@ -96,19 +97,29 @@ impl Record {
         })
     }
 
-    /// The settings with which the exchange began, and ends.
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot)
-    }
-
     /// The edge's clock.
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.edge.clock
     }
 
-    /// How long a tunnel may be silent, and the phase of the edge.
-    pub(crate) fn tunnel_limits(&self) -> (Duration, watch::Receiver<Phase>) {
-        (self.edge.limits.stream_idle, self.edge.lifecycle.watch())
+    /// How long a tunnel or a streamed answer may be silent.
+    pub(crate) fn stream_idle(&self) -> Duration {
+        self.terms.limits.stream_idle
+    }
+
+    /// Returns once a tunnel has to end: the edge drains, or its route is no longer there.
+    pub(crate) fn tunnel_end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut phase, mut applied) = (self.edge.lifecycle.watch(), self.edge.applied.subscribe());
+        let route = self.route.clone();
+        async move {
+            let withdrawn =
+                applied.wait_for(|_| route.as_ref().is_some_and(|route| route.end.is_withdrawn()));
+            // Both senders live as long as the edge.
+            tokio::select! {
+                _drains = phase.wait_for(|phase| *phase > Phase::Serving) => {}
+                _withdrawn = withdrawn => {}
+            }
+        }
     }
 
     /// When the request's head was there.
@@ -156,9 +167,9 @@ impl Record {
     }
 
     /// Notes what a replay would need of the request, if it is one of those that are kept.
-    pub(crate) fn note_facts(&mut self, facts: headgate_router::facts::Facts<'_>) {
+    pub(crate) fn note_facts(&mut self, snapshot: &Snapshot, facts: Facts<'_>) {
         let Some(keeper) = self.edge.facts.get() else { return };
-        let watches = &self.snapshot.watches;
+        let watches = &snapshot.watches;
         let seen = facts::Seen { time: self.time, version: self.version, watches, facts };
         self.facts = keeper.begin(&seen, self.started());
     }
@@ -245,7 +256,12 @@ impl Record {
         self.code = Some(error.code());
     }
 
-    fn line(&self, outcome: Outcome, now: Moment) -> access::Line<'_> {
+    fn line<'r>(
+        &'r self,
+        outcome: Outcome,
+        duration: Duration,
+        config: &'r access::Members,
+    ) -> access::Line<'r> {
         let caller = self.caller.as_deref().map(|caller| access::Caller {
             source: &caller.identity.source,
             subject: caller.pseudonym(),
@@ -272,9 +288,9 @@ impl Record {
             attempts: &self.attempts,
             request_bytes: self.request_bytes(),
             response_bytes: self.bytes_out,
-            duration: now.since(self.started()),
+            duration,
             journal: &self.journal,
-            config: &self.snapshot.members,
+            config,
         }
     }
 
@@ -283,26 +299,15 @@ impl Record {
         let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
             return;
         };
-        let route = self.route.as_deref().map(|route| &route.settings);
-        let source = route.and_then(|route| match route.auth {
-            Auth::None => None,
-            Auth::Source { source, .. } => self.snapshot.identity_names.get(source),
-        });
-        let caller = match outcome {
-            _ if source.is_none() => "anybody",
-            _ if self.caller.is_some() => "verified",
-            Outcome::DeniedAuth => "refused",
-            Outcome::DeniedPolicy => "forbidden",
-            _ => "unknown",
-        };
-        let ended = facts::Ended {
-            device: self.device.as_ref().map(|device| device.class.as_ref()),
-            route: route.map(|route| (route.team.as_ref(), route.name.as_ref())),
-            auth: source.map(AsRef::as_ref),
-            caller,
-            outcome,
-        };
-        keeper.end(draft, &ended);
+        keeper.end(
+            draft,
+            &facts::Ended {
+                device: self.device.as_ref(),
+                route: self.route.as_deref().map(|route| &route.settings),
+                is_verified: self.caller.is_some(),
+                outcome,
+            },
+        );
     }
 
     fn request_bytes(&self) -> u64 {
@@ -319,16 +324,18 @@ impl Drop for Record {
         }
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
-        let line = self.line(outcome, now);
-        self.edge.access.record(&line);
+        let duration = now.since(self.started());
+        if let Some(config) = &self.terms.members {
+            self.edge.access.record(&self.line(outcome, duration, config));
+        }
         let metrics = if let Some(route) = &self.route {
             &route.metrics
         } else {
-            self.snapshot.unrouted.arrived();
-            &self.snapshot.unrouted
+            self.terms.unrouted.arrived();
+            &self.terms.unrouted
         };
-        metrics.ended(outcome, line.duration);
-        metrics.transferred(line.request_bytes, line.response_bytes);
+        metrics.ended(outcome, duration);
+        metrics.transferred(self.request_bytes(), self.bytes_out);
         self.end_facts(outcome);
         self.edge.lifecycle.end();
     }

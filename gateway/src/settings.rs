@@ -45,6 +45,18 @@ pub struct Edge {
     pub limits: Limits,
     /// How the edge ends.
     pub drain: Drain,
+    /// Whether each exchange is written down.
+    pub access_log: AccessLog,
+}
+
+/// Where a line for each exchange goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To standard output.
+    #[default]
+    Stdout,
+    /// Nowhere.
+    Off,
 }
 
 /// A TLS listener with its certificates.
@@ -152,6 +164,7 @@ impl Default for Edge {
             trusted_peers: Vec::new(),
             limits: Limits::default(),
             drain: Drain::default(),
+            access_log: AccessLog::default(),
         }
     }
 }
@@ -183,7 +196,7 @@ impl Default for Drain {
 }
 
 /// One source of identities.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentitySource {
     /// Its name, by which routes ask for it.
     pub name: Arc<str>,
@@ -192,7 +205,7 @@ pub struct IdentitySource {
 }
 
 /// What an identity source verifies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityKind {
     /// Bearer tokens, against a JSON Web Key Set.
     Jwt(Jwt),
@@ -201,7 +214,7 @@ pub enum IdentityKind {
 }
 
 /// Bearer tokens, against a JSON Web Key Set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jwt {
     /// Where the keys are.
     pub keys: KeySet,
@@ -222,7 +235,7 @@ pub struct Jwt {
 }
 
 /// Where a JSON Web Key Set is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySet {
     /// The text of a file, read by whoever made these settings.
     Text(Arc<str>),
@@ -231,7 +244,7 @@ pub enum KeySet {
 }
 
 /// API keys, against a list of hashes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeys {
     /// The request header that carries the key, lowercase.
     pub header: String,
@@ -240,7 +253,7 @@ pub struct ApiKeys {
 }
 
 /// One API key, known by its hash only.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// SHA-256 of the key's bytes.
     pub sha256: [u8; 32],
@@ -281,7 +294,7 @@ impl Default for Passport {
 }
 
 /// A named service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// The team that owns it.
     pub team: Arc<str>,
@@ -330,7 +343,7 @@ pub enum Protocol {
 }
 
 /// One rule that sends requests to an upstream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// The team that owns it.
     pub team: Arc<str>,
@@ -357,7 +370,7 @@ pub struct Route {
 }
 
 /// Who may call a route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Auth {
     /// Anybody; no identity is handed on.
     #[default]
@@ -375,7 +388,7 @@ pub enum Auth {
 }
 
 /// What is tried again, on another endpoint where there is one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
     /// Retries after the first attempt. Zero means none.
     pub max: u32,

@@ -11,12 +11,10 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
-    sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
-    drain::Phase,
     error::Error,
     record::Record,
     websocket::{Frames, GOING_AWAY},
@@ -47,8 +45,8 @@ pub(crate) fn spawn(
             call.finish(record.clock().now(), End::Failure);
             return record.fail(Error::Reset);
         };
-        let (idle, phase) = record.tunnel_limits();
-        let carried = run(downstream, upstream, idle, phase).await;
+        let (idle, end) = (record.stream_idle(), record.tunnel_end());
+        let carried = run(downstream, upstream, idle, end).await;
         record.bytes_in = carried.bytes_in;
         record.bytes_out = carried.bytes_out;
         call.finish(record.clock().now(), End::Success);
@@ -95,12 +93,12 @@ impl Pulse {
 }
 
 /// Joins a client and an endpoint that speak WebSocket, until one of them ends, nothing passes for
-/// `idle`, or the edge drains: then the client is told "going away" between two frames.
+/// `idle`, or its end has come: then the client is told "going away" between two frames.
 async fn run(
     downstream: Upgraded,
     upstream: Upgraded,
     idle: Duration,
-    phase: watch::Receiver<Phase>,
+    end: impl Future<Output = ()>,
 ) -> Carried {
     let (down_read, down_write) = split(TokioIo::new(downstream));
     let (up_read, up_write) = split(TokioIo::new(upstream));
@@ -108,7 +106,7 @@ async fn run(
     let pulse = Pulse::new(idle);
     {
         let inward = carry(down_read, up_write, &pulse, &mut carried.bytes_in);
-        let outward = carry_outward(up_read, down_write, &pulse, phase, &mut carried.bytes_out);
+        let outward = carry_outward(up_read, down_write, &pulse, end, &mut carried.bytes_out);
         tokio::pin!(inward, outward);
         // Either end closes the tunnel; the other side gets the time that a closing handshake
         // takes to pass what is under way.
@@ -143,15 +141,14 @@ async fn carry_outward(
     mut from: ReadHalf<Io>,
     mut to: WriteHalf<Io>,
     pulse: &Pulse,
-    mut phase: watch::Receiver<Phase>,
+    end: impl Future<Output = ()>,
     bytes: &mut u64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut frames = Frames::default();
     let mut goodbye_due = false;
     let goodbye = async {
-        // The sender lives as long as the edge.
-        drop(phase.wait_for(|phase| *phase > Phase::Serving).await);
+        end.await;
         sleep(GOODBYE_SPREAD.mul_f64(fastrand::f64())).await;
     };
     tokio::pin!(goodbye);

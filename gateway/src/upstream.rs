@@ -44,8 +44,8 @@ pub struct EndpointState {
 
 /// An upstream as the data path uses it.
 pub(crate) struct Upstream {
-    /// Unique in this process, so that connections of a replaced upstream are never mistaken.
-    id: u64,
+    /// For each endpoint a number that is unique in this process, by which its connections are kept.
+    ids: Vec<u64>,
     /// What it was configured as.
     pub(crate) settings: settings::Upstream,
     /// `team/name`, the audience of its Passports.
@@ -64,18 +64,57 @@ impl fmt::Debug for Upstream {
     }
 }
 
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Upstream {
     /// Prepares an upstream; no connection is opened.
     pub(crate) fn new(settings: &settings::Upstream, metrics: UpstreamMetrics) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let balancer = Balancer::new(settings.endpoints.len());
+        let ids = settings.endpoints.iter().map(|_| next_id()).collect();
+        Self::with(settings, metrics, balancer, ids)
+    }
+
+    /// The upstream that follows this one: itself when nothing has changed, else one that keeps
+    /// what is known of the endpoints that stay, and their connections if those would be the same.
+    pub(crate) fn successor(self: &Arc<Self>, settings: &settings::Upstream) -> Arc<Self> {
+        if self.settings == *settings {
+            return Arc::clone(self);
+        }
+        let before = &self.settings.endpoints;
+        let kept = |endpoint| before.iter().position(|one| one == endpoint);
+        let kept: Vec<_> = settings.endpoints.iter().map(kept).collect();
+        let same_connections = self.settings.protocol == settings.protocol;
+        let id = |at: &Option<usize>| {
+            let known = at.filter(|_| same_connections).and_then(|at| self.ids.get(at));
+            known.copied().unwrap_or_else(next_id)
+        };
+        let ids = kept.iter().map(id).collect();
+        let balancer = self.balancer.successor(kept);
+        Self::with(settings, self.metrics.clone(), balancer, ids)
+    }
+
+    fn with(
+        settings: &settings::Upstream,
+        metrics: UpstreamMetrics,
+        balancer: Balancer,
+        ids: Vec<u64>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ids,
             audience: format!("{}/{}", settings.team, settings.name).into(),
             addresses: settings.endpoints.iter().map(|one| one.to_string().into()).collect(),
             settings: settings.clone(),
-            balancer: Balancer::new(settings.endpoints.len()),
+            balancer,
             metrics,
         })
+    }
+
+    /// The number by which an endpoint's connections are kept. One that does not exist has none.
+    pub(crate) fn endpoint_id(&self, endpoint: usize) -> u64 {
+        self.ids.get(endpoint).copied().unwrap_or(u64::MAX)
     }
 
     /// The upstream as it stands.

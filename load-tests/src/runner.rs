@@ -19,6 +19,8 @@ use crate::{edge, origin, wire};
 /// How often the access log is looked at until all its lines are there.
 const LINES_TRIES: u32 = 20;
 const LINES_PAUSE: Duration = Duration::from_millis(20);
+/// The variable that sets the edge's `access_log`.
+const ACCESS_LOG: &str = "HEADGATE_EDGE__ACCESS_LOG";
 
 /// The binaries that are measured.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ pub(crate) struct Round {
     pub(crate) open: Vec<Sample>,
     /// Resident memory of the proxy behind the load; zero for the direct row.
     pub(crate) resident_bytes: u64,
-    /// Access lines for each answer: 1 where none was dropped. None for a row without the edge.
+    /// Access lines for each answer: 1 where none was dropped. None for a row that writes none.
     pub(crate) lines_per_answer: Option<f64>,
 }
 
@@ -130,8 +132,7 @@ impl Subject<'_> {
 
     /// Access lines for each answer, once the edge has had its time to write them.
     fn lines_per(&self, answers: u64) -> Result<Option<f64>> {
-        let Some(proxy) = self.proxy.as_ref().filter(|_| self.row.through == Through::Headgate)
-        else {
+        let Some(proxy) = self.proxy.as_ref().filter(|_| self.row.access_lines) else {
             return Ok(None);
         };
         let mut lines = 0;
@@ -191,6 +192,9 @@ impl Site<'_> {
             Through::Headgate => {
                 let mut command = Command::new(&self.binaries.edge);
                 command.arg("run").arg("--config").arg(&self.config);
+                if !row.access_lines {
+                    command.env(ACCESS_LOG, "off");
+                }
                 command
             }
         };

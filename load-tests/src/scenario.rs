@@ -62,6 +62,9 @@ pub(crate) struct Row {
     /// Whether requests carry a token.
     #[serde(default)]
     pub(crate) token: bool,
+    /// Whether the edge writes an access line for each request.
+    #[serde(default)]
+    pub(crate) access_lines: bool,
 }
 
 /// What stands between generator and origin.

@@ -72,6 +72,18 @@ async fn every_exchange_has_exactly_one_line() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_where_no_line_is_wanted() {
+    let bff = Bff::ok().await;
+    let mut edge = Site::to(&bff).edge("access_log = \"off\"").start().await;
+
+    assert_eq!(edge.send(get("/tv/x")).await.status, 200);
+
+    edge.terminate();
+    let ended = edge.ended().await;
+    assert!(!ended.stdout.contains("\"path\""), "{}", ended.stdout);
+}
+
+#[tokio::test]
 async fn query_is_not_written_down() {
     let bff = Bff::ok().await;
     let edge = Site::to(&bff).start().await;

@@ -61,6 +61,21 @@ async fn readiness_ends_before_connections_are_refused() {
     assert_eq!(edge.metrics().await.sum("headgate_gateway_draining_flag", &[]), 1);
 }
 
+#[tokio::test]
+async fn a_connection_that_opens_while_the_edge_drains_gets_its_first_request_served() {
+    let bff = Bff::ok().await;
+    // Longer than the test can take; the edge ends with it.
+    let drain = "drain = { accept_for = \"60s\", deadline = \"120s\" }";
+    let edge = Site::to(&bff).edge(drain).start().await;
+    edge.terminate();
+    while edge.ask("/readyz").await.status != 503 {}
+
+    for _ in 0..10 {
+        assert_eq!(edge.h2().await.send(get("/tv/x")).await.status, 200);
+        assert_eq!(edge.h1().await.send(get("/tv/x")).await.status, 200);
+    }
+}
+
 /// Whether the client knows that its request was not taken (RFC 9113, 6.8 for GOAWAY).
 fn is_unsent(error: &hyper::Error) -> bool {
     error.is_canceled()

@@ -90,6 +90,9 @@ pub(crate) struct Edge {
     pub(crate) h2_idle: Length,
     /// How the edge ends after SIGTERM.
     pub(crate) drain: Drain,
+    /// Where a JSON line for each exchange goes. Without it nobody can look a single request up;
+    /// metrics count it all the same.
+    pub(crate) access_log: AccessLog,
 }
 
 impl Default for Edge {
@@ -113,8 +116,20 @@ impl Default for Edge {
             keep_alive: Length(limits.keep_alive),
             h2_idle: Length(limits.h2_idle),
             drain: Drain::default(),
+            access_log: AccessLog::default(),
         }
     }
+}
+
+/// Where a JSON line for each exchange goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AccessLog {
+    /// To standard output.
+    #[default]
+    Stdout,
+    /// Nowhere.
+    Off,
 }
 
 pub(crate) fn count(number: usize) -> u32 {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use headgate_gateway::{
-    settings::{Certificate, Drain, Edge, Limits, Passport, Tls},
+    settings::{AccessLog, Certificate, Drain, Edge, Limits, Passport, Tls},
     tls::{CertificateError, Certificates},
 };
 
@@ -57,6 +57,10 @@ pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
         trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
         limits: limits(edge),
         drain: drain(input, report),
+        access_log: match edge.access_log {
+            platform::AccessLog::Stdout => AccessLog::Stdout,
+            platform::AccessLog::Off => AccessLog::Off,
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is kept of the parts of a request that a configuration reads.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest;
 use headgate_router::{
     device::Rule,
@@ -13,7 +15,7 @@ use http::{
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::Kept;
-use crate::settings::{IdentityKind, Settings};
+use crate::settings::{Auth, IdentityKind, Route, Settings};
 
 /// Bytes of a value that is kept; a longer one is kept as its digest.
 const VALUE_BYTES_MAX: usize = 512;
@@ -25,7 +27,11 @@ const SECRET_WORDS: [&str; 8] =
 
 /// What to keep of each part that device rules and routes read.
 #[derive(Debug, Default)]
-pub(crate) struct Watches(Vec<Watch>);
+pub(crate) struct Watches {
+    list: Vec<Watch>,
+    /// The names of the identity sources, in their order.
+    sources: Vec<Arc<str>>,
+}
 
 #[derive(Debug)]
 struct Watch {
@@ -53,7 +59,18 @@ impl Watches {
             subject: read.subject.clone(),
             keep: read.need.min(allowed(&read.subject, &credentials)),
         };
-        Self(reads.iter().map(watch).collect())
+        Self {
+            list: reads.iter().map(watch).collect(),
+            sources: settings.identity.iter().map(|source| Arc::clone(&source.name)).collect(),
+        }
+    }
+
+    /// The identity source that a route asks for.
+    pub(super) fn source(&self, route: &Route) -> Option<&str> {
+        match route.auth {
+            Auth::None => None,
+            Auth::Source { source, .. } => self.sources.get(source).map(AsRef::as_ref),
+        }
     }
 
     /// What is kept of a request.
@@ -85,8 +102,8 @@ pub(super) struct Read<'a> {
 
 impl Serialize for Read<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.watches.0.len()))?;
-        for watch in &self.watches.0 {
+        let mut map = serializer.serialize_map(Some(self.watches.list.len()))?;
+        for watch in &self.watches.list {
             map.serialize_entry(&watch.name, &kept(watch, self.facts))?;
         }
         map.end()

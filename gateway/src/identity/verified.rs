@@ -136,12 +136,12 @@ impl VerifiedCache {
 /// second credential with the hash of a good one would be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CacheKey {
-    source: usize,
+    source: u64,
     sha256: [u8; 32],
 }
 
 impl CacheKey {
-    pub(super) fn new(source: usize, credential: &[u8]) -> Self {
+    pub(super) fn new(source: u64, credential: &[u8]) -> Self {
         Self { source, sha256: sha256(credential) }
     }
 }
@@ -150,7 +150,7 @@ impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Eight bytes of a cryptographic hash spread as well as all of it.
         let prefix = self.sha256.first_chunk().copied().unwrap_or_default();
-        state.write_u64(u64::from_ne_bytes(prefix) ^ self.source as u64);
+        state.write_u64(u64::from_ne_bytes(prefix) ^ self.source);
     }
 }
 

@@ -279,7 +279,7 @@ proptest! {
 fn fact_of(settings: &Settings, facts: Facts<'_>) -> Fact {
     let metrics = Metrics::new();
     let (keeper, mut kept) = Keeper::new(Duration::from_mins(15), metrics.facts());
-    let watches = Watches::of(settings);
+    let watches = Arc::new(Watches::of(settings));
     let seen = Seen {
         time: UnixTime::from_secs(1_795_243_200),
         version: Version::HTTP_11,
@@ -288,7 +288,7 @@ fn fact_of(settings: &Settings, facts: Facts<'_>) -> Fact {
     };
     let draft = keeper.begin(&seen, Moment::from_nanos(1)).unwrap();
     let outcome = headgate_types::Outcome::Ok;
-    let ended = Ended { device: None, route: None, auth: None, caller: "anybody", outcome };
+    let ended = Ended { device: None, route: None, is_verified: false, outcome };
     keeper.end(draft, &ended);
     serde_json::from_slice(&kept.try_recv().unwrap()).unwrap()
 }

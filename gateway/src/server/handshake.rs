@@ -41,7 +41,8 @@ pub(super) async fn serve(
     let Ok(_place) = connection::enter(&edge, peer) else { return };
     // Counted as it begins, since one that fails gets no further.
     edge.metrics.tls_began();
-    let handshake = timeout(edge.limits.header_timeout, acceptor.tls_handshake(stream)).await;
+    let handshake =
+        timeout(edge.terms().limits.header_timeout, acceptor.tls_handshake(stream)).await;
     if let Ok(Ok(stream)) = handshake {
         connection::serve_tls(edge, Box::new(stream), peer).await;
     }

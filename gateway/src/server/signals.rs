@@ -88,9 +88,10 @@ impl ShutdownSignalWatch for Drain {
             }
             std::future::pending::<()>().await;
         };
+        let terms = self.edge.terms();
         let open = || self.edge.connections.open();
         tokio::select! {
-            drained = self.edge.lifecycle.drain(&self.edge.drain, open) => {
+            drained = self.edge.lifecycle.drain(&terms.drain, open) => {
                 *self.drained.lock() = drained;
                 ShutdownSignal::GracefulTerminate
             }

@@ -172,7 +172,7 @@ fn deadline_of(context: &Context<'_>, record: &Record, headers: &HeaderMap) -> D
 }
 
 fn body_limits(context: &Context<'_>) -> RequestBodyLimits {
-    let limits = &context.edge.limits;
+    let limits = &context.snapshot.terms.limits;
     let bytes_max = context.route.settings.body_bytes_max.unwrap_or(limits.body_bytes_max);
     RequestBodyLimits { bytes_max: bytes_max.as_bytes(), idle: limits.body_idle }
 }
@@ -202,7 +202,7 @@ fn set_headers(
     headers: &mut HeaderMap,
     priority: Priority,
 ) -> Result<(), Error> {
-    let Context { connection, route, caller, device, snapshot, .. } = context;
+    let Context { edge, connection, route, caller, device, snapshot, .. } = context;
     headers::strip_for_endpoint(headers);
     headers.reserve(EDGE_HEADERS);
     record.write_trace(headers);
@@ -218,7 +218,7 @@ fn set_headers(
             device: &device.class,
             trace: record.trace_id(),
         };
-        let passport = snapshot.mint.passport(caller, &wanted);
+        let passport = edge.mint.passport(caller, &wanted);
         let passport = passport.map_err(|_| Error::Internal("no Passport could be signed"))?;
         headers.insert(headers::PASSPORT, passport);
     }

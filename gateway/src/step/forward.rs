@@ -97,7 +97,7 @@ pub(crate) async fn forward(
                     }
                     record.mark_at(Mark::UpstreamHead, head_at);
                     record.answered_at(status, head_at);
-                    return Ok(answer(edge, outgoing, response, lease, call));
+                    return Ok(answer(record, outgoing, response, lease, call));
                 };
                 drop((response, lease, call));
                 now = wait_for_retry(edge, wait).await;
@@ -351,7 +351,7 @@ fn retry_of(edge: &Edge, route: &Route, facts: &retry::Attempt) -> Option<Durati
 }
 
 fn answer(
-    edge: &Edge,
+    record: &Record,
     outgoing: &mut Outgoing<'_>,
     response: Response<Incoming>,
     lease: Lease,
@@ -360,7 +360,7 @@ fn answer(
     let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let streams = outgoing.is_grpc || kind.starts_with(b"text/event-stream");
     let pace = if streams {
-        Pace::Streaming(edge.limits.stream_idle)
+        Pace::Streaming(record.stream_idle())
     } else {
         Pace::By(outgoing.deadline, outgoing.late)
     };

@@ -156,7 +156,7 @@ pub(crate) async fn enter(
     let left = deadline.remaining(known.edge.clock.now()).ok_or(Error::DeadlineExceeded)?;
     let limits = RequestBodyLimits {
         bytes_max: keys.settings.body_bytes_max.as_bytes(),
-        idle: known.edge.limits.body_idle,
+        idle: known.snapshot.terms.limits.body_idle,
     };
     dispatch::refuse_declared_length(&parts.headers, limits)?;
     let body = timeout(left, collect(record, body, limits)).await;

@@ -5,10 +5,19 @@ use std::sync::Arc;
 use headgate_telemetry::trace::{self, Peer};
 use http::request::Parts;
 
-use crate::{connection::Connection, edge::Edge, record::Record};
+use crate::{
+    connection::Connection,
+    edge::{Edge, Terms},
+    record::Record,
+};
 
 /// Takes the trace from a trusted peer, makes one otherwise.
-pub(crate) fn begin(edge: &Arc<Edge>, connection: &Arc<Connection>, parts: &Parts) -> Box<Record> {
+pub(crate) fn begin(
+    edge: &Arc<Edge>,
+    terms: &Arc<Terms>,
+    connection: &Arc<Connection>,
+    parts: &Parts,
+) -> Box<Record> {
     let peer = if connection.peer_is_trusted { Peer::Trusted } else { Peer::Untrusted };
-    Record::begin(edge, connection, parts, trace::accept(peer, &parts.headers))
+    Record::begin((edge, terms), connection, parts, trace::accept(peer, &parts.headers))
 }

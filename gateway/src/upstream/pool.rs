@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    hash::{BuildHasherDefault, Hash, Hasher},
+    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -42,22 +42,10 @@ thread_local! {
 
 #[derive(Default)]
 struct Pool {
-    slots: HashMap<SlotKey, Slot, BuildHasherDefault<KeyHasher>>,
+    /// By the endpoint's id.
+    slots: HashMap<u64, Slot, BuildHasherDefault<KeyHasher>>,
     has_sweeper: bool,
 }
-
-/// An upstream and one of its endpoints.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct SlotKey(u64, usize);
-
-impl Hash for SlotKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0 << ENDPOINT_BITS ^ self.1 as u64);
-    }
-}
-
-/// Bits of a key that tell endpoints apart; a collision beyond them costs time, nothing else.
-const ENDPOINT_BITS: u32 = 16;
 
 /// Fibonacci hashing (Knuth, *The Art of Computer Programming*, 6.4): nobody outside chooses these
 /// keys, so they need no defense.
@@ -285,7 +273,7 @@ impl Pool {
             tokio::spawn(sweep_forever());
         }
         let idle_timeout = upstream.settings.idle_timeout;
-        let slot = self.slots.entry(SlotKey(upstream.id, endpoint)).or_default();
+        let slot = self.slots.entry(upstream.endpoint_id(endpoint)).or_default();
         slot.idle_timeout = idle_timeout;
         slot
     }

@@ -22,7 +22,10 @@ impl Remote {
         let clock = Arc::new(PausedClock::default());
         let authenticator = Arc::new(Authenticator::new(&sources, clock, issuer.clone()).unwrap());
         let (shutdown, over) = watch::channel(false);
-        let task = tokio::spawn(Arc::clone(&authenticator).run(over));
+        let mut refreshes = Refreshes::default();
+        refreshes.follow(&authenticator, &over);
+        let task =
+            tokio::spawn(async move { while refreshes.tasks.join_next().await.is_some() {} });
         Self { authenticator, issuer, shutdown, task }
     }
 

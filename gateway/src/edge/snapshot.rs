@@ -1,0 +1,247 @@
+//! The settings, compiled: what exchanges hold, and what of it outlasts a change.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use headgate_idempotency::Records;
+use headgate_router::{
+    device::Classifier,
+    retry::{Budget, Policy},
+    table::Table,
+};
+use headgate_telemetry::{Metrics, RouteMetrics, access::Members};
+use headgate_types::Clock;
+use http::HeaderValue;
+use ipnet::IpNet;
+
+use crate::{
+    edge::BuildError,
+    facts::Watches,
+    identity::{self, Authenticator, FetchKeys},
+    settings::{self, AccessLog, Settings},
+    step::idempotency::Keys,
+    upstream::Upstream,
+};
+
+/// The class of a device that no rule knows.
+const UNKNOWN_DEVICE: &str = "unknown";
+
+/// What settings are compiled with.
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Metrics,
+    pub(super) fetch: Arc<dyn FetchKeys>,
+    pub(super) records: Option<Records>,
+}
+
+/// The routing side of the settings, compiled; an exchange keeps the one that it began with until
+/// its answer begins.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) table: Table,
+    pub(crate) classifier: Classifier,
+    pub(crate) routes: Vec<Arc<Route>>,
+    pub(super) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) identity_names: Vec<Arc<str>>,
+    /// What facts hold of a request.
+    pub(crate) watches: Arc<Watches>,
+    /// The `headgate-device` value of each class.
+    devices: Vec<(Arc<str>, HeaderValue)>,
+}
+
+/// What holds for every connection and exchange that begins now.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) limits: settings::Limits,
+    pub(crate) drain: settings::Drain,
+    trusted_peers: Vec<IpNet>,
+    /// Requests that no route took.
+    pub(crate) unrouted: RouteMetrics,
+    /// What the access line of every exchange says of the configuration. None when none is written.
+    pub(crate) members: Option<Members>,
+}
+
+/// A route as the data path uses it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) settings: settings::Route,
+    pub(crate) timeout: Duration,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: RouteMetrics,
+    /// What the access line of each of its exchanges says of it.
+    pub(crate) members: Members,
+    pub(crate) retry: Policy,
+    pub(crate) budget: Arc<Budget>,
+    /// What an `idempotency-key` does. None: nothing.
+    pub(crate) keys: Option<Keys>,
+    /// Whether tunnels through it have to end.
+    pub(crate) end: Arc<RouteEnd>,
+}
+
+/// Tells tunnels that their route is no longer there, or leads elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct RouteEnd(AtomicBool);
+
+impl RouteEnd {
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn withdraw(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl Terms {
+    fn new(edge: &settings::Edge, metrics: &Metrics, digest: &str) -> Self {
+        Self {
+            limits: edge.limits.clone(),
+            drain: edge.drain.clone(),
+            trusted_peers: edge.trusted_peers.clone(),
+            unrouted: metrics.no_route(),
+            members: (edge.access_log == AccessLog::Stdout)
+                .then(|| Members::of(&[("config", digest)])),
+        }
+    }
+
+    /// Whether a peer's trace and forwarding headers are taken over.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_peers.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// What is in force already, by name.
+#[derive(Default)]
+struct Known<'a> {
+    upstreams: HashMap<(&'a str, &'a str), &'a Arc<Upstream>>,
+    routes: HashMap<(&'a str, &'a str), &'a Arc<Route>>,
+}
+
+impl<'a> Known<'a> {
+    fn of(before: &'a Snapshot) -> Self {
+        let upstream = |one: &'a Arc<Upstream>| ((&*one.settings.team, &*one.settings.name), one);
+        let route = |one: &'a Arc<Route>| ((&*one.settings.team, &*one.settings.name), one);
+        Self {
+            upstreams: before.upstreams.iter().map(upstream).collect(),
+            routes: before.routes.iter().map(route).collect(),
+        }
+    }
+}
+
+impl Snapshot {
+    pub(super) fn compile(
+        settings: &Settings,
+        tools: &Tools,
+        digest: &str,
+        before: Option<&Self>,
+    ) -> Result<Self, BuildError> {
+        let known = before.map(Known::of).unwrap_or_default();
+        let upstream = |one: &settings::Upstream| {
+            known.upstreams.get(&(&*one.team, &*one.name)).map_or_else(
+                || Upstream::new(one, tools.metrics.upstream(&one.team, &one.name)),
+                |before| before.successor(one),
+            )
+        };
+        let upstreams: Vec<_> = settings.upstreams.iter().map(upstream).collect();
+        let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
+        let table = Table::build(patterns).map_err(BuildError::Ties)?;
+        let route = |one: &settings::Route| {
+            let before = known.routes.get(&(&*one.team, &*one.name)).copied();
+            Route::compile((one, settings), &upstreams, tools, before)
+        };
+        let classes = settings.devices.iter().map(|rule| &rule.name);
+        let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
+        let identity = &settings.identity;
+        Ok(Self {
+            terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
+            table,
+            classifier: Classifier::new(settings.devices.iter().cloned()),
+            routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
+            authenticator: authenticator(identity, tools, before)?,
+            watches: Arc::new(Watches::of(settings)),
+            identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
+            devices: classes
+                .map(device)
+                .filter_map(|(class, value)| Some((class, value.ok()?)))
+                .collect(),
+            upstreams,
+        })
+    }
+
+    /// The class as a header value; a class that can't be one is not named.
+    pub(crate) fn device_value(&self, class: &str) -> HeaderValue {
+        let known = self.devices.iter().find(|(known, _)| **known == *class);
+        known.map_or(HeaderValue::from_static(UNKNOWN_DEVICE), |(_, value)| value.clone())
+    }
+}
+
+fn authenticator(
+    sources: &[settings::IdentitySource],
+    tools: &Tools,
+    before: Option<&Snapshot>,
+) -> Result<Arc<Authenticator>, identity::Error> {
+    let counters = sources.iter().map(|source| tools.metrics.identity(&source.name)).collect();
+    let authenticator = match before {
+        Some(before) => before.authenticator.successor(sources)?,
+        None => Authenticator::new(sources, Arc::clone(&tools.clock), Arc::clone(&tools.fetch))?,
+    };
+    Ok(Arc::new(authenticator.counting(counters)))
+}
+
+impl Route {
+    fn compile(
+        (one, settings): (&settings::Route, &Settings),
+        upstreams: &[Arc<Upstream>],
+        tools: &Tools,
+        before: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, BuildError> {
+        let upstream = upstreams.get(one.upstream).cloned().ok_or_else(|| {
+            BuildError::Upstream { team: Arc::clone(&one.team), route: Arc::clone(&one.name) }
+        })?;
+        let timeout = one.timeout.unwrap_or(settings.edge.limits.request_timeout);
+        if let Some(before) = before
+            && Arc::ptr_eq(&before.upstream, &upstream)
+            && before.timeout == timeout
+            && before.settings == *one
+        {
+            return Ok(Arc::clone(before));
+        }
+        let budget = before.filter(|before| before.settings.retry.budget == one.retry.budget);
+        let end = before.filter(|before| before.leads_where(one, &upstream));
+        Ok(Arc::new(Self {
+            settings: one.clone(),
+            timeout,
+            metrics: tools.metrics.route(&one.team, &one.name),
+            members: Members::of(&[
+                ("team", &one.team),
+                ("route", &one.name),
+                ("upstream", &upstream.settings.name),
+            ]),
+            retry: Policy::new(one.retry.max, &one.retry.on),
+            budget: budget.map_or_else(
+                || Arc::new(Budget::new(one.retry.budget, tools.clock.now())),
+                |before| Arc::clone(&before.budget),
+            ),
+            end: end.map_or_else(Arc::default, |before| Arc::clone(&before.end)),
+            upstream,
+            keys: Keys::of(one, tools.records.as_ref())?,
+        }))
+    }
+
+    /// Whether a route takes the same requests to the same upstream as this one, so that its
+    /// tunnels may stay.
+    fn leads_where(&self, one: &settings::Route, upstream: &Upstream) -> bool {
+        self.settings.pattern == one.pattern && self.upstream.audience == upstream.audience
+    }
+}

@@ -1,0 +1,224 @@
+use std::{net::IpAddr, time::Duration};
+
+use headgate_router::balance::End;
+use headgate_telemetry::access;
+use headgate_types::{ByteSize, Class, Moment, Ratio, UnixTime};
+
+use super::*;
+use crate::{
+    identity::Fetch,
+    settings::{
+        self, ApiKey, ApiKeys, Auth, Endpoint, IdentityKind, IdentitySource, Protocol, Retry,
+    },
+};
+
+#[derive(Debug)]
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Moment {
+        Moment::from_nanos(1)
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::from_secs(1_795_243_200)
+    }
+}
+
+#[derive(Debug)]
+struct NoFetch;
+
+impl FetchKeys for NoFetch {
+    fn fetch(&self, _uri: http::Uri) -> Fetch<'_> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn upstream(name: &str, endpoints: &[&str]) -> settings::Upstream {
+    settings::Upstream {
+        team: "tv".into(),
+        name: name.into(),
+        endpoints: endpoints.iter().map(|one| Endpoint::Tcp((*one).into())).collect(),
+        protocol: Protocol::H1,
+        connect_timeout: Duration::from_secs(1),
+        idle_connections_max: 1,
+        connections_max: NonZeroUsize::MIN,
+        idle_timeout: Duration::from_secs(1),
+    }
+}
+
+fn route(name: &str, pattern: &str, upstream: usize) -> settings::Route {
+    settings::Route {
+        team: "tv".into(),
+        name: name.into(),
+        pattern: pattern.parse().unwrap(),
+        upstream,
+        auth: Auth::None,
+        priority: Class::Standard,
+        timeout: None,
+        try_timeout: None,
+        retry: Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
+        body_bytes_max: None,
+        idempotency: None,
+    }
+}
+
+fn source(name: &str, subject: &str) -> IdentitySource {
+    let key =
+        ApiKey { sha256: [7; 32], subject: subject.into(), scopes: Vec::new(), expires_at: None };
+    let keys = ApiKeys { header: "x-api-key".to_owned(), keys: vec![key] };
+    IdentitySource { name: name.into(), kind: IdentityKind::ApiKeys(keys) }
+}
+
+fn settings() -> Settings {
+    Settings {
+        identity: vec![source("keys", "a"), source("other", "b")],
+        upstreams: vec![upstream("home", &["a:1", "b:1"]), upstream("next", &["c:1"])],
+        routes: vec![route("home", "GET /tv/home", 0), route("list", "GET /tv/list", 1)],
+        ..Settings::default()
+    }
+}
+
+fn edge() -> (Arc<Edge>, access::Writer) {
+    let metrics = Metrics::new();
+    let (access, writer) = Log::start(std::io::sink(), &metrics).unwrap();
+    let parts = Parts {
+        clock: Arc::new(StoppedClock),
+        metrics,
+        access,
+        fetch: Arc::new(NoFetch),
+        digest: "first".into(),
+        records: None,
+    };
+    (Edge::new(&settings(), parts).unwrap(), writer)
+}
+
+/// What is in force before and after a change.
+fn changed(change: impl FnOnce(&mut Settings)) -> (Arc<Snapshot>, Arc<Snapshot>, Arc<Edge>) {
+    let (edge, _writer) = edge();
+    let before = edge.snapshot();
+    let mut settings = settings();
+    change(&mut settings);
+    edge.apply(&settings, "second").unwrap();
+    (before, edge.snapshot(), edge)
+}
+
+fn is_same<T: ?Sized>(one: &Arc<T>, other: &Arc<T>) -> bool {
+    Arc::ptr_eq(one, other)
+}
+
+#[test]
+fn what_is_the_same_stays_what_it_is() {
+    let (before, after, _) = changed(|_| {});
+    for index in 0..2 {
+        assert!(is_same(&before.routes[index], &after.routes[index]));
+        assert!(is_same(&before.upstreams[index], &after.upstreams[index]));
+    }
+    assert!(!is_same(&before, &after));
+}
+
+#[test]
+fn a_change_leaves_the_others_as_they_are() {
+    let (before, after, _) =
+        changed(|settings| settings.routes[0].timeout = Some(Duration::from_secs(9)));
+    assert_eq!(after.routes[0].timeout, Duration::from_secs(9));
+    assert!(is_same(&before.routes[0].budget, &after.routes[0].budget));
+    assert!(is_same(&before.routes[1], &after.routes[1]));
+    assert!(is_same(&before.upstreams[0], &after.upstreams[0]));
+}
+
+#[test]
+fn endpoint_that_stays_keeps_its_calls_and_connections() {
+    let (edge, _writer) = edge();
+    let before = edge.snapshot();
+    let call = before.upstreams[0].balancer.pick(Moment::ZERO, 0, |at| at != 1).unwrap();
+    let mut settings = settings();
+    settings.upstreams[0] = upstream("home", &["b:1", "d:1"]);
+    edge.apply(&settings, "second").unwrap();
+
+    let after = edge.snapshot();
+    let load = |at| after.upstreams[0].balancer.load(at, Moment::ZERO).in_flight;
+    assert_eq!((load(0), load(1)), (1, 0));
+    call.finish(Moment::ZERO, End::Success);
+    assert_eq!(load(0), 0);
+    let (old, new) = (&before.upstreams[0], &after.upstreams[0]);
+    assert_eq!(old.endpoint_id(1), new.endpoint_id(0));
+    assert!(![old.endpoint_id(0), old.endpoint_id(1)].contains(&new.endpoint_id(1)));
+}
+
+#[test]
+fn connections_of_another_protocol_are_others() {
+    let (before, after, _) = changed(|settings| settings.upstreams[1].protocol = Protocol::H2c);
+    assert_ne!(before.upstreams[1].endpoint_id(0), after.upstreams[1].endpoint_id(0));
+}
+
+#[test]
+fn tunnels_end_only_where_the_route_leads_elsewhere() {
+    let ends = |change: fn(&mut Settings)| {
+        let (before, _, _) = changed(change);
+        [0, 1].map(|index| before.routes[index].end.is_withdrawn())
+    };
+    assert_eq!(ends(|_| {}), [false, false]);
+    assert_eq!(ends(|all| all.routes[0].timeout = Some(Duration::from_secs(9))), [false, false]);
+    assert_eq!(ends(|all| all.upstreams[0].idle_connections_max = 9), [false, false]);
+    assert_eq!(ends(|all| drop(all.routes.remove(0))), [true, false]);
+    assert_eq!(ends(|all| all.routes[0].upstream = 1), [true, false]);
+    assert_eq!(ends(|all| all.routes[1] = route("list", "GET /tv/all", 1)), [false, true]);
+}
+
+#[test]
+fn tunnel_of_a_route_that_changed_before_ends_with_it() {
+    let (edge, _writer) = edge();
+    let before = edge.snapshot();
+    let mut settings = settings();
+    settings.routes[0].timeout = Some(Duration::from_secs(9));
+    edge.apply(&settings, "second").unwrap();
+    assert!(!before.routes[0].end.is_withdrawn());
+
+    settings.routes.remove(0);
+    edge.apply(&settings, "third").unwrap();
+    assert!(before.routes[0].end.is_withdrawn());
+}
+
+#[test]
+fn identity_source_that_stays_keeps_what_it_knows() {
+    let (before, after, _) = changed(|settings| settings.identity[1] = source("other", "c"));
+    let kept = before.authenticator.is_kept_by(&after.authenticator);
+    assert_eq!(kept, [true, false]);
+}
+
+#[test]
+fn limits_hold_for_what_comes_next() {
+    let (before, after, edge) = changed(|settings| {
+        settings.edge.limits.connections_max = NonZeroUsize::MIN;
+        settings.edge.limits.body_bytes_max = ByteSize::from_bytes(7);
+    });
+    assert_ne!(before.terms.limits.body_bytes_max, after.terms.limits.body_bytes_max);
+    let client = IpAddr::from([127, 0, 0, 1]);
+    let _first = edge.connections.enter(client).unwrap();
+    assert!(edge.connections.enter(client).is_err());
+}
+
+#[test]
+fn settings_that_cannot_be_used_change_nothing() {
+    let (edge, _writer) = edge();
+    let before = edge.snapshot();
+    let mut settings = settings();
+    settings.routes.push(route("twin", "GET /tv/home", 0));
+    assert!(edge.apply(&settings, "second").is_err());
+    assert!(is_same(&before, &edge.snapshot()));
+    assert!(!before.routes[0].end.is_withdrawn());
+}
+
+#[test]
+fn replaced_settings_are_let_go_once_nobody_holds_them() {
+    let (edge, _writer) = edge();
+    let held = edge.snapshot();
+    for _ in 0..5 {
+        edge.apply(&settings(), "next").unwrap();
+    }
+    assert_eq!(edge.replaced.lock().len(), 2);
+    drop(held);
+    edge.apply(&settings(), "last").unwrap();
+    assert_eq!(edge.replaced.lock().len(), 1);
+}
