@@ -1,6 +1,6 @@
 //! The endpoints, one table of them, and what they answer from.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     Router, extract,
@@ -10,8 +10,9 @@ use axum::{
 };
 use headgate_idempotency::Records;
 use headgate_telemetry::Exporter;
+use headgate_types::parse_duration;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 
 use crate::{
     idempotency, openapi,
@@ -56,6 +57,21 @@ pub trait StatusSource: Send + Sync {
 
     /// The routes whose requests are copied.
     fn mirrors(&self) -> Vec<MirrorStatus>;
+
+    /// The configuration in force, as a JSON object.
+    fn config(&self) -> String;
+
+    /// Facts of requests, as a JSON object. May wait for the disk.
+    fn facts(&self, ask: FactsAsk) -> String;
+}
+
+/// Which facts of requests are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactsAsk {
+    /// Only those of this time up to the present.
+    pub since: Duration,
+    /// Where to go on: what the page before named as `next`. None: from the start.
+    pub after: Option<u64>,
 }
 
 /// What the endpoints answer from.
@@ -284,6 +300,33 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(mirrors),
     },
     Endpoint {
+        path: "/v1/config",
+        takes: Takes::Get(&[]),
+        summary: "The configuration in force, for a plan",
+        answers: &[ok("Its digest, its documents, and what decides on requests", JSON)],
+        handler: || get(config),
+    },
+    Endpoint {
+        path: "/v1/facts",
+        takes: Takes::Get(&[
+            Parameter {
+                name: "since",
+                is_path: false,
+                kind: "string",
+                summary: "Only facts of this time up to the present, such as `15m`",
+            },
+            Parameter {
+                name: "after",
+                is_path: false,
+                kind: "integer",
+                summary: "The `next` of the page before; from the start unless said",
+            },
+        ]),
+        summary: "Facts of recent requests, page by page, for a plan",
+        answers: &[ok("Facts, and where the next page goes on", JSON)],
+        handler: || get(facts),
+    },
+    Endpoint {
         path: "/v1/openapi.json",
         takes: Takes::Get(&[]),
         summary: "This document",
@@ -402,6 +445,36 @@ pub(crate) struct Mirrors {
 
 async fn mirrors(state: extract::State<State>) -> Response {
     to_json(&Mirrors { mirrors: state.status.mirrors() })
+}
+
+async fn config(state: extract::State<State>) -> Response {
+    typed(JSON, state.status.config())
+}
+
+/// Reads `since=15m&after=7`.
+fn facts_ask(query: &str) -> Option<FactsAsk> {
+    let (mut since, mut after) = (None, None);
+    for pair in query.split('&') {
+        match pair.split_once('=')? {
+            ("since", length) => since = Some(parse_duration(length).ok()?),
+            ("after", offset) => after = Some(offset.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(FactsAsk { since: since?, after })
+}
+
+async fn facts(state: extract::State<State>, query: extract::RawQuery) -> Response {
+    let ask = query.0.as_deref().and_then(facts_ask);
+    let Some(ask) = ask else { return Problem::BadQuery.into_response() };
+    let status = Arc::clone(&state.status);
+    match spawn_blocking(move || status.facts(ask)).await {
+        Ok(text) => typed(JSON, text),
+        Err(error) => {
+            tracing::error!(%error, "facts can't be read");
+            Problem::Internal.into_response()
+        }
+    }
 }
 
 async fn document() -> Response {

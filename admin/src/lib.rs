@@ -14,7 +14,7 @@ mod status;
 mod testing;
 
 pub use crate::{
-    api::{Readiness, State, StatusSource, router},
+    api::{FactsAsk, Readiness, State, StatusSource, router},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
     openapi::document,
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},

@@ -14,6 +14,8 @@ pub(crate) enum Problem {
     NotFound,
     /// A method that the path does not take.
     MethodNotAllowed,
+    /// A query that the endpoint can't read.
+    BadQuery,
     /// An answer that can't be written.
     Internal,
     /// No store of idempotency keys, or one that does not answer.
@@ -38,10 +40,11 @@ pub(crate) enum Problem {
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
+        Self::BadQuery,
         Self::BadBody,
         Self::OverlayRefused,
         Self::NoOverlay,
@@ -68,6 +71,7 @@ impl Problem {
             Self::NoSuchKey => "HG1212",
             Self::KeyMoved => "HG1213",
             Self::BadRequest(_) => "HG1214",
+            Self::BadQuery => "HG1210",
         }
     }
 
@@ -76,7 +80,7 @@ impl Problem {
             Self::NotFound | Self::NoOverlay | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::BadBody | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyOverlays | Self::KeyMoved => StatusCode::CONFLICT,
             Self::NotTaken | Self::NoRecords => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,6 +91,7 @@ impl Problem {
         match self {
             Self::NotFound => "The admin API has no such path",
             Self::MethodNotAllowed => "The path does not take this method",
+            Self::BadQuery => "The query can't be read",
             Self::Internal => "The admin API failed",
             Self::BadBody => "The body is no JSON that the path takes",
             Self::OverlayRefused => "The overlay can't be in force",

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ConfigStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,
+    ConfigStatus, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,
     MirrorStatus, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus, Readiness,
     RouteStatus, Stage, State, Status, StatusSource, StrangleStatus, UpstreamStatus,
     overlays::Answer,
@@ -131,6 +131,14 @@ impl StatusSource for Edge {
             caller_ms: Some(1.5),
             mirror_ms: None,
         }]
+    }
+
+    fn config(&self) -> String {
+        r#"{"digest":"c0ffee"}"#.to_owned()
+    }
+
+    fn facts(&self, ask: FactsAsk) -> String {
+        format!(r#"{{"facts":[],"since":{},"next":{}}}"#, ask.since.as_secs(), ask.after.is_some())
     }
 }
 

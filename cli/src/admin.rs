@@ -32,6 +32,7 @@ const UNAVAILABLE: u16 = 503;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admin {
     address: SocketAddr,
+    answer_bytes_max: u64,
 }
 
 /// What it answered: a 200 or 201, or a problem of the edge's own.
@@ -72,7 +73,21 @@ impl Admin {
     ///
     /// A URL or a configuration that can't be used.
     pub(crate) fn at(args: &args::Admin) -> anyhow::Result<Self> {
-        Ok(Self { address: address(args)? })
+        Ok(Self::called(address(args)?))
+    }
+
+    /// The one that listens at an address.
+    pub(crate) fn on(listen: SocketAddr) -> Self {
+        Self::called(reachable(listen))
+    }
+
+    const fn called(address: SocketAddr) -> Self {
+        Self { address, answer_bytes_max: ANSWER_BYTES_MAX }
+    }
+
+    /// The same, whose answers may have so many bytes.
+    pub(crate) const fn reading(self, answer_bytes_max: u64) -> Self {
+        Self { answer_bytes_max, ..self }
     }
 
     /// The one at a URL.
@@ -81,7 +96,7 @@ impl Admin {
     ///
     /// A URL that is none, or whose host has no address.
     pub(crate) fn of_url(url: &Uri) -> anyhow::Result<Self> {
-        Ok(Self { address: address_of(url)? })
+        Ok(Self::called(address_of(url)?))
     }
 
     /// Asks for a path.
@@ -131,7 +146,7 @@ impl Admin {
             request.push_str(body.unwrap_or_default());
             stream.write_all(request.as_bytes())?;
             let mut answer = Vec::new();
-            stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+            stream.take(self.answer_bytes_max).read_to_end(&mut answer)?;
             Ok(answer)
         };
         self.read(&exchange().map_err(failed)?)

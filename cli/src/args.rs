@@ -1,6 +1,6 @@
 //! The command line: verbs and their arguments.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     Parser, Subcommand, ValueEnum, ValueHint,
@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Audit(Audit),
     /// Tells what the edge would do with a request, and why.
     Explain(Explain),
+    /// Tells what a configuration would change, and which recent requests would notice.
+    Plan(Plan),
     /// Lists the routes, the first to be preferred first.
     Routes(Routes),
     /// Shows what a configuration comes to, and sets values of a running edge for a while.
@@ -116,6 +118,27 @@ pub(crate) struct Explain {
     /// A header of the request. Credentials are verified as the edge would.
     #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = header)]
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A configuration that is not in force yet.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// The admin listener of the edge that it is for, such as `http://127.0.0.1:9900`. By default
+    /// the one of the configuration.
+    #[arg(long, value_name = "URL")]
+    pub(crate) admin: Option<Uri>,
+
+    /// A configuration to compare with instead of the one in force.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) against: Option<PathBuf>,
+
+    /// Decides again on the requests of this time up to the present, such as `15m`, of which the
+    /// edge has kept the facts.
+    #[arg(long, value_name = "LENGTH", value_parser = crate::plan::length)]
+    pub(crate) replay: Option<Duration>,
 }
 
 /// Which routes to list.

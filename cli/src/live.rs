@@ -6,7 +6,7 @@ mod strangle;
 use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
-    EndpointStatus, IdentityStatus, ListenerStatus, MirrorStatus, RouteStatus, Status,
+    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, MirrorStatus, RouteStatus, Status,
     StatusSource, StrangleStatus, UpstreamStatus,
 };
 use headgate_config::Loaded;
@@ -19,7 +19,12 @@ use headgate_telemetry::access;
 use headgate_types::{Clock, UnixTime, format_duration};
 use tokio::sync::watch;
 
-use crate::{reload::Running, serve::Addresses};
+use crate::{
+    facts::{self, FactsLog},
+    plan::Configuration,
+    reload::Running,
+    serve::Addresses,
+};
 
 /// Tells the state of the running edge.
 #[derive(Debug)]
@@ -31,6 +36,7 @@ pub(crate) struct Live {
     listeners: Vec<ListenerStatus>,
     /// What is in force.
     running: watch::Receiver<Arc<Running>>,
+    facts: Option<FactsLog>,
 }
 
 impl Live {
@@ -53,7 +59,14 @@ impl Live {
                 .chain([ListenerStatus { kind: "admin".to_owned(), address: addresses.admin }])
                 .collect(),
             running,
+            facts: None,
         }
+    }
+
+    /// Tells facts of requests too.
+    pub(crate) fn with_facts(mut self, facts: Option<FactsLog>) -> Self {
+        self.facts = facts;
+        self
     }
 
     fn running(&self) -> Arc<Running> {
@@ -127,6 +140,15 @@ impl StatusSource for Live {
 
     fn strangle(&self) -> Vec<StrangleStatus> {
         strangle::strangle(&self.edge.splits(), self.clock.unix_time())
+    }
+
+    fn config(&self) -> String {
+        serde_json::to_string(&Configuration::of(&self.running().loaded)).unwrap_or_default()
+    }
+
+    fn facts(&self, ask: FactsAsk) -> String {
+        let now = self.clock.unix_time();
+        self.facts.as_ref().map_or_else(facts::no_page, |facts| facts.page(ask, now))
     }
 }
 

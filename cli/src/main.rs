@@ -6,6 +6,7 @@ mod exit;
 mod output;
 
 mod clock;
+mod facts;
 mod live;
 mod reload;
 mod serve;
@@ -22,6 +23,7 @@ mod explain;
 mod idempotency;
 mod mirror;
 mod overlays;
+mod plan;
 mod routes;
 mod schema;
 mod status;
@@ -76,6 +78,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Audit(args) => audit::audit(&args, output),
         Verb::Explain(args) => explain::explain(args, output),
+        Verb::Plan(args) => plan::plan(&args, output),
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Config(ConfigVerb::Set(args)) => overlays::set(args, output),
         Verb::Config(ConfigVerb::Unset(args)) => overlays::unset(&args, output),

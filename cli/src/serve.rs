@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     exit::Invalid,
+    facts::FactsLog,
     live::Live,
     output::Output,
     reload::{Reload, Running, Start},
@@ -67,6 +68,8 @@ pub(crate) fn serve(
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
     let records = stores.records(&clock);
+    let facts = FactsLog::of(&loaded, stores.local());
+    let facts_kept = facts.as_ref().map(|facts| facts.keep(&metrics, &clock));
     let parts = Parts {
         records: records.clone(),
         clock: Arc::clone(&clock),
@@ -105,7 +108,9 @@ pub(crate) fn serve(
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
-        status: Arc::new(Live::new(&edge, running, &addresses, Arc::clone(&clock), log)),
+        status: Arc::new(
+            Live::new(&edge, running, &addresses, Arc::clone(&clock), log).with_facts(facts),
+        ),
         overlays,
         records: records.clone(),
     };
@@ -114,6 +119,10 @@ pub(crate) fn serve(
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
     ];
+    if let Some((keeper, task)) = facts_kept {
+        edge.keep_facts(keeper);
+        tasks.push(("facts", task));
+    }
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
     let drained = server::run(&edge, bound, signals, tasks);

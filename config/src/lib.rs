@@ -22,10 +22,13 @@ mod walk;
 mod digest;
 mod resolve;
 
+mod changes;
+
 pub mod audit;
 pub mod reference;
 
 pub use crate::{
+    changes::{Change, Class, SHOWN_CHARS_MAX, changes, changes_between},
     data_dir::data_dir,
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use headgate_gateway::settings::Settings;
@@ -44,6 +45,8 @@ pub struct Loaded {
     pub data_dir: Option<PathBuf>,
     /// Where idempotency records are kept. None when no route needs any, unless a table is named.
     pub records: Option<Records>,
+    /// How long the facts of requests are kept. None: not at all.
+    pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
     pub effective: String,
     /// SHA-256 of [`Self::effective`], in hexadecimal digits. Two edges with the same digest run

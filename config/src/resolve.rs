@@ -1,15 +1,17 @@
 //! Checks the documents against one another, and makes the settings from them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
+use headgate_types::format_duration;
 
 use crate::{
-    fault::{Draft, Report},
+    document::platform::FACTS_MAX,
+    fault::{Code, Draft, Report},
     load::{Input, Origin, Records},
     resolve::claims::Claims,
-    source::Place,
+    source::{Place, key_path},
 };
 
 pub(crate) mod claims;
@@ -25,6 +27,7 @@ pub(crate) struct Resolved {
     pub(crate) settings: Settings,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) records: Option<Records>,
+    pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
     pub(crate) warnings: Vec<Draft>,
@@ -76,7 +79,21 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     // A table is opened before any route needs it: a later load may bring one that does.
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
-    Resolved { settings, data_dir, records, origins, warnings }
+    let facts = facts(input, report).filter(|_| data_dir.is_some());
+    Resolved { settings, data_dir, records, facts, origins, warnings }
+}
+
+/// How long request facts are kept. None: not at all.
+fn facts(input: &Input<'_>, report: &mut Report) -> Option<Duration> {
+    let facts = input.platform.doc.data.facts.0;
+    if facts > FACTS_MAX {
+        let path = ["data".into(), "facts".into()];
+        let longest = format_duration(FACTS_MAX);
+        let message = format!("{} is longer than {longest}", format_duration(facts));
+        let draft = Draft::new(Code::BadValue, input.platform.at(&path), message);
+        report.push(draft.key(key_path(&path)).help(format!("at most {longest}, or 0s for none")));
+    }
+    (!facts.is_zero()).then_some(facts)
 }
 
 /// The name that says "no identity needed".

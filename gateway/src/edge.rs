@@ -2,7 +2,11 @@
 
 mod snapshot;
 
-use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::HashSet,
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
@@ -16,6 +20,7 @@ pub(crate) use self::snapshot::{Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
+    facts::Keeper,
     identity::{self, Authenticator, FetchKeys, Refreshes},
     mirror::MirrorState,
     passport::{self, Mint},
@@ -33,6 +38,8 @@ pub struct Edge {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
+    /// Takes facts of requests. None: none are kept.
+    pub(crate) facts: OnceLock<Keeper>,
     pub(crate) mint: Arc<Mint>,
     /// What further settings are compiled with.
     tools: Tools,
@@ -113,6 +120,7 @@ impl Edge {
             lifecycle: Lifecycle::default(),
             metrics: counts,
             access,
+            facts: OnceLock::new(),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
             tools,
@@ -155,6 +163,11 @@ impl Edge {
         replaced.push(before);
         self.applied.send_modify(|applied| *applied += 1);
         Ok(())
+    }
+
+    /// Keeps facts of the requests from here on; the first keeper stays.
+    pub fn keep_facts(&self, keeper: Keeper) {
+        self.facts.get_or_init(|| keeper);
     }
 
     /// The edge's life cycle: readiness follows it.

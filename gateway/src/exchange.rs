@@ -124,6 +124,7 @@ async fn serve(
     let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
     let device = step::classify::classify(&snapshot, parts, &target, early.as_deref());
     record.classified(&device);
+    record.note_facts(&snapshot, step::classify::facts(parts, &target, early.as_deref()));
     let route = step::route::find(&snapshot, parts, &target, &device, early.as_deref())?;
     record.routed(&route);
     let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;

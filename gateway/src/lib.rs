@@ -16,9 +16,11 @@ mod timer;
 mod body;
 mod exchange;
 mod explain;
+mod facts;
 mod headers;
 mod mirror;
 mod record;
+mod replay;
 mod split;
 mod step;
 mod testers;
@@ -41,7 +43,9 @@ pub use crate::{
     error::{Error, Side},
     exchange::{Answering, Exchanges},
     explain::{Caller, Exchange, Explanation},
+    facts::{FACTS_MAX, Fact, Keeper, Kept},
     mirror::{FieldState, MirrorState},
+    replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},
     step::draw::Drawn,
     upstream::{EndpointState, UpstreamState},

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use headgate_router::facts::Facts;
 use headgate_telemetry::{
     access::{self, Attempt, Journal, Mark},
     trace,
@@ -15,9 +16,9 @@ use crate::{
     body::BodyWatch,
     connection::Connection,
     drain::Phase,
-    edge::{Edge, Route, Terms},
+    edge::{Edge, Route, Snapshot, Terms},
     error::Error,
-    headers,
+    facts, headers,
     identity::Verified,
     mirror::Watch,
     stream::Busy,
@@ -60,6 +61,8 @@ pub(crate) struct Record {
     pub(crate) bytes_in: u64,
     ended_at: Option<Moment>,
     busy: Busy,
+    /// What is kept of the request beyond its end.
+    facts: Option<facts::Draft>,
 }
 
 impl Record {
@@ -95,6 +98,7 @@ impl Record {
             bytes_out: 0,
             bytes_in: 0,
             ended_at: None,
+            facts: None,
             busy: connection.activity.begin(),
             connection: Arc::clone(connection),
             edge: Arc::clone(edge),
@@ -168,6 +172,14 @@ impl Record {
     pub(crate) fn classified(&mut self, device: &Device) {
         self.device = Some(device.clone());
         self.mark(Mark::Classified);
+    }
+
+    /// Notes what a replay would need of the request, if it is one of those that are kept.
+    pub(crate) fn note_facts(&mut self, snapshot: &Snapshot, facts: Facts<'_>) {
+        let Some(keeper) = self.edge.facts.get() else { return };
+        let watches = &snapshot.watches;
+        let seen = facts::Seen { time: self.time, version: self.version, watches, facts };
+        self.facts = keeper.begin(&seen, self.started());
     }
 
     /// Notes the route, and counts the request's arrival there.
@@ -324,6 +336,22 @@ impl Record {
         }
     }
 
+    /// Ends what is kept of the request.
+    fn end_facts(&mut self, outcome: Outcome) {
+        let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
+            return;
+        };
+        keeper.end(
+            draft,
+            &facts::Ended {
+                device: self.device.as_ref(),
+                route: self.route.as_deref().map(|route| &route.settings),
+                is_verified: self.caller.is_some(),
+                outcome,
+            },
+        );
+    }
+
     fn request_bytes(&self) -> u64 {
         self.bytes_in + self.request_body.as_ref().map_or(0, |body| body.bytes())
     }
@@ -354,6 +382,7 @@ impl Drop for Record {
         }
         metrics.ended(outcome, duration);
         metrics.transferred(self.request_bytes(), self.bytes_out);
+        self.end_facts(outcome);
         self.edge.lifecycle.end();
     }
 }

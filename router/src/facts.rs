@@ -24,7 +24,7 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// The value of the first cookie of that name, without the quotes that may surround it.
-    pub(crate) fn cookie(&self, name: &str) -> Option<&'a [u8]> {
+    pub fn cookie(&self, name: &str) -> Option<&'a [u8]> {
         let headers = self.headers.get_all(COOKIE).iter();
         headers
             .map(HeaderValue::as_bytes)
@@ -38,7 +38,7 @@ impl<'a> Facts<'a> {
 
     /// The value of the first query parameter of that name, still escaped. A parameter without an
     /// equals sign has the empty value.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&'a str> {
+    pub fn parameter(&self, name: &str) -> Option<&'a str> {
         self.query?.split('&').find_map(|pair| {
             let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
             (!pair.is_empty() && is_spelling_of(found, name)).then_some(value)
@@ -49,8 +49,13 @@ impl<'a> Facts<'a> {
 /// Whether escaped text means this text: `%XX` is a byte, `+` a space, as forms are sent (WHATWG
 /// URL, 5.1). A percent sign without two digits is itself.
 pub(crate) fn is_spelling_of(escaped: &str, text: &str) -> bool {
+    decoded(escaped).eq(text.bytes())
+}
+
+/// The bytes that escaped text means.
+pub(crate) fn decoded(escaped: &str) -> impl Iterator<Item = u8> {
     let mut rest = escaped.as_bytes();
-    let decoded = std::iter::from_fn(|| {
+    std::iter::from_fn(move || {
         let (byte, after) = match rest {
             [b'%', high, low, after @ ..] => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) => (high << 4 | low, after),
@@ -62,8 +67,7 @@ pub(crate) fn is_spelling_of(escaped: &str, text: &str) -> bool {
         };
         rest = after;
         Some(byte)
-    });
-    decoded.eq(text.bytes())
+    })
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -8,7 +8,8 @@
 //! against the [`pattern::Pattern`]s of a [`table::Table`], given to one of the route's upstreams by
 //! a [`split::Split`], sent to an endpoint that a [`balance::Balancer`] picks, and tried again as
 //! far as a [`retry::Policy`] and its [`retry::Budget`] allow, all within the time that
-//! [`deadline`] grants. What keeps too many requests from harming anyone is under [`overload`].
+//! [`deadline`] grants. What keeps too many requests from harming anyone is under [`overload`]. What
+//! a replay has to know of a request is told by [`reads`].
 
 pub mod error;
 
@@ -21,6 +22,7 @@ pub mod pattern;
 pub mod table;
 
 pub mod compare;
+pub mod reads;
 pub mod split;
 
 pub mod balance;

@@ -35,7 +35,7 @@ const RESERVED_SEGMENT: &str = "_headgate";
 ///
 /// What literals are compared with: a servlet container serves `/tv/admin;x` as `/tv/admin`, so
 /// the route for that must take it, and not one that is open to everybody.
-pub(crate) fn name_of(segment: &str) -> &str {
+pub fn name_of(segment: &str) -> &str {
     // Most segments have neither, and one look tells.
     let Some(at) = segment.find([';', '%']) else { return segment };
     let (before, after) = segment.split_at_checked(at).unwrap_or((segment, ""));

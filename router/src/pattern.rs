@@ -85,6 +85,14 @@ impl Pattern {
         self.predicates.iter().find_map(Predicate::devices).unwrap_or_default()
     }
 
+    /// The segments of its path that match themselves.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Literal(literal) => Some(literal.as_ref()),
+            Segment::Parameter(_) | Segment::Rest(_) => None,
+        })
+    }
+
     /// The tests of headers, as they are written, such as `header.x-beta=1`.
     pub fn header_predicates(&self) -> impl Iterator<Item = String> {
         let is_header = |predicate: &&Predicate| matches!(predicate, Predicate::Header(..));

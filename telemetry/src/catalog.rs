@@ -72,6 +72,8 @@ pub enum Unit {
     Connections,
     /// Deliveries of events to handlers.
     Deliveries,
+    /// Facts of requests.
+    Facts,
     /// Fetches of keys.
     Fetches,
     /// A yes or no: 1 or 0.
@@ -115,6 +117,7 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Connections => "connections",
             Self::Deliveries => "deliveries",
+            Self::Facts => "facts",
             Self::Fetches => "fetches",
             Self::Flag => "flag",
             Self::Groups => "groups",
@@ -281,6 +284,8 @@ catalog! {
     KEY_FETCHES: Kind::Counter, Fetches, "headgate_gateway_identity_key_fetches_total", [SOURCE, FETCH];
     /// Passports signed, as far as none that was still fresh could be used again.
     SIGNED_PASSPORTS: Kind::Counter, Passports, "headgate_gateway_signed_passports_total", [];
+    /// Facts of requests for `headgate plan --replay`, by whether they were written or found the queue full, the store closed or themselves too long.
+    FACTS: Kind::Counter, Facts, "headgate_gateway_kept_facts_total", [LINE];
     /// Batches that the embedded store has written and acknowledged. As all of the store, read once a second.
     STORE_ACKNOWLEDGED: Kind::Counter, Batches, "headgate_store_acknowledged_batches_total", [];
     /// Batches of which a condition did not hold, or for which the disk had no space. The store works as it should: a duplicate is found by such a refusal.

@@ -19,7 +19,7 @@ pub use crate::{
     },
     metrics::{
         ArmCounts, ArmMetrics, ArmNames, ConfigMetrics, DynamoDbCounts, DynamoDbMetrics,
-        EdgeMetrics, HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
+        EdgeMetrics, FactsMetrics, HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
         MirrorMetrics, RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,

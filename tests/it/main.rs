@@ -36,6 +36,7 @@ mod mirrors;
 mod overlays;
 mod owners;
 mod passports;
+mod plans;
 mod pool;
 mod readme;
 mod reload;

@@ -14,13 +14,13 @@ use headgate_tests::{Folder, edge::binary};
 /// Time for a whole page.
 const PAGE: Duration = Duration::from_mins(1);
 
-fn page(name: &str) -> String {
+pub(crate) fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     fs::read_to_string(path).unwrap()
 }
 
 /// The fenced blocks of a page in that language.
-fn blocks(page: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut open: Option<(bool, String)> = None;
     for line in page.lines() {
@@ -42,7 +42,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 /// Free ports in the place of those that a page names.
-fn on_free_ports(mut text: String) -> String {
+pub(crate) fn on_free_ports(mut text: String) -> String {
     let taken: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     for (port, listener) in ["8080", "9900", "7001", "7002"].iter().zip(&taken) {
         let free = listener.local_addr().unwrap().port().to_string();
@@ -53,7 +53,7 @@ fn on_free_ports(mut text: String) -> String {
 }
 
 /// Runs a script in a folder, with the binary on the path; returns what it printed.
-async fn run(script: String, folder: &Folder) -> String {
+pub(crate) async fn run(script: String, folder: &Folder) -> String {
     let path = folder.write("page.sh", format!("set -euo pipefail\n{script}"));
     let bin = binary();
     let mut paths = vec![bin.parent().unwrap().to_owned()];

@@ -145,3 +145,28 @@ async fn every_path_answers_what_the_document_says() {
     let schema = &document["components"]["schemas"]["Problem"];
     testing::conforms(&document, schema, &serde_json::from_str(&problem).unwrap(), "/none");
 }
+
+#[tokio::test]
+async fn facts_are_asked_for_by_length_and_place() {
+    let (_change, state) = testing::state();
+    let facts = ask_json(&state, "/v1/facts?since=15m").await;
+    assert_eq!(facts, json!({ "facts": [], "since": 900, "next": false }));
+    let facts = ask_json(&state, "/v1/facts?since=1h&after=7").await;
+    assert_eq!(facts, json!({ "facts": [], "since": 3_600, "next": true }));
+}
+
+#[tokio::test]
+async fn query_that_cannot_be_read_is_refused() {
+    let (_change, state) = testing::state();
+    for query in ["", "?since=soon", "?after=7", "?since=1m&after=x", "?since=1m&to=2m"] {
+        let (status, _, body) = ask(&state, "GET", &format!("/v1/facts{query}")).await;
+        assert_eq!(status, 400, "{query}: {body}");
+        assert!(body.contains("HG1210"), "{query}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn configuration_is_what_the_edge_says() {
+    let (_change, state) = testing::state();
+    assert_eq!(ask_json(&state, "/v1/config").await, json!({ "digest": "c0ffee" }));
+}

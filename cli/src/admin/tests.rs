@@ -27,7 +27,7 @@ fn answering(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
 #[test]
 fn the_body_of_an_answer_is_read_to_its_end() {
     let (address, served) = answering(b"HTTP/1.0 200 OK\r\na: b\r\n\r\n{}\r\n\r\n");
-    let Answer::Ok(body) = (Admin { address }).get("/v1/status").unwrap() else {
+    let Answer::Ok(body) = Admin::called(address).get("/v1/status").unwrap() else {
         panic!("it is refused");
     };
     assert_eq!(body, b"{}\r\n\r\n");
@@ -38,7 +38,7 @@ fn the_body_of_an_answer_is_read_to_its_end() {
 fn whoever_does_not_answer_as_an_edge_is_unreachable() {
     for answer in [&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], b"", b"220 smtp\r\n", b"HTTP/1.1 200"] {
         let (address, served) = answering(answer);
-        let error = (Admin { address }).get("/").unwrap_err();
+        let error = Admin::called(address).get("/").unwrap_err();
         assert!(error.to_string().contains("does not answer as an edge"), "{error}");
         served.join().unwrap();
     }
@@ -47,7 +47,7 @@ fn whoever_does_not_answer_as_an_edge_is_unreachable() {
 #[test]
 fn nobody_at_the_address_is_unreachable() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = (Admin { address: free }).get("/").unwrap_err();
+    let error = Admin::called(free).get("/").unwrap_err();
     assert!(error.to_string().contains("does not answer"));
 }
 
@@ -73,7 +73,7 @@ fn a_refusal_is_told_with_its_code_and_its_detail() {
     let answer = b"HTTP/1.1 409 Conflict\r\n\r\n\
         {\"code\":\"HG1213\",\"title\":\"It moved\",\"detail\":\"by one\"}";
     let (address, served) = answering(answer);
-    let Answer::Refused(refused) = (Admin { address }).get("/").unwrap() else {
+    let Answer::Refused(refused) = Admin::called(address).get("/").unwrap() else {
         panic!("it is not refused");
     };
     served.join().unwrap();

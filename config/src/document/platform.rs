@@ -205,13 +205,30 @@ impl Default for Admin {
 }
 
 /// What lasts longer than the process.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Data {
     /// Folder for what must last, made when it is missing: the private keys that sign Passports,
     /// and the embedded store. Without this key the private keys live in memory and every start
     /// makes new ones, and nothing can be stored.
     pub(crate) dir: Option<String>,
+    /// How long the facts of a request are kept for `headgate plan --replay`, at most `1h`: when it
+    /// came, its method, host and path, what device rules and routes read of it, and what became of
+    /// it. Never a token, a body, or the value of a cookie or query parameter. `0s` keeps none, as
+    /// does an edge without `dir`.
+    pub(crate) facts: LengthOrZero,
+}
+
+/// Long enough to review a change in the morning's traffic.
+const FACTS: Duration = Duration::from_mins(15);
+
+/// The longest time that facts can be kept.
+pub(crate) const FACTS_MAX: Duration = Duration::from_hours(1);
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: None, facts: LengthOrZero(FACTS) }
+    }
 }
 
 /// Where idempotency records are kept.

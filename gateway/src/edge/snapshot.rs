@@ -23,6 +23,7 @@ use ipnet::IpNet;
 
 use crate::{
     edge::BuildError,
+    facts::Watches,
     identity::{self, Authenticator, FetchKeys},
     mirror::Mirror,
     settings::{self, AccessLog, Settings},
@@ -57,6 +58,8 @@ pub(crate) struct Snapshot {
     pub(crate) identity_names: Vec<Arc<str>>,
     /// Who may choose an arm. None: nobody.
     pub(crate) testers: Option<Testers>,
+    /// What facts hold of a request.
+    pub(crate) watches: Arc<Watches>,
     /// The `headgate-device` value of each class.
     devices: Vec<(Arc<str>, HeaderValue)>,
 }
@@ -176,6 +179,7 @@ impl Snapshot {
             classifier: Classifier::new(settings.devices.iter().cloned()),
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
             authenticator: authenticator(identity, tools, before)?,
+            watches: Arc::new(Watches::of(settings)),
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
             testers: match &settings.testers {
                 Some(testers) => Some(Testers::new(testers, tools)?),

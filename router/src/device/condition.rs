@@ -9,6 +9,7 @@ use super::{ParseConditionError, hint::Hint};
 use crate::{
     ParseError,
     facts::Facts,
+    reads,
     text::{self, Piece},
     value::Test,
 };
@@ -40,6 +41,24 @@ impl Condition {
     /// Whether it reads the caller's claims.
     pub const fn reads_claims(&self) -> bool {
         matches!(self.subject, Subject::Claim(_))
+    }
+
+    /// The part of the request that it reads, how much of it, and the text that it is compared
+    /// with. None for a test of everything.
+    pub(crate) fn subject(&self) -> Option<(reads::Subject, reads::Need, Option<&str>)> {
+        let (need, text) = reads::need(&self.test);
+        Some(match &self.subject {
+            Subject::Everything => return None,
+            Subject::Header(name) => (reads::header(name), need, text),
+            Subject::UserAgent => (reads::header(&USER_AGENT), need, text),
+            // The value is a structured field, of which a part is compared.
+            Subject::Hint(hint) => {
+                let is_presence = need == reads::Need::Presence && *hint != Hint::Mobile;
+                let need = if is_presence { need } else { reads::Need::Text };
+                (reads::header(hint.header()), need, None)
+            }
+            Subject::Claim(name) => (reads::Subject::Claim(name.clone()), need, text),
+        })
     }
 
     /// Whether it holds for a request; the facts' own device class is not read.

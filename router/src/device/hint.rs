@@ -17,10 +17,10 @@ pub(super) enum Hint {
     Brand,
 }
 
-const PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
-const MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
-const MODEL: HeaderName = HeaderName::from_static("sec-ch-ua-model");
-const BRANDS: HeaderName = HeaderName::from_static("sec-ch-ua");
+static PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
+static MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
+static MODEL: HeaderName = HeaderName::from_static("sec-ch-ua-model");
+static BRANDS: HeaderName = HeaderName::from_static("sec-ch-ua");
 
 impl Hint {
     pub(super) fn parse(name: &str) -> Option<Self> {
@@ -35,6 +35,16 @@ impl Hint {
             Self::Mobile => "mobile",
             Self::Model => "model",
             Self::Brand => "brand",
+        }
+    }
+
+    /// The header that carries it.
+    pub(super) fn header(self) -> &'static HeaderName {
+        match self {
+            Self::Platform => &PLATFORM,
+            Self::Mobile => &MOBILE,
+            Self::Model => &MODEL,
+            Self::Brand => &BRANDS,
         }
     }
 

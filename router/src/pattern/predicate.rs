@@ -7,6 +7,7 @@ use http::HeaderName;
 use crate::{
     ParseError,
     facts::{Facts, is_spelling_of},
+    reads::{self, Need, Subject},
     text::{self, Piece},
     value::Test,
 };
@@ -91,6 +92,19 @@ impl Predicate {
             Self::Device(_) => None,
             Self::Header(_, test) | Self::Query(_, test) | Self::Cookie(_, test) => Some(test),
         }
+    }
+
+    /// The part of the request that it reads, how much of it, and the text that it is compared
+    /// with. None for the device class, which is told by rules.
+    pub(crate) fn read(&self) -> Option<(Subject, Need, Option<&str>)> {
+        let (subject, test) = match self {
+            Self::Device(_) => return None,
+            Self::Header(name, test) => (reads::header(name), test),
+            Self::Query(name, test) => (Subject::Query(name.clone()), test),
+            Self::Cookie(name, test) => (Subject::Cookie(name.clone()), test),
+        };
+        let (need, text) = reads::need(test);
+        Some((subject, need, text))
     }
 
     /// What it is about: orders predicates, and two about the same are two values of one.
