@@ -30,7 +30,7 @@ async fn facts_come_back_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path(), Duration::from_mins(15));
     let mut writer = writer(&log);
-    for block in 0..PAGE_BLOCKS_MAX + 1 {
+    for block in 0..=PAGE_BLOCKS_MAX {
         writer.block = format!("{{\"n\":{block}}}\n{{\"n\":0}}\n").into_bytes();
         writer.flush().await;
     }
@@ -62,7 +62,7 @@ async fn facts_from_the_queue_are_written_at_the_end() {
 async fn what_is_too_old_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path(), Duration::from_mins(15));
-    let old = SystemClock.unix_time().as_duration() - Duration::from_hours(1);
+    let old = SystemClock.unix_time().as_duration().saturating_sub(Duration::from_hours(1));
     let old = UnixTime::from_duration(old);
     let batch = Batch::new().append(TOPIC, PARTITION, old, "{\"n\":1}\n");
     log.store.commit(batch).await.unwrap();
