@@ -82,7 +82,6 @@ fn timed(files: &Memory, kept: Option<&Kept>, times: &mut Vec<Duration>) -> Resu
         kept,
         use_kept_platform: false,
     };
-    #[expect(clippy::disallowed_methods, reason = "the subject is real time")]
     let start = Stopwatch::now();
     let loaded = load_layered(&ask)?;
     times.push(start.elapsed());
