@@ -78,14 +78,13 @@ fn table(values: &[Why]) -> String {
 
 /// Each value with all its layers, the one in force first.
 fn chains(values: &[Why]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for why in values {
-        text.push_str(&format!("{} = {}\n", why.key, why.value));
-        for setting in &why.from {
-            text.push_str(&format!("  {} {}\n", from(setting, &why.key), setting.value));
-        }
+        lines.push(format!("{} = {}\n", why.key, why.value));
+        let layers = why.from.iter();
+        lines.extend(layers.map(|one| format!("  {} {}\n", from(one, &why.key), one.value)));
     }
-    text
+    lines.concat()
 }
 
 /// Where a value is said, and by which key if it is another's.

@@ -213,6 +213,7 @@ impl Attempt<'_> {
             admin_listen: platform.doc.admin.listen.0,
             data_dir: self.resolved.data_dir,
             records: self.resolved.records,
+            facts: self.resolved.facts,
             digest: digest_of(&effective),
             effective,
             files,

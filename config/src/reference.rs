@@ -32,6 +32,7 @@ const OVERLAYS: &str = "
 An overlay is a value that somebody puts over the files for a while, with a reason and an end.
 It wins over a team's file, over the environment and over `headgate.toml`, and has to fit the same schema, claims and ceilings.
 An overlay may set each key of a team's existing routes and upstreams, as `team.NAME.route.NAME.KEY` or `team.NAME.upstream.NAME.KEY`, but for tables as a whole; and of `headgate.toml`:
+
 ";
 
 /// What else the loader refuses.

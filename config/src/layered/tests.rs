@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -19,11 +21,11 @@ const WEB: &str = "routes.d/web/a.toml";
 
 /// A team's file with routes by name and path.
 fn team(name: &str, routes: &[(&str, &str)]) -> String {
-    let mut text = format!("team = \"{name}\"\n[upstream.up]\nendpoints = [\"127.0.0.1:7001\"]\n");
-    for (route, path) in routes {
-        text.push_str(&format!("[route.{route}]\nmatch = \"GET {path}\"\nto = \"up\"\n"));
-    }
-    text
+    let head = format!("team = \"{name}\"\n[upstream.up]\nendpoints = [\"127.0.0.1:7001\"]\n");
+    let route = |(route, path): &(&str, &str)| {
+        format!("[route.{route}]\nmatch = \"GET {path}\"\nto = \"up\"\n")
+    };
+    [head].into_iter().chain(routes.iter().map(route)).collect::<Vec<_>>().concat()
 }
 
 /// The two teams, each with a route of its own.
@@ -191,7 +193,7 @@ fn a_chain_of_teams_that_give_way_ends() {
         let path = format!("/p{path:02}");
         team(&name(index), &[("a", path.as_str())])
     };
-    let platform: String = (0..count)
+    let platform: Vec<_> = (0..count)
         .map(|index| {
             let (own, next) = (name(index), name((index + 1) % count));
             let prefix = format!("prefix = \"/p{index:02}\"");
@@ -202,7 +204,7 @@ fn a_chain_of_teams_that_give_way_ends() {
         })
         .collect();
     let at = |index: usize| format!("routes.d/{}/a.toml", name(index));
-    let start = Memory::default().with("headgate.toml", platform.as_str());
+    let start = Memory::default().with("headgate.toml", platform.concat());
     let before =
         (0..count).fold(start.clone(), |all, index| all.with(at(index), file(index, index)));
     let kept = load_over(&before, None).unwrap().kept;

@@ -48,12 +48,12 @@ fn overlay(id: u64, key: &str, value: Json) -> Overlay {
 /// A value and its layers in one line.
 fn line(loaded: &Loaded, key: &str) -> String {
     let why = loaded.provenance.why(key).unwrap();
-    let mut text = why.value.to_string();
-    for setting in &why.from {
+    let layer = |setting: &Setting| {
         let other = if setting.key == key { String::new() } else { format!("{} ", setting.key) };
-        text.push_str(&format!(" <- {other}{} {}", setting.layer, setting.value));
-    }
-    text
+        format!(" <- {other}{} {}", setting.layer, setting.value)
+    };
+    let layers: Vec<_> = why.from.iter().map(layer).collect();
+    why.value.to_string() + &layers.concat()
 }
 
 #[test]

@@ -13,8 +13,11 @@ fn pattern(text: &str) -> Pattern {
 }
 
 fn table(patterns: &[&str]) -> Table {
-    let numbered = patterns.iter().map(|text| pattern(text)).enumerate();
-    Table::build(numbered).unwrap_or_else(|ties| panic!("{ties:?}"))
+    let numbered = || patterns.iter().map(|text| pattern(text)).enumerate();
+    let table = Table::build(numbered()).unwrap_or_else(|ties| panic!("{ties:?}"));
+    let order = Table::order(numbered()).unwrap_or_else(|ties| panic!("{ties:?}"));
+    assert_eq!(table.ids().collect::<Vec<_>>(), order, "the order alone is the table's");
+    table
 }
 
 /// A request in the words `METHOD host/path?query name:value@device`.
