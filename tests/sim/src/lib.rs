@@ -14,6 +14,7 @@
 
 pub mod events;
 pub mod figures;
+pub mod pages;
 pub mod plot;
 pub mod plots;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -11,6 +12,9 @@ use crate::{
     rivals::Rule,
     scenarios::{Bar, Measure, Protection, Scenario},
 };
+
+/// The seeds that judge. Rules are tuned on those from 1 on.
+pub const HELD_OUT: Range<u64> = 1001..1021;
 
 /// A scenario's figures over some seeds.
 #[derive(Clone, Debug)]
@@ -24,8 +28,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Runs a scenario with the seeds from 1 on.
-    pub fn new(scenario: Scenario, protection: Protection, seeds: u64) -> Self {
+    /// Runs a scenario once with each of these seeds.
+    pub fn new(scenario: Scenario, protection: Protection, seeds: Range<u64>) -> Self {
         let runs = runs(scenario, protection, seeds);
         let figures = (0..scenario.measures.len())
             .map(|measure| {
@@ -37,9 +41,11 @@ impl Report {
         Self { scenario, protection, figures }
     }
 
-    /// Each measure with its median.
+    /// Each measure with its median: of an even number the middle between the two.
     pub fn medians(&self) -> impl Iterator<Item = (&'static Measure, f64)> + '_ {
-        let medians = self.figures.iter().map(|figures| figures[figures.len() / 2]);
+        let medians = self.figures.iter().map(|figures| {
+            f64::midpoint(figures[(figures.len() - 1) / 2], figures[figures.len() / 2])
+        });
         self.scenario.measures.iter().zip(medians)
     }
 
@@ -79,8 +85,8 @@ impl Report {
 }
 
 /// One run for each seed, spread over the processors.
-fn runs(scenario: Scenario, protection: Protection, seeds: u64) -> Vec<Vec<f64>> {
-    let next = AtomicU64::new(1);
+fn runs(scenario: Scenario, protection: Protection, seeds: Range<u64>) -> Vec<Vec<f64>> {
+    let next = AtomicU64::new(seeds.start);
     let runs = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -88,7 +94,7 @@ fn runs(scenario: Scenario, protection: Protection, seeds: u64) -> Vec<Vec<f64>>
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > seeds {
+                    if seed >= seeds.end {
                         return;
                     }
                     let figures = (scenario.run)(seed, protection);
@@ -104,24 +110,36 @@ fn runs(scenario: Scenario, protection: Protection, seeds: u64) -> Vec<Vec<f64>>
 pub const HEAD: &str = "| scenario | rule | measure | bar | median | least – most | seeds | |\n\
                         | --- | --- | --- | --- | --- | --- | --- | --- |\n";
 
+/// Seeds from text: `20` are the first twenty, `1001..1021` those from 1001 to 1020.
+///
+/// A rule is tuned on one set and judged on another, or it would fit its seeds. None: the text is
+/// neither, or the set is empty.
+pub fn seeds(text: &str) -> Option<Range<u64>> {
+    let seeds = match text.split_once("..") {
+        Some((first, end)) => first.parse().ok()?..end.parse().ok()?,
+        None => 1..text.parse::<u64>().ok()?.checked_add(1)?,
+    };
+    (!seeds.is_empty()).then_some(seeds)
+}
+
 /// The rows of all scenarios whose ID begins with `only`, with ours and without protection.
-pub fn table(only: &str, seeds: u64) -> String {
+pub fn table(only: &str, seeds: &Range<u64>) -> String {
     let mut table = HEAD.to_owned();
     for scenario in chosen(only) {
-        table += &Report::new(scenario, Some(Rule::ours()), seeds).rows();
+        table += &Report::new(scenario, Some(Rule::ours()), seeds.clone()).rows();
         if scenario.fails_unprotected {
-            table += &Report::new(scenario, None, seeds).rows();
+            table += &Report::new(scenario, None, seeds.clone()).rows();
         }
     }
     table
 }
 
 /// The rows of the scenarios that compare rules, for every rule.
-pub fn rivals(only: &str, seeds: u64) -> String {
+pub fn rivals(only: &str, seeds: &Range<u64>) -> String {
     let mut table = HEAD.to_owned();
     for scenario in chosen(only).filter(|scenario| scenario.compares) {
         for rule in [Rule::ours()].iter().chain(&Rule::FIELD) {
-            table += &Report::new(scenario, Some(*rule), seeds).rows();
+            table += &Report::new(scenario, Some(*rule), seeds.clone()).rows();
         }
     }
     table
