@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ConfigStatus, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,
-    MirrorStatus, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus, Readiness,
-    RouteStatus, Stage, State, Status, StatusSource, StrangleStatus, UpstreamStatus,
+    ConfigStatus, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, IdentityStatus,
+    ListenerStatus, MirrorStatus, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
+    Readiness, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus, UpstreamStatus,
     overlays::Answer,
 };
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use headgate_admin::FactsAsk;
 use headgate_config::Loaded;
 use headgate_gateway::{Keeper, server::Task};
-use headgate_store::{Batch, Done, Keep, Store};
+use headgate_store::{Batch, Done, Error, Keep, Store};
 use headgate_telemetry::{FactsMetrics, Metrics};
 use headgate_types::{Clock, UnixTime, format_duration};
 use serde_json::json;

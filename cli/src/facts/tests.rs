@@ -3,6 +3,8 @@ use std::path::Path;
 use headgate_telemetry::Metrics;
 use serde_json::Value;
 
+use headgate_store::Settings;
+
 use super::*;
 use crate::clock::SystemClock;
 

@@ -43,6 +43,8 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: None,
+        mirror: None,
+        split: None,
     };
     let keys = vec![ApiKey {
         sha256: [
