@@ -21,6 +21,7 @@ use headgate_types::Moment;
 
 use self::{
     experiment::{Doubt, Experiment, PROBE_EVERY, TELLING_CUT, UNSTEADY_WINDOWS_MAX},
+    held::Held,
     window::{Kind, Trend, Window},
 };
 use super::{
@@ -29,6 +30,7 @@ use super::{
 };
 
 mod experiment;
+mod held;
 mod learning;
 mod window;
 
@@ -73,6 +75,8 @@ const GROW_SHARE: f64 = 0.15;
 /// The same while the limit returns to what it was before, and how much of that.
 const RETURN_SHARE: f64 = 0.5;
 const KNOWN_GOOD: f64 = 0.6;
+/// A cut so deep costs the highest class if it was wrong.
+const DEEP_CUT: f64 = 0.8;
 /// Deepest cut in one step.
 const CUT_MIN: f64 = 0.5;
 /// A no-load RTT raised by more than this is an incident, in which the limit may not pass its
@@ -93,6 +97,7 @@ pub struct Adaptive {
     old_calls: u32,
     old_until: Moment,
     experiment: Option<Experiment>,
+    held: Held,
     /// The limit before the first cut of a lasting overload.
     limit_before: Option<f64>,
     /// Up to here the limit may return fast: most of what it was before it was cut.
@@ -137,6 +142,7 @@ impl Adaptive {
             old_calls: 0,
             old_until: Moment::ZERO,
             experiment: None,
+            held: Held::default(),
             limit_before: None,
             known_good: 0.0,
             untested_from: None,
@@ -168,13 +174,16 @@ impl Adaptive {
         if is_lossy && (binds || in_use >= 0.5) {
             return self.cut(self.deep_cut(&seen), &seen, now, Cause::Loss);
         }
-        if is_slow && binds {
+        let is_steered = !is_lossy && self.steer_held(&seen, now);
+        if is_slow && binds && !is_steered {
             return self.overloaded(&seen, now);
         }
         if is_lossy || seen.samples == 0 {
             return;
         }
-        if binds {
+        if is_steered {
+            // Nothing more is known of a limit that is not filled.
+        } else if binds {
             self.steer(&seen, now);
         } else if !seen.limited && in_use < RELAXED && self.is_learnt() {
             self.learn(&seen, learning::SLOW);
@@ -354,6 +363,11 @@ impl Limit for Adaptive {
                 (kind.recent, kind.recent_sum) = (0.0, 0.0);
             }
         }
+    }
+
+    fn is_unsure(&self) -> bool {
+        let is_back = self.experiment.as_ref().is_some_and(Experiment::is_back);
+        is_back || self.untested_from.is_some_and(|from| self.limit <= DEEP_CUT * from)
     }
 
     fn no_load_rtt(&self) -> Option<Duration> {

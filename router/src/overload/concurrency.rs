@@ -12,7 +12,10 @@ use std::{
 use headgate_types::{Class, Deadline, Moment, Priority};
 use parking_lot::Mutex;
 
-use self::inner::{Inner, Who};
+use self::{
+    inner::{Inner, Who},
+    shares::Partition,
+};
 pub use self::{
     permit::Permit,
     settings::{Settings, Share},
@@ -31,6 +34,7 @@ mod inner;
 mod permit;
 mod settings;
 mod shadow;
+mod shares;
 mod waiting;
 
 /// Most partitions that a gate tells apart.
@@ -112,6 +116,7 @@ pub struct Gate<W: Waiter> {
     queued: Vec<AtomicU32>,
     queued_total: AtomicU32,
     limited: AtomicBool,
+    held_back: AtomicBool,
     unseated: AtomicU32,
     /// When something falls due for a request that is followed, in nanoseconds.
     shadow_due: AtomicU64,
@@ -119,16 +124,6 @@ pub struct Gate<W: Waiter> {
     last_now: AtomicU64,
     settings: Settings,
     inner: Mutex<Inner<W>>,
-}
-
-#[derive(Debug)]
-struct Partition {
-    share: f64,
-    is_held: bool,
-    in_flight: AtomicU32,
-    peak: AtomicU32,
-    /// Seats kept for it.
-    reserve: AtomicU32,
 }
 
 impl<W: Waiter> Gate<W> {
@@ -142,21 +137,13 @@ impl<W: Waiter> Gate<W> {
             limit: AtomicU32::new(seats_limit),
             own_and_lower: [const { AtomicU32::new(u32::MAX) }; 4],
             queued: (0..4 + partitions.len()).map(|_| AtomicU32::new(0)).collect(),
-            partitions: partitions
-                .into_iter()
-                .map(|share| Partition {
-                    share: share.guaranteed.as_f64(),
-                    is_held: share.is_held,
-                    in_flight: AtomicU32::new(0),
-                    peak: AtomicU32::new(0),
-                    reserve: AtomicU32::new(0),
-                })
-                .collect(),
+            partitions: partitions.into_iter().map(Partition::new).collect(),
             threshold: Threshold::default(),
             pages: Pages::default(),
             peaks: [const { AtomicU32::new(0) }; 4],
             queued_total: AtomicU32::new(0),
             limited: AtomicBool::new(false),
+            held_back: AtomicBool::new(false),
             unseated: AtomicU32::new(0),
             shadow_due: AtomicU64::new(shadow::NEVER),
             last_now: AtomicU64::new(0),
@@ -299,7 +286,7 @@ impl<W: Waiter> Gate<W> {
         let limit = self.limit.load(Ordering::Relaxed);
         let kept = self.kept_for_others(call.partition);
         let bounds = Bounds {
-            total: limit.saturating_sub(kept),
+            total: limit.saturating_sub(kept).max(self.held_beyond(call.partition)),
             own_and_lower: if self.has_guarantee_left(call.partition, 0.0) {
                 u32::MAX
             } else {
@@ -312,6 +299,7 @@ impl<W: Waiter> Gate<W> {
                 Ok(in_flight)
             }
             Err(Full::Total(total)) if total < limit => {
+                self.held_back.store(true, Ordering::Relaxed);
                 Err(self.refusal(call, Reason::PartitionShare, f64::from(total), f64::from(limit)))
             }
             Err(Full::Total(total)) => {
@@ -328,25 +316,6 @@ impl<W: Waiter> Gate<W> {
             partition.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
         self.seats.give(class.index());
-    }
-
-    /// Seats kept free for partitions that use less than what is reserved for them.
-    fn kept_for_others(&self, own: usize) -> u32 {
-        let others = self.partitions.iter().enumerate().filter(|(index, _)| *index != own);
-        let kept = others.map(|(_, partition)| {
-            let used = partition.in_flight.load(Ordering::Relaxed);
-            partition.reserve.load(Ordering::Relaxed).saturating_sub(used)
-        });
-        kept.sum()
-    }
-
-    /// Whether a partition uses less than its share and `more` seats.
-    fn has_guarantee_left(&self, partition: usize, more: f64) -> bool {
-        let limit = f64::from(self.limit.load(Ordering::Relaxed));
-        self.partitions.get(partition).is_some_and(|partition| {
-            let used = f64::from(partition.in_flight.load(Ordering::Relaxed));
-            partition.share > 0.0 && used < partition.share * limit + more
-        })
     }
 
     fn note_peaks(&self, class: usize, partition: usize) {

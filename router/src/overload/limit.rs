@@ -26,6 +26,8 @@ pub struct Sample {
     pub in_flight: u32,
     /// Whether anyone was refused or had to wait for a permit since the last sample.
     pub limited: bool,
+    /// Whether seats were left then, but kept for a partition with a share of its own.
+    pub held_back: bool,
     /// Calls of one kind share a no-load RTT: the route's or partition's number.
     pub kind: usize,
     /// How it ended.
@@ -80,6 +82,11 @@ impl Cause {
 pub trait Limit: fmt::Debug + Send {
     /// Calls that may be in flight.
     fn limit(&self) -> u32;
+
+    /// Whether the limit was lowered far of late, and it is not known yet whether that was right.
+    fn is_unsure(&self) -> bool {
+        false
+    }
 
     /// Learns from the end of a call.
     fn on_sample(&mut self, sample: &Sample);

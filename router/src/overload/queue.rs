@@ -172,6 +172,13 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Sets the time after which a band's queue counts as standing.
+    pub fn set_interval(&mut self, band: usize, interval: Duration) {
+        if let Some(band) = self.bands.get_mut(band) {
+            band.codel.set_interval(interval);
+        }
+    }
+
     /// How many would be served before a newcomer of this tenant, in its band.
     pub fn ahead(&self, band: usize, tenant: u64) -> usize {
         let Some(band) = self.bands.get(band) else { return 0 };

@@ -106,6 +106,12 @@ pub(super) struct Sums {
     rtt_seconds: f64,
 }
 
+impl Experiment {
+    pub(super) fn is_back(&self) -> bool {
+        self.probe == Probe::Back
+    }
+}
+
 impl Sums {
     fn add(&mut self, seen: &window::Summary) {
         self.windows += 1;

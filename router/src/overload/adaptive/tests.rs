@@ -33,7 +33,8 @@ impl Upstream {
     fn end(&mut self, rtt: Duration, in_flight: u32, end: End) {
         let ended = Moment::from(self.now);
         let started = ended - rtt;
-        let sample = Sample { started, ended, in_flight, limited: true, kind: 0, end };
+        let sample =
+            Sample { started, ended, in_flight, limited: true, held_back: false, kind: 0, end };
         self.limit.on_sample(&sample);
     }
 
@@ -115,10 +116,46 @@ fn an_idle_upstream_keeps_its_limit() {
         let (ended, in_flight) = (Moment::from(upstream.now), 3);
         let started = ended - Duration::from_millis(50);
         let end = End::Success;
-        let sample = Sample { started, ended, in_flight, limited: false, kind: 0, end };
+        let sample =
+            Sample { started, ended, in_flight, limited: false, held_back: false, kind: 0, end };
         upstream.limit.on_sample(&sample);
     }
     assert_eq!(upstream.limit(), 20);
+}
+
+/// Runs a minute of slow calls that fill what a held share of three tenths leaves them, and of fast
+/// ones beside them, on twenty slots. Gives the limits by the second.
+fn with_a_held_share(mut limit: Adaptive) -> (Adaptive, Vec<u32>) {
+    let mut limits = Vec::new();
+    for turn in 0..12_000_u64 {
+        let ended = Moment::from(Duration::from_millis(5_000 + 5 * turn));
+        let slow = limit.limit() - limit.limit() * 3 / 10;
+        let free = f64::from(20_u32.saturating_sub(slow)).max(0.5);
+        let scatter = [0.5, 1.0, 2.0, 0.8, 1.25][usize::try_from(turn % 5).unwrap()];
+        // The fewer slots the slow ones leave, the longer the fast ones wait for one.
+        let kind = usize::from(!turn.is_multiple_of(6));
+        let millis = if kind == 1 { 5.0 * (1.0 + free.recip().powi(2)) } else { 500.0 };
+        let started = ended - Duration::from_secs_f64(millis / 1000.0 * scatter);
+        let (in_flight, end) = (slow + 1, End::Success);
+        let held_back = turn.is_multiple_of(6);
+        let sample = Sample { started, ended, in_flight, limited: true, held_back, kind, end };
+        limit.on_sample(&sample);
+        if turn.is_multiple_of(200) {
+            limits.push(limit.limit());
+        }
+    }
+    (limit, limits)
+}
+
+#[test]
+fn a_limit_that_a_held_share_keeps_from_being_filled_ends_at_what_was_in_flight() {
+    let limit = Adaptive::new(Settings { kinds: 2, ..Settings::default() });
+    let (limit, limits) = with_a_held_share(limit);
+    let most = limits.iter().copied().max().unwrap();
+    assert!((25..=29).contains(&most), "it grows until a kind waits: {limits:?}");
+    assert!((18..=22).contains(&limit.limit()), "and has found the slots: {limits:?}");
+    let found = limits.iter().position(|it| *it == most).unwrap();
+    assert!(limits[found + 3..].iter().all(|it| *it <= 22), "and stays there: {limits:?}");
 }
 
 proptest! {
@@ -136,7 +173,9 @@ proptest! {
             let end = [End::Success, End::Dropped, End::Ignore][usize::from(end)];
             let ended = Moment::from(Duration::from_millis(now));
             let started = ended - Duration::from_millis(rtt);
-            limit.on_sample(&Sample { started, ended, in_flight, limited, kind: 0, end });
+            let held_back = limited && in_flight.is_multiple_of(3);
+            let sample = Sample { started, ended, in_flight, limited, held_back, kind: 0, end };
+            limit.on_sample(&sample);
             prop_assert!((4..=50).contains(&limit.limit()));
         }
     }

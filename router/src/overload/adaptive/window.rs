@@ -31,6 +31,10 @@ pub(super) struct Kind {
     /// The open window's calls of this kind, and the sum of their excess.
     pub(super) recent: f64,
     pub(super) recent_sum: f64,
+    /// Its own excess since the limit last moved while a share was held back, and from how many
+    /// calls that is known.
+    pub(super) excess: f64,
+    pub(super) excess_samples: f64,
 }
 
 /// The calls that ended since the window opened.
@@ -46,6 +50,8 @@ pub(super) struct Window {
     sum_ln_no_load: f64,
     in_flight_max: u32,
     limited: bool,
+    held_back: bool,
+    sum_in_flight: f64,
 }
 
 /// What a window has shown.
@@ -75,6 +81,10 @@ pub(super) struct Summary {
     pub(super) in_flight_max: u32,
     /// Whether anyone was refused or waited for a permit.
     pub(super) limited: bool,
+    /// Whether that was because of seats kept for a partition.
+    pub(super) held_back: bool,
+    /// Calls in flight, as a mean over the calls when each was let in.
+    pub(super) in_flight: f64,
 }
 
 impl Window {
@@ -82,6 +92,8 @@ impl Window {
         self.opened.get_or_insert(sample.ended);
         self.in_flight_max = self.in_flight_max.max(sample.in_flight);
         self.limited |= sample.limited;
+        self.held_back |= sample.held_back;
+        self.sum_in_flight += f64::from(sample.in_flight);
         let ln = sample.rtt().as_secs_f64().max(1e-6).ln();
         if sample.end == End::Dropped {
             self.lost += 1;
@@ -140,7 +152,9 @@ impl Window {
             rtt: (ln_no_load + excess).exp(),
             rtt_mean: self.sum_rtt / samples,
             in_flight_max: self.in_flight_max,
+            in_flight: self.sum_in_flight / f64::from(ended.max(1)),
             limited: self.limited,
+            held_back: self.held_back,
         })
     }
 }
@@ -212,7 +226,7 @@ impl Trend {
     }
 
     /// Calls after which the mean is as precise as the trend aims at.
-    fn precise(&self) -> f64 {
+    pub(super) fn precise(&self) -> f64 {
         (self.variance / (ERROR * ERROR)).clamp(MEMORY_MIN, MEMORY_MAX)
     }
 

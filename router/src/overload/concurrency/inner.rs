@@ -41,13 +41,19 @@ const PEAK_TURN: Duration = Duration::from_secs(5);
 const RESERVE_OVER_PEAK: f64 = 1.25;
 /// One grant in so many goes to the lowest class that waits, so that none starves.
 const FLOOR_EVERY: u32 = 100;
-/// The wait that tells a standing queue from a burst, where users wait and where nobody does.
+/// The wait that tells a standing queue from a burst, where users wait and where nobody does: as
+/// long as all but the longest calls take, since that is how long a burst holds the seats (RFC
+/// 8289, section 4.2, asks for the same of round trips).
 const INTERVALS: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_millis(500),
-    Duration::from_millis(100),
-    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(200),
 ];
+/// So many times that interval, and so many times the usual wait, has the highest class while the
+/// limit was cut far and it is not known yet whether rightly. Its calls are worth a wait until then.
+const UNSURE_INTERVAL: u32 = 3;
+pub(super) const UNSURE_WAIT: u32 = 2;
 
 #[derive(Debug)]
 pub(super) struct Inner<W> {
@@ -147,7 +153,11 @@ impl<W: Waiter> Inner<W> {
         }
         self.limit.on_sample(sample);
         let limit = self.limit.limit();
-        if gate.limit.swap(limit, Ordering::Relaxed) != limit {
+        let before = gate.limit.swap(limit, Ordering::Relaxed);
+        if limit != before {
+            // More seats serve more, unless calls queue. Were only what is served so far let in,
+            // they would stay empty, and it would not be seen whether calls do.
+            self.rate *= (f64::from(limit) / f64::from(before.max(1))).max(1.0);
             self.set_reserves(gate);
         }
         self.update_if_due(gate, sample.ended);
@@ -169,6 +179,8 @@ impl<W: Waiter> Inner<W> {
         if let Some(rtt) = self.limit.no_load_rtt() {
             self.queue.set_rtt(rtt);
         }
+        let times = if self.limit.is_unsure() { UNSURE_INTERVAL } else { 1 };
+        self.queue.set_interval(0, INTERVALS[0] * times);
         self.set_threshold(gate, now, elapsed);
         if now >= self.peak_turn_at {
             self.peak_turn_at = now + PEAK_TURN;

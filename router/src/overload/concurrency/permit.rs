@@ -84,6 +84,7 @@ impl<W: Waiter> Permit<W> {
                 ended: now,
                 in_flight: self.in_flight,
                 limited,
+                held_back: gate.held_back.swap(false, Ordering::Relaxed),
                 kind: self.kind,
                 end,
             };

@@ -19,7 +19,8 @@ pub struct Settings {
     pub partitions: Vec<Share>,
     /// Requests that may wait.
     pub queue_capacity: usize,
-    /// How long a request of each class may wait.
+    /// How long a request of each class may wait; twice that for the highest while it is not known
+    /// whether a deep cut of the limit was right.
     pub wait_max: [Duration; 4],
 }
 
@@ -29,7 +30,8 @@ pub struct Share {
     /// How much is guaranteed; zero where nothing is.
     pub guaranteed: Ratio,
     /// Whether it is kept free even while the partition does not use it, for calls that must not
-    /// meet a full upstream. Otherwise the others borrow what is unused.
+    /// meet a full upstream. Otherwise the others borrow what is unused. A held share can be used
+    /// up whatever the others hold.
     pub is_held: bool,
 }
 

@@ -150,6 +150,7 @@ impl Shadows {
                         ended: at,
                         in_flight,
                         limited: false,
+                        held_back: false,
                         kind: call.kind,
                         end,
                     };
@@ -220,6 +221,7 @@ impl<W: Waiter> Gate<W> {
             match due {
                 Some((at, Due::Ends(call, mut sample))) => {
                     sample.limited = self.limited.swap(false, Ordering::Relaxed);
+                    sample.held_back = self.held_back.swap(false, Ordering::Relaxed);
                     inner.finish(self, &sample);
                     self.give_seat(call.priority.class(), call.partition);
                     self.note_due(&inner.shadows);

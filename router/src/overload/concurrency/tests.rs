@@ -9,7 +9,10 @@ use headgate_types::Ratio;
 use proptest::prelude::*;
 
 use super::*;
-use crate::overload::limit::{End, Fixed};
+use crate::overload::{
+    adaptive,
+    limit::{End, Fixed, Sample},
+};
 
 /// Keeps the verdict where the test finds it; hands it back if nobody waits any more.
 #[derive(Clone, Debug, Default)]
@@ -231,6 +234,57 @@ fn a_held_share_stays_free_for_its_partition() {
     assert_eq!((others.len(), owners.len()), (15, 5));
 }
 
+/// Twenty until the first call ends, then two; unsure of it.
+#[derive(Debug)]
+struct Cut(u32);
+
+impl Limit for Cut {
+    fn limit(&self) -> u32 {
+        self.0
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.0 < 20
+    }
+
+    fn on_sample(&mut self, _sample: &Sample) {
+        self.0 = 2;
+    }
+}
+
+#[test]
+fn a_held_share_is_there_though_others_hold_more_than_a_lowered_limit() {
+    let partitions = vec![Share::default(), Share { guaranteed: share(0.5), is_held: true }];
+    let settings = Settings { partitions, ..Settings::default() };
+    let gate: Arc<Gate<Inbox>> = Gate::new(settings, Box::new(Cut(20)));
+    let mut others = seated(&gate, 10);
+    others.pop().unwrap().finish(at(200), End::Success);
+    assert_eq!((gate.limit(), gate.in_flight()), (2, 9));
+    let own = |draw| Call { partition: 1, ..standard(draw) };
+    let owners: Vec<_> =
+        (0..10).filter_map(|draw| gate.admit(&own(draw), at(201)).admitted()).collect();
+    assert_eq!(owners.len(), 1);
+    assert!(gate.admit(&standard(99), at(201)).refusal().is_some());
+}
+
+#[test]
+fn the_highest_class_waits_longer_for_what_a_deep_cut_will_turn_out_to_be() {
+    let until = |class: Class, is_cut: bool| {
+        let gate: Arc<Gate<Inbox>> = Gate::new(Settings::default(), Box::new(Cut(20)));
+        let mut held = seated(&gate, 20);
+        if is_cut {
+            held.pop().unwrap().finish(at(200), End::Success);
+        }
+        match gate.admit_or_wait(&call(class, 1), at(300), Inbox::default) {
+            Asked::Queued(_, until) => until,
+            other => panic!("{class:?} does not wait: {other:?}"),
+        }
+    };
+    assert_eq!(until(Class::Critical, false), at(800));
+    assert_eq!(until(Class::Critical, true), at(1_300));
+    assert_eq!(until(Class::Standard, true), at(800));
+}
+
 #[test]
 fn observing_admits_all_and_counts_what_enforcing_refuses() {
     // The same arrivals, each call as long as in the other run.
@@ -259,9 +313,8 @@ fn observing_admits_all_and_counts_what_enforcing_refuses() {
     assert_eq!(observed.would_refuse, enforced.refused);
 }
 
-/// Runs calls (arrival and length in milliseconds) with waiting, and gives the counts.
-fn counts_with_waiting(mode: Mode, calls: &[(u64, u64)]) -> Counts {
-    let gate = gate(5, mode);
+/// Runs calls (arrival and length in microseconds) with waiting, and gives the counts.
+fn counts_with_waiting(gate: &Arc<Gate<Inbox>>, calls: &[(u64, u64)]) -> Counts {
     // What happens next: an end of a call, or of a wait.
     let mut due: BTreeMap<(u64, u64), Event> = BTreeMap::new();
     let mut number = 0;
@@ -339,11 +392,29 @@ proptest! {
                 (now, length)
             })
             .collect();
-        let enforced = counts_with_waiting(Mode::Enforce(share(1.0)), &calls);
-        let observed = counts_with_waiting(Mode::Observe, &calls);
+        let enforced = counts_with_waiting(&enforcing(5), &calls);
+        let observed = counts_with_waiting(&gate(5, Mode::Observe), &calls);
         prop_assert_eq!(observed.would_refuse, enforced.refused);
         prop_assert_eq!((observed.refused, observed.admitted), (0, calls.len() as u64));
     }
+}
+
+#[test]
+fn observing_moves_the_limit_as_enforcing_does() {
+    let run = |mode: Mode| {
+        let rule = adaptive::Settings { initial: 5, min: 2, ..adaptive::Settings::default() };
+        let settings = Settings { mode, ..Settings::default() };
+        let gate = Gate::new(settings, Box::new(adaptive::Adaptive::new(rule)));
+        // A length that does not depend on the load, so that both runs have the same.
+        let calls: Vec<_> = (0..6_000_u64)
+            .map(|turn| (2_500 * turn, 2_000 + num::mix(turn) % 40_000 * (1 + turn / 2_000)))
+            .collect();
+        let counts = counts_with_waiting(&gate, &calls);
+        (counts.would_refuse, gate.limit(), gate.no_load_rtt())
+    };
+    let (enforced, observed) = (run(Mode::Enforce(share(1.0))), run(Mode::Observe));
+    assert!(enforced.0 > 100 && enforced.1 != 5, "{enforced:?}");
+    assert_eq!(observed, enforced);
 }
 
 #[test]

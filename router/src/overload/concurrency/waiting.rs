@@ -9,7 +9,7 @@ use headgate_types::{Class, LEVELS, Moment, Priority};
 
 use super::{
     Call, Gate, Permit, Waiter,
-    inner::{PRESSED_WAIT_MAX, Waited, Waiting, Who},
+    inner::{PRESSED_WAIT_MAX, UNSURE_WAIT, Waited, Waiting, Who},
 };
 use crate::overload::{
     queue::Ticket,
@@ -40,6 +40,9 @@ impl<W: Waiter> Gate<W> {
         let mut inner = self.inner.lock();
         inner.update_if_due(self, now);
         let mut wait_max = self.wait_max(call.priority.class());
+        if call.priority.class() == Class::Critical && inner.limit.is_unsure() {
+            wait_max *= UNSURE_WAIT;
+        }
         if self.is_pressed(call.priority.class()) {
             wait_max = wait_max.min(PRESSED_WAIT_MAX);
         }

@@ -45,6 +45,11 @@ impl Codel {
         self.target = (rtt / 10).clamp(TARGET_MIN, TARGET_MAX);
     }
 
+    /// Takes another interval after the one that runs.
+    pub(super) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
     pub(super) fn is_standing(&self) -> bool {
         self.stands
     }
