@@ -133,14 +133,14 @@ fn with_a_held_share(mut limit: Adaptive) -> (Adaptive, Vec<u32>) {
         let free = f64::from(20_u32.saturating_sub(slow)).max(0.5);
         let scatter = [0.5, 1.0, 2.0, 0.8, 1.25][usize::try_from(turn % 5).unwrap()];
         // The fewer slots the slow ones leave, the longer the fast ones wait for one.
-        let kind = usize::from(turn % 6 != 0);
+        let kind = usize::from(!turn.is_multiple_of(6));
         let millis = if kind == 1 { 5.0 * (1.0 + free.recip().powi(2)) } else { 500.0 };
         let started = ended - Duration::from_secs_f64(millis / 1000.0 * scatter);
         let (in_flight, end) = (slow + 1, End::Success);
-        let held_back = turn % 6 == 0;
+        let held_back = turn.is_multiple_of(6);
         let sample = Sample { started, ended, in_flight, limited: true, held_back, kind, end };
         limit.on_sample(&sample);
-        if turn % 200 == 0 {
+        if turn.is_multiple_of(200) {
             limits.push(limit.limit());
         }
     }
@@ -173,7 +173,7 @@ proptest! {
             let end = [End::Success, End::Dropped, End::Ignore][usize::from(end)];
             let ended = Moment::from(Duration::from_millis(now));
             let started = ended - Duration::from_millis(rtt);
-            let held_back = limited && in_flight % 3 == 0;
+            let held_back = limited && in_flight.is_multiple_of(3);
             let sample = Sample { started, ended, in_flight, limited, held_back, kind: 0, end };
             limit.on_sample(&sample);
             prop_assert!((4..=50).contains(&limit.limit()));
