@@ -101,10 +101,9 @@ impl Split {
         }
     }
 
-    /// The position of an arm by its name, none inside for the rest; none where there is no such.
-    pub(crate) fn position(&self, name: &str) -> Option<Option<usize>> {
-        let position = self.arms.iter().position(|arm| *arm.settings.name == *name)?;
-        Some(Some(position).filter(|position| position + 1 < self.arms.len()))
+    /// The position of an arm by its name; the rest's is behind those of all arms.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.arms.iter().position(|arm| *arm.settings.name == *name)
     }
 
     /// The arm of a choice: the rest where none was drawn.

@@ -58,8 +58,8 @@ impl Testers {
         Ok(Self { authenticator, clock, metrics: tools.metrics.edge() })
     }
 
-    /// The arm of a route that a token chooses, `Some(None)` being the rest. None for a token that
-    /// chooses nothing: it is counted, and no more comes of it.
+    /// The position of the arm that a token chooses on a route. None for a token that chooses
+    /// nothing: it is counted, and no more comes of it.
     ///
     /// # Cancel safety
     ///
@@ -69,7 +69,7 @@ impl Testers {
         token: &HeaderValue,
         route: &str,
         split: &Split,
-    ) -> Option<Option<usize>> {
+    ) -> Option<usize> {
         let chosen = match self.verify(token).await {
             Ok(tester) => self.read(&tester.identity, route, split),
             Err(Denied::Invalid(Reason::Expired)) => Err(ArmToken::Expired),
@@ -87,12 +87,7 @@ impl Testers {
         self.authenticator.authenticate(0, &headers).await
     }
 
-    fn read(
-        &self,
-        tester: &Identity,
-        route: &str,
-        split: &Split,
-    ) -> Result<Option<usize>, ArmToken> {
+    fn read(&self, tester: &Identity, route: &str, split: &Split) -> Result<usize, ArmToken> {
         let now = self.clock.unix_time();
         if tester.expires_at.is_none_or(|end| end.since(now) > LIFE_MAX) {
             return Err(ArmToken::TooLong);

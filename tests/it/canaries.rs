@@ -185,7 +185,7 @@ async fn trace_draws_each_request() {
 /// The bucket as the reference says that anybody can compute it.
 fn bucket_of(salt: &str, unit: &str) -> u64 {
     let hex = headgate_tests::identity::sha256(&format!("{salt}:{unit}"));
-    u64::from_str_radix(&hex[..8], 16).unwrap() * 10_000 >> 32
+    (u64::from_str_radix(hex.get(..8).unwrap(), 16).unwrap() * 10_000) >> 32
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn share_is_drawn_by_the_trace() {
     let mut expected = Vec::new();
     for reply in ask(&edge, 60).await {
         let hex = sha256(&format!("mirror:tv/all:{}", reply.trace_id()));
-        if (u64::from_str_radix(&hex[..8], 16).unwrap() * 10_000) >> 32 < 3_000 {
+        if (u64::from_str_radix(hex.get(..8).unwrap(), 16).unwrap() * 10_000) >> 32 < 3_000 {
             expected.push(reply.trace_id().to_owned());
         }
     }

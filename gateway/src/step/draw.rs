@@ -34,7 +34,7 @@ pub(crate) async fn draw(
         let name = format!("{}/{}", settings.team, settings.name);
         // Boxed: it is rare, and would make every exchange as large as itself.
         if let Some(arm) = Box::pin(testers.choose(token, &name, split)).await {
-            return Some(Drawn { choice: Choice { arm, ..choice }, is_chosen: true });
+            return Some(Drawn { choice: Choice { arm: Some(arm), ..choice }, is_chosen: true });
         }
     }
     Some(Drawn { choice, is_chosen: false })
