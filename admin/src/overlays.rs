@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long an overlay may last: what is meant for longer belongs in a file.
-pub const LIFETIME_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+pub const LIFETIME_MAX: Duration = Duration::from_hours(30 * 24);
 /// How long an overlay lasts at least: less is over before anybody sees it.
 const LIFETIME_MIN: Duration = Duration::from_secs(1);
 /// Bytes of a key.

@@ -27,7 +27,8 @@ pub fn data_dir(
     if let Some(named) = root.nearest(&["data".into(), "dir".into()]).as_text() {
         return Some(base.join(named));
     }
-    let is_complete = read.is_clean() && root.keys().next().is_some();
+    let is_empty = root.keys().next().is_none();
+    let is_complete = !is_empty && read.into_faults().is_empty();
     let usual = base.join(USUAL);
     (!is_complete && files.resolve(&usual).is_ok()).then_some(usual)
 }

@@ -50,7 +50,7 @@ async fn everything_that_is_wrong_is_told_at_once() {
     assert_eq!((status, &problem["code"]), (422, &json!("HG1205")));
     let mut keys: Vec<_> =
         problem["faults"].as_array().unwrap().iter().map(|one| &one["key"]).collect();
-    keys.sort_by_key(|key| key.to_string());
+    keys.sort_by_key(ToString::to_string);
     assert_eq!(keys, ["actor", "for", "key", "reason", "why"]);
     let document = document();
     let schema = &document["components"]["schemas"]["Problem"];
