@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::{
     openapi,
     problem::{self, Problem},
-    status::{RouteStatus, Status},
+    status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
 };
 
 /// Where the edge is in its life.
@@ -48,6 +48,12 @@ pub trait StatusSource: Send + Sync {
 
     /// The routes in force, in the order in which they are tried.
     fn routes(&self) -> Vec<RouteStatus>;
+
+    /// The routes on their way off a legacy service.
+    fn strangle(&self) -> Vec<StrangleStatus>;
+
+    /// The routes whose requests are copied.
+    fn mirrors(&self) -> Vec<MirrorStatus>;
 }
 
 /// What the endpoints answer from.
@@ -156,6 +162,18 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(routes),
     },
     Endpoint {
+        path: "/v1/strangle",
+        summary: "How far routes are on their way off legacy services",
+        answers: &[json("The routes that still can send to one", "Strangle")],
+        handler: || get(strangle),
+    },
+    Endpoint {
+        path: "/v1/mirrors",
+        summary: "How the answers to copied requests compare",
+        answers: &[json("The routes whose requests are copied", "Mirrors")],
+        handler: || get(mirrors),
+    },
+    Endpoint {
         path: "/v1/openapi.json",
         summary: "This document",
         answers: &[ok("OpenAPI 3.1", JSON)],
@@ -220,6 +238,28 @@ pub(crate) struct Routes {
 
 async fn routes(state: extract::State<State>) -> Response {
     to_json(&Routes { routes: state.status.routes() })
+}
+
+/// What `/v1/strangle` answers.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Strangle {
+    /// The routes that still can send to a legacy service.
+    routes: Vec<StrangleStatus>,
+}
+
+async fn strangle(state: extract::State<State>) -> Response {
+    to_json(&Strangle { routes: state.status.strangle() })
+}
+
+/// What `/v1/mirrors` answers.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Mirrors {
+    /// The routes whose requests are copied.
+    mirrors: Vec<MirrorStatus>,
+}
+
+async fn mirrors(state: extract::State<State>) -> Response {
+    to_json(&Mirrors { mirrors: state.status.mirrors() })
 }
 
 async fn document() -> Response {

@@ -15,5 +15,8 @@ pub use crate::{
     api::{Readiness, State, StatusSource, router},
     openapi::document,
     server::Server,
-    status::{EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, UpstreamStatus},
+    status::{
+        EndpointStatus, FieldStatus, IdentityStatus, ListenerStatus, MirrorStatus, RouteStatus,
+        Stage, Status, StrangleStatus, UpstreamStatus,
+    },
 };

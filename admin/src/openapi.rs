@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Answer, ENDPOINTS, Endpoint, Ready, Routes},
+    api::{Answer, ENDPOINTS, Endpoint, Mirrors, Ready, Routes, Strangle},
     problem,
     status::Status,
 };
@@ -56,6 +56,8 @@ fn schemas() -> Map<String, Value> {
     let mut generator = settings.into_generator();
     name::<Status>(&mut generator);
     name::<Routes>(&mut generator);
+    name::<Strangle>(&mut generator);
+    name::<Mirrors>(&mut generator);
     name::<Ready>(&mut generator);
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());

@@ -1,6 +1,6 @@
-//! What `/v1/status` and `/v1/routes` answer.
+//! What `/v1/status`, `/v1/routes`, `/v1/strangle` and `/v1/mirrors` answer.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,4 +103,95 @@ pub struct RouteStatus {
     pub priority: String,
     /// Time of one exchange, such as `900ms`.
     pub timeout: String,
+}
+
+/// One route on its way off a legacy service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StrangleStatus {
+    /// The team that owns the route.
+    pub team: String,
+    /// The route.
+    pub route: String,
+    /// What it matches.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// The upstream of the legacy service.
+    pub old: String,
+    /// The upstream that takes over. None for a route that has not begun.
+    pub new: Option<String>,
+    /// The share that should have left, such as `25%`.
+    pub weight: String,
+    /// Requests counted on the legacy service.
+    pub old_requests: u64,
+    /// Requests counted elsewhere.
+    pub new_requests: u64,
+    /// Since when they are counted, RFC 3339: the start of the process, or later.
+    pub since: String,
+    /// The last request on the legacy service, RFC 3339. None: none since then.
+    pub old_seen: Option<String>,
+    /// When nobody may be left, RFC 3339. None: no date is set.
+    pub ends: Option<String>,
+    /// Whether that has passed and somebody may be left.
+    pub is_overdue: bool,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a route is on its way off a legacy service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The route sends everything to the legacy service.
+    NotBegun,
+    /// A part should have left.
+    Moving,
+    /// Everybody should have left, and somebody came within the last hour: requests without what
+    /// is sticky stay.
+    Draining,
+    /// Everybody should have left, and no request came at all.
+    Idle,
+    /// Everybody has left: requests came, and for an hour none to the legacy service.
+    NothingLeft,
+}
+
+/// One route whose requests are copied to another upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MirrorStatus {
+    /// The team that owns the route.
+    pub team: String,
+    /// The route.
+    pub route: String,
+    /// The upstream that gets the copies.
+    pub to: String,
+    /// The share of requests that are copied, such as `2%`.
+    pub share: String,
+    /// Since when copies are counted, RFC 3339.
+    pub since: String,
+    /// Copies by what became of them: the words of `headgate_gateway_mirror_requests_total`.
+    pub copies: BTreeMap<String, u64>,
+    /// What is compared.
+    pub fields: Vec<FieldStatus>,
+    /// Pairs of answers of which both times are known.
+    pub pairs: u64,
+    /// Pairs in which the mirror was slower.
+    pub slower: u64,
+    /// The caller's mean time to the answer's head, in milliseconds. None without a pair.
+    pub caller_ms: Option<f64>,
+    /// The mirror's.
+    pub mirror_ms: Option<f64>,
+}
+
+/// One part of the answers that is compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldStatus {
+    /// The part, as the configuration spells it.
+    pub field: String,
+    /// Pairs that agree in it.
+    pub same: u64,
+    /// Pairs that do not.
+    pub different: u64,
+    /// Pairs of which it can't be said: a body is no JSON, or too long.
+    pub incomparable: u64,
+    /// The trace ID of the last pair that differed.
+    pub last_different: Option<String>,
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    EndpointStatus, IdentityStatus, ListenerStatus, Readiness, RouteStatus, State, Status,
-    StatusSource, UpstreamStatus,
+    EndpointStatus, FieldStatus, IdentityStatus, ListenerStatus, MirrorStatus, Readiness,
+    RouteStatus, Stage, State, Status, StatusSource, StrangleStatus, UpstreamStatus,
 };
 
 pub(crate) const KEYS: &str = r#"{"keys":[]}"#;
@@ -65,6 +65,50 @@ impl StatusSource for Edge {
             auth: "accounts".to_owned(),
             priority: "standard".to_owned(),
             timeout: "900ms".to_owned(),
+        }]
+    }
+
+    fn strangle(&self) -> Vec<StrangleStatus> {
+        let status = |new: Option<&str>, ends: Option<&str>, stage| StrangleStatus {
+            team: "tv".to_owned(),
+            route: "home".to_owned(),
+            pattern: "GET /tv/home".to_owned(),
+            old: "legacy".to_owned(),
+            new: new.map(str::to_owned),
+            weight: "25%".to_owned(),
+            old_requests: 3,
+            new_requests: 1,
+            since: "2026-11-18T11:06:40.000Z".to_owned(),
+            old_seen: ends.map(str::to_owned),
+            ends: ends.map(str::to_owned),
+            is_overdue: false,
+            stage,
+        };
+        vec![
+            status(Some("home"), Some("2027-03-31T00:00:00.000Z"), Stage::Moving),
+            status(None, None, Stage::NotBegun),
+        ]
+    }
+
+    fn mirrors(&self) -> Vec<MirrorStatus> {
+        vec![MirrorStatus {
+            team: "tv".to_owned(),
+            route: "home".to_owned(),
+            to: "next".to_owned(),
+            share: "2%".to_owned(),
+            since: "2026-11-18T11:06:40.000Z".to_owned(),
+            copies: [("same".to_owned(), 8)].into(),
+            fields: vec![FieldStatus {
+                field: "status".to_owned(),
+                same: 7,
+                different: 1,
+                incomparable: 0,
+                last_different: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+            }],
+            pairs: 8,
+            slower: 1,
+            caller_ms: Some(1.5),
+            mirror_ms: None,
         }]
     }
 }

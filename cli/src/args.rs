@@ -44,6 +44,12 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Status),
+    /// Tells how the answers to copied requests compare.
+    #[command(subcommand)]
+    Mirror(Mirror),
+    /// Tells how far routes are on their way off legacy services.
+    #[command(subcommand)]
+    Strangle(Strangle),
     /// Prints the JSON Schema of headgate.toml, for an editor that reads `#:schema FILE` in the
     /// first line.
     Schema(Schema),
@@ -143,6 +149,21 @@ pub(crate) struct Status {
     /// The platform's file, for its `admin.listen`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// What to ask about mirrors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mirror {
+    /// Sums up what became of the copies, route by route. Exit code 1 when answers differ.
+    Report(Status),
+}
+
+/// What to ask about legacy services.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Strangle {
+    /// Lists the routes that still can send to one, with the share that is left. Exit code 1 when
+    /// one is overdue.
+    Status(Status),
 }
 
 /// Which schema to print.

@@ -103,7 +103,7 @@ fn arrived(metrics: &str) -> BTreeMap<(String, String), u64> {
             let value = labels.split("\",").find_map(|one| one.strip_prefix(name))?;
             value.strip_prefix("=\"").map(|value| value.trim_end_matches('"').to_owned())
         };
-        Some(((label("team")?, label("route")?), value.trim().parse().ok()?))
+        Some(((label("team")?, label("route")?), value.trim().parse::<u64>().ok()?))
     };
     let mut arrived = BTreeMap::new();
     for (route, count) in metrics.lines().filter_map(sample) {

@@ -1,5 +1,7 @@
 //! `headgate explain`: what the edge would do with a request, and why.
 
+mod arm;
+
 use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
@@ -53,6 +55,7 @@ struct Decisions {
     route: Decision,
     team: Decision,
     upstream: Decision,
+    arm: Decision,
     device: Decision,
     auth: Decision,
     priority: Decision,
@@ -135,6 +138,7 @@ fn refused(error: gateway::Error) -> Decisions {
         route: none.clone(),
         team: none.clone(),
         upstream: none.clone(),
+        arm: none.clone(),
         device: none.clone(),
         auth: none.clone(),
         priority: none.clone(),
@@ -157,6 +161,7 @@ fn decisions(loaded: &Loaded, explanation: &Explanation) -> Decisions {
             route: Decision::not_made(explanation.route.reason.clone()),
             team: none.clone(),
             upstream: none.clone(),
+            arm: none.clone(),
             device,
             auth: none.clone(),
             priority: none.clone(),
@@ -174,7 +179,8 @@ fn decisions(loaded: &Loaded, explanation: &Explanation) -> Decisions {
             format!("{} matches: {}{at}", route.pattern, explanation.route.reason),
         ),
         team: Decision::made(route.team.as_ref(), format!("it owns route {id}")),
-        upstream: upstream(loaded, route, &id),
+        upstream: arm::upstream(loaded, route, exchange.drawn, &id),
+        arm: arm::arm(route, exchange.drawn, &id),
         device,
         auth: auth(loaded, route, &exchange.caller),
         priority: priority(exchange, &id, origin.map(|origin| origin.priority)),
@@ -182,15 +188,6 @@ fn decisions(loaded: &Loaded, explanation: &Explanation) -> Decisions {
         idempotency: idempotency(route, &id),
         steps,
     }
-}
-
-fn upstream(loaded: &Loaded, route: &Route, id: &str) -> Decision {
-    let Some(upstream) = loaded.settings.upstreams.get(route.upstream) else {
-        return Decision::not_made("the upstream is not there");
-    };
-    let endpoints: Vec<_> = upstream.endpoints.iter().map(ToString::to_string).collect();
-    let reason = format!("`to` of route {id}; endpoints {}", endpoints.join(", "));
-    Decision::made(upstream.name.as_ref(), reason)
 }
 
 fn auth(loaded: &Loaded, route: &Route, caller: &Caller) -> Decision {
@@ -312,6 +309,7 @@ fn text(decisions: &Decisions) -> String {
         ("route", &decisions.route),
         ("team", &decisions.team),
         ("upstream", &decisions.upstream),
+        ("arm", &decisions.arm),
         ("device", &decisions.device),
         ("auth", &decisions.auth),
         ("priority", &decisions.priority),

@@ -1,10 +1,13 @@
 //! The running edge as the admin API shows it.
 
+mod mirror;
+mod strangle;
+
 use std::sync::Arc;
 
 use headgate_admin::{
-    EndpointStatus, IdentityStatus, ListenerStatus, RouteStatus, Status, StatusSource,
-    UpstreamStatus,
+    EndpointStatus, IdentityStatus, ListenerStatus, MirrorStatus, RouteStatus, Status,
+    StatusSource, StrangleStatus, UpstreamStatus,
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
@@ -111,6 +114,14 @@ impl StatusSource for Live {
 
     fn routes(&self) -> Vec<RouteStatus> {
         self.routes.clone()
+    }
+
+    fn mirrors(&self) -> Vec<MirrorStatus> {
+        self.edge.mirrors().iter().map(mirror::status).collect()
+    }
+
+    fn strangle(&self) -> Vec<StrangleStatus> {
+        strangle::strangle(&self.edge.splits(), self.clock.unix_time())
     }
 }
 

@@ -17,9 +17,11 @@ mod check;
 mod completions;
 mod config;
 mod explain;
+mod mirror;
 mod routes;
 mod schema;
 mod status;
+mod strangle;
 
 use std::{
     io::{self, Write as _},
@@ -72,6 +74,8 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Routes(args) => routes::routes(&args, output),
         Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Mirror(args) => mirror::mirror(&args, output),
+        Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use headgate_config::{Loaded, RouteOrigin};
-use headgate_gateway::settings::{Auth, Route};
+use headgate_gateway::settings::{Arm, Auth, Route};
 use headgate_types::format_duration;
 use serde::Serialize;
 
@@ -20,12 +20,33 @@ struct Row {
     #[serde(rename = "match")]
     pattern: String,
     upstream: String,
+    /// Who shares the requests, on a split route; the rest is the last.
+    arms: Vec<ArmRow>,
     auth: String,
     priority: String,
     timeout: String,
     idempotency: &'static str,
     file: String,
     line: usize,
+}
+
+/// One arm of a split route.
+#[derive(Debug, Serialize)]
+struct ArmRow {
+    name: String,
+    upstream: String,
+    weight: String,
+}
+
+impl Row {
+    /// The upstream, or all of them with their shares.
+    fn upstreams(&self) -> String {
+        if self.arms.is_empty() {
+            return self.upstream.clone();
+        }
+        let arms = self.arms.iter().map(|arm| format!("{} {}", arm.upstream, arm.weight));
+        arms.collect::<Vec<_>>().join(" + ")
+    }
 }
 
 /// Lists the routes of a configuration.
@@ -48,11 +69,12 @@ pub(crate) fn routes(args: &args::Routes, output: &mut Output<'_>) -> anyhow::Re
         let head = vec![head.map(str::to_owned).to_vec()];
         let cells = rows.into_iter().map(|row| {
             let at = format!("{}:{}", row.file, row.line);
+            let upstreams = row.upstreams();
             vec![
                 row.team,
                 row.route,
                 row.pattern,
-                row.upstream,
+                upstreams,
                 row.auth,
                 row.priority,
                 row.timeout,
@@ -74,6 +96,7 @@ fn row(loaded: &Loaded, route: &Route, origin: &RouteOrigin) -> Option<Row> {
         route: route.name.as_ref().to_owned(),
         pattern: route.pattern.to_string(),
         upstream: settings.upstreams.get(route.upstream)?.name.as_ref().to_owned(),
+        arms: arms(loaded, route),
         auth: auth_name(loaded, route),
         priority: route.priority.as_str().to_owned(),
         timeout: format_duration(timeout),
@@ -81,6 +104,18 @@ fn row(loaded: &Loaded, route: &Route, origin: &RouteOrigin) -> Option<Row> {
         file: origin.at.file.clone(),
         line: origin.at.line,
     })
+}
+
+fn arms(loaded: &Loaded, route: &Route) -> Vec<ArmRow> {
+    let arms = route.split.iter().flat_map(|split| split.arms.iter().chain([&split.rest]));
+    let arm = |arm: &Arm| {
+        Some(ArmRow {
+            name: arm.name.as_ref().to_owned(),
+            upstream: loaded.settings.upstreams.get(arm.upstream)?.name.as_ref().to_owned(),
+            weight: arm.weight.to_string(),
+        })
+    };
+    arms.filter_map(arm).collect()
 }
 
 /// The identity source that a route asks for, or `none`.

@@ -45,7 +45,8 @@ pub(crate) fn status(args: &args::Status, output: &mut Output<'_>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn address(args: &args::Status) -> anyhow::Result<SocketAddr> {
+/// Whom to ask.
+pub(crate) fn address(args: &args::Status) -> anyhow::Result<SocketAddr> {
     if let Some(url) = &args.admin {
         return address_of(url);
     }

@@ -4,7 +4,9 @@
 
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod mirror;
 pub(crate) mod owner;
 pub(crate) mod platform;
 pub(crate) mod scalar;
+pub(crate) mod split;
 pub(crate) mod team;

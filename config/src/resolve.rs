@@ -17,6 +17,7 @@ mod edge;
 mod idempotency;
 mod identity;
 mod route;
+mod split;
 mod team;
 
 /// What the documents come to; of no use when the report is not clean.
@@ -53,6 +54,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     claims.check_routes((input, &unknown), &routes, &origins, report);
     let warnings = claims::ending(&claims, input.now);
     let (routes, origins) = route::rank(routes, origins, report);
+    let testers = split::testers(input, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
     let passport = edge::passport(input, data_dir.as_deref(), report);
@@ -63,6 +65,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let settings = Settings {
         edge,
         identity,
+        testers,
         passport,
         devices: rules.collect(),
         upstreams: Vec::new(),

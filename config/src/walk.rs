@@ -25,7 +25,6 @@ const LATER: &[&str] = &[
     "route.*.rate",
     "route.*.cache",
     "route.*.fallback",
-    "route.*.canary",
     "route.*.publish",
     "route.*.concurrency",
     "route.*.breaker",

@@ -1,12 +1,14 @@
 //! Bodies on their way through: counted, limited and timed. None is collected but those of a
 //! request with an idempotency key and of its answer, up to their limits.
 
+mod capture;
 mod client;
 mod origin;
 mod request;
 
 pub use crate::body::client::ClientBody;
 pub(crate) use crate::body::{
+    capture::Capture,
     origin::{OriginBody, Pace, ReadAhead},
     request::{BodyWatch, RequestBody, RequestBodyLimits},
 };

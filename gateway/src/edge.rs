@@ -12,14 +12,15 @@ use headgate_types::Clock;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use self::snapshot::Tools;
-pub(crate) use self::snapshot::{Route, Snapshot, Terms};
+pub(crate) use self::snapshot::{Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
     identity::{self, Authenticator, FetchKeys, Refreshes},
+    mirror::MirrorState,
     passport::{self, Mint},
     settings::Settings,
+    split::SplitState,
     upstream::UpstreamState,
 };
 
@@ -77,6 +78,9 @@ pub enum BuildError {
     /// A route's keys can't be kept apart.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// A route's requests can't be divided as asked.
+    #[error(transparent)]
+    Split(#[from] headgate_router::split::Error),
     /// A route names an upstream that is not there.
     #[error("route {team}/{route} names an upstream that is not there")]
     Upstream {
@@ -193,6 +197,18 @@ impl Edge {
     pub fn upstreams(&self) -> Vec<UpstreamState> {
         let now = self.clock.now();
         self.snapshot().upstreams.iter().map(|upstream| upstream.state(now)).collect()
+    }
+
+    /// The split routes as they stand, for operators.
+    pub fn splits(&self) -> Vec<SplitState> {
+        let state = |route: &Arc<Route>| Some(route.split.as_ref()?.state(&route.settings));
+        self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
+    /// The mirrors of routes as they stand, for operators.
+    pub fn mirrors(&self) -> Vec<MirrorState> {
+        let state = |route: &Arc<Route>| Some(route.mirror.as_ref()?.state(&route.settings));
+        self.snapshot().routes.iter().filter_map(state).collect()
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

@@ -128,27 +128,29 @@ async fn serve(
     record.routed(&route);
     let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;
     record.authenticated(caller.as_ref());
+    let asked = (&parts.headers, Some(record.trace_id()));
+    let drawn = step::draw::draw(&snapshot, &route, caller.as_deref(), asked).await;
+    record.drawn(drawn.and_then(|drawn| drawn.choice.arm));
     if let Some(keys) = &route.keys {
         let (edge, connection, route) = (edge.clone(), connection.clone(), Arc::clone(&route));
         let known = Known { edge, snapshot, connection, route, caller, device, target };
         // Boxed: it is rare, and would make every exchange as large as itself.
         return Box::pin(step::idempotency::enter(keys, known, record, parts, body)).await;
     }
-    let mut call = step::dispatch::dispatch(
-        &step::dispatch::Context {
-            edge,
-            snapshot: &snapshot,
-            connection,
-            route: &route,
-            caller: caller.as_deref(),
-            device: &device,
-            target: &target,
-        },
-        record,
-        parts,
-        body,
-    )
-    .await?;
+    let context = step::dispatch::Context {
+        edge,
+        snapshot: &snapshot,
+        connection,
+        route: &route,
+        caller: caller.as_deref(),
+        device: &device,
+        target: &target,
+    };
+    let copy = step::mirror::copy(&context, record, parts);
+    let mut call = step::dispatch::dispatch(&context, record, parts, body).await?;
+    if let Some(copy) = copy {
+        step::mirror::send(copy, record, &mut call);
+    }
     let answer = step::forward::forward(edge, connection, &route, record, &mut call).await?;
     Ok(Entered::Passed(answer))
 }

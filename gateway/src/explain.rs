@@ -6,7 +6,13 @@ use headgate_router::{deadline, device, facts::Facts, table};
 use headgate_types::{Class, Moment};
 use http::{HeaderValue, request::Parts};
 
-use crate::{edge::Edge, error::Error, headers, identity::Verified, step};
+use crate::{
+    edge::Edge,
+    error::Error,
+    headers,
+    identity::Verified,
+    step::{self, draw::Drawn},
+};
 
 /// What the edge would do with a request, step by step, as far as it would get.
 #[derive(Debug)]
@@ -28,6 +34,8 @@ pub struct Explanation {
 pub struct Exchange {
     /// The caller as the route wants it.
     pub caller: Caller,
+    /// What was drawn on a split route. None where requests are not split.
+    pub drawn: Option<Drawn>,
     /// The class that the route grants.
     pub granted: Class,
     /// The class that the exchange has, after the client's wish.
@@ -78,9 +86,14 @@ impl Edge {
             Some(found) => {
                 let verified =
                     step::authenticate::authenticate(&snapshot, found, &parts.headers, early).await;
+                let known = verified.as_ref().ok().and_then(Option::as_deref);
+                // A request that nobody sends has no trace.
+                let asked = (&parts.headers, None);
+                let drawn = step::draw::draw(&snapshot, found, known, asked).await;
                 let wish = parts.headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
                 let deadline = deadline::effective(Moment::ZERO, found.timeout, wish);
                 Some(Exchange {
+                    drawn,
                     caller: match verified {
                         Ok(Some(caller)) => Caller::Verified(caller),
                         Ok(None) => Caller::Anybody,

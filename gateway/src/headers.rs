@@ -25,6 +25,10 @@ pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("headgate-priori
 pub(crate) const DEADLINE: HeaderName = HeaderName::from_static("headgate-deadline-ms");
 /// The number of this attempt, from 1, to a BFF.
 pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("headgate-attempt");
+/// The arm of a split route that the request drew, to a BFF.
+pub(crate) const ARM: HeaderName = HeaderName::from_static("headgate-arm");
+/// On a copy of a request, to the mirror.
+pub(crate) const MIRROR: HeaderName = HeaderName::from_static("headgate-mirror");
 /// The client's address, to a BFF.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The client's scheme, to a BFF.

@@ -17,8 +17,11 @@ mod body;
 mod exchange;
 mod explain;
 mod headers;
+mod mirror;
 mod record;
+mod split;
 mod step;
+mod testers;
 mod tunnel;
 mod websocket;
 
@@ -38,5 +41,8 @@ pub use crate::{
     error::{Error, Side},
     exchange::{Answering, Exchanges},
     explain::{Caller, Exchange, Explanation},
+    mirror::{FieldState, MirrorState},
+    split::{ArmState, SplitState},
+    step::draw::Drawn,
     upstream::{EndpointState, UpstreamState},
 };

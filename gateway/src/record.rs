@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use headgate_telemetry::{
     access::{self, Attempt, Journal, Mark},
     trace,
@@ -18,6 +19,7 @@ use crate::{
     error::Error,
     headers,
     identity::Verified,
+    mirror::Watch,
     stream::Busy,
 };
 
@@ -38,11 +40,15 @@ pub(crate) struct Record {
     version: Version,
     is_grpc: bool,
     route: Option<Arc<Route>>,
+    /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
+    arm: Option<usize>,
     device: Option<Device>,
     priority: Option<Priority>,
     caller: Option<Arc<Verified>>,
     attempts: SmallVec<[Attempt; 1]>,
     journal: Journal,
+    /// Compares the answer with the mirror's, where the request was copied.
+    watch: Option<Box<Watch>>,
     request_body: Option<Arc<BodyWatch>>,
     /// None until the exchange has failed or its answer has begun.
     outcome: Option<Outcome>,
@@ -75,11 +81,13 @@ impl Record {
             version: parts.version,
             is_grpc: headers::is_grpc(&parts.headers),
             route: None,
+            arm: None,
             device: None,
             priority: None,
             caller: None,
             attempts: SmallVec::new(),
             journal: Journal::start(edge.clock.now()),
+            watch: None,
             request_body: None,
             outcome: None,
             code: None,
@@ -169,6 +177,16 @@ impl Record {
         self.mark(Mark::Routed);
     }
 
+    /// Notes the arm that the request drew on a split route.
+    pub(crate) fn drawn(&mut self, arm: Option<usize>) {
+        self.arm = arm;
+    }
+
+    /// The arm that the request drew; none on a route that is not split, and for the rest.
+    pub(crate) fn arm(&self) -> Option<usize> {
+        self.arm
+    }
+
     /// Notes the caller; where anybody may call, that took no time.
     pub(crate) fn authenticated(&mut self, caller: Option<&Arc<Verified>>) {
         if caller.is_some() {
@@ -180,6 +198,30 @@ impl Record {
     /// Notes what the request is worth.
     pub(crate) fn prioritized(&mut self, priority: Priority) {
         self.priority = Some(priority);
+    }
+
+    /// Lets the answer be watched: the request was copied.
+    pub(crate) fn watch_answer(&mut self, watch: Watch) {
+        self.watch = Some(Box::new(watch));
+    }
+
+    /// A piece of the answer's body goes to the client.
+    pub(crate) fn passes(&mut self, piece: &Bytes) {
+        if let Some(watch) = &mut self.watch {
+            watch.piece(piece);
+        }
+    }
+
+    /// Tells the mirror of the answer, if the client got one to its end.
+    fn end_watch(&mut self, outcome: Outcome) {
+        let Some((watch, status)) = self.watch.take().zip(self.status) else { return };
+        let is_own = status.is_client_error() || status.is_server_error();
+        if is_own || matches!(outcome, Outcome::Ok | Outcome::Origin5xx) {
+            let offset = |mark| self.journal.offset(mark);
+            let head = offset(Mark::UpstreamHead).zip(offset(Mark::AttemptStarted));
+            let head = head.map(|(head, started)| head.saturating_sub(started));
+            watch.end(status.as_u16(), head);
+        }
     }
 
     /// Takes the request body's bytes from here.
@@ -201,7 +243,7 @@ impl Record {
     /// Notes an attempt that has ended.
     pub(crate) fn attempted(&mut self, attempt: Attempt) {
         if let Some(route) = &self.route {
-            route.upstream.metrics.attempted(attempt.result);
+            route.upstream(self.arm).metrics.attempted(attempt.result);
             if !self.attempts.is_empty() {
                 route.metrics.retried();
             }
@@ -269,7 +311,7 @@ impl Record {
             outcome,
             status: self.status.map(|status| status.as_u16()),
             code: self.code,
-            route: self.route.as_deref().map(|route| &route.members),
+            route: self.route.as_deref().map(|route| route.members(self.arm)),
             device: self.device.as_ref(),
             priority: self.priority.map(Priority::class),
             identity: caller,
@@ -296,6 +338,7 @@ impl Drop for Record {
         }
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
+        self.end_watch(outcome);
         let duration = now.since(self.started());
         if let Some(config) = &self.terms.members {
             self.edge.access.record(&self.line(outcome, duration, config));
@@ -306,6 +349,9 @@ impl Drop for Record {
             self.terms.unrouted.arrived();
             &self.terms.unrouted
         };
+        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm)) {
+            arm.metrics.ended(outcome, self.time, duration);
+        }
         metrics.ended(outcome, duration);
         metrics.transferred(self.request_bytes(), self.bytes_out);
         self.edge.lifecycle.end();

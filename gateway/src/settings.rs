@@ -10,8 +10,16 @@ use http::Uri;
 use ipnet::IpNet;
 
 mod idempotency;
+mod mirror;
+mod split;
+mod upstream;
 
-pub use crate::settings::idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind};
+pub use crate::settings::{
+    idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
+    mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
+    split::{Arm, Split, SplitKind, Sticky, Testers},
+    upstream::{Endpoint, Protocol, Upstream},
+};
 
 /// Everything that an edge needs to serve.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +28,8 @@ pub struct Settings {
     pub edge: Edge,
     /// Where identities come from, by name.
     pub identity: Vec<IdentitySource>,
+    /// Who may choose an arm. None: nobody.
+    pub testers: Option<Testers>,
     /// How Passports are signed.
     pub passport: Passport,
     /// Device classes in order: the first match wins.
@@ -293,55 +303,6 @@ impl Default for Passport {
     }
 }
 
-/// A named service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// The team that owns it.
-    pub team: Arc<str>,
-    /// Its name, unique in its team.
-    pub name: Arc<str>,
-    /// Its addresses.
-    pub endpoints: Vec<Endpoint>,
-    /// The protocol that its endpoints speak.
-    pub protocol: Protocol,
-    /// Time to open a connection.
-    pub connect_timeout: Duration,
-    /// Idle connections kept to one endpoint by each thread.
-    pub idle_connections_max: usize,
-    /// Connections to one endpoint by each thread, idle or not.
-    pub connections_max: NonZeroUsize,
-    /// Time after which an idle connection is closed.
-    pub idle_timeout: Duration,
-}
-
-/// One address of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// Host and port; a name is looked up when a connection is opened.
-    Tcp(Arc<str>),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// The protocol that an upstream speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    #[default]
-    H1,
-    /// HTTP/2 without TLS, with prior knowledge.
-    H2c,
-}
-
 /// One rule that sends requests to an upstream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -353,6 +314,10 @@ pub struct Route {
     pub pattern: Pattern,
     /// The upstream, as an index into [`Settings::upstreams`].
     pub upstream: usize,
+    /// How its requests are divided. None: all go to the upstream.
+    pub split: Option<Split>,
+    /// What gets copies of its requests. None: nothing.
+    pub mirror: Option<Mirror>,
     /// Who may call.
     pub auth: Auth,
     /// What its requests are worth.

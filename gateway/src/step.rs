@@ -3,8 +3,10 @@
 pub(crate) mod authenticate;
 pub(crate) mod classify;
 pub(crate) mod dispatch;
+pub(crate) mod draw;
 pub(crate) mod forward;
 pub(crate) mod idempotency;
+pub(crate) mod mirror;
 pub(crate) mod respond;
 pub(crate) mod route;
 pub(crate) mod target;

@@ -5,10 +5,10 @@
 //! that the data path, `explain` and tests call the same functions and get the same answers.
 //!
 //! A request is reduced to [`facts::Facts`], classified by a [`device::Classifier`], matched
-//! against the [`pattern::Pattern`]s of a [`table::Table`], sent to an endpoint that a
-//! [`balance::Balancer`] picks, and tried again as far as a [`retry::Policy`] and its
-//! [`retry::Budget`] allow, all within the time that [`deadline`] grants. What keeps too many
-//! requests from harming anyone is under [`overload`].
+//! against the [`pattern::Pattern`]s of a [`table::Table`], given to one of the route's upstreams by
+//! a [`split::Split`], sent to an endpoint that a [`balance::Balancer`] picks, and tried again as
+//! far as a [`retry::Policy`] and its [`retry::Budget`] allow, all within the time that
+//! [`deadline`] grants. What keeps too many requests from harming anyone is under [`overload`].
 
 pub mod error;
 
@@ -19,6 +19,9 @@ pub mod device;
 
 pub mod pattern;
 pub mod table;
+
+pub mod compare;
+pub mod split;
 
 pub mod balance;
 pub mod deadline;

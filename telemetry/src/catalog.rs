@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 
 use headgate_types::Outcome;
 
-use crate::labels::{AttemptResult, BadHead, Denial, Listener, Refusal};
+use crate::labels::{ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal};
 
-/// Names that each of team and route, team and upstream, and identity source may bring; what
-/// comes after shares the name [`OTHER`], so that sums stay true and memory stays bounded.
+/// Names that each of team and route, team and upstream, team, route and arm, and identity source
+/// may bring; what comes after shares the name [`OTHER`], so that sums stay true and memory stays
+/// bounded.
 pub const NAMES_MAX: usize = 4_096;
 
 /// The name of everything above [`NAMES_MAX`]. Names in the configuration never begin with `_`.
@@ -132,6 +133,7 @@ pub enum Values {
 const TEAM: Label = Label { name: "team", values: Values::Configured };
 const ROUTE: Label = Label { name: "route", values: Values::Configured };
 const UPSTREAM: Label = Label { name: "upstream", values: Values::Configured };
+const ARM: Label = Label { name: "arm", values: Values::Configured };
 const SOURCE: Label = Label { name: "source", values: Values::Configured };
 const OUTCOME: Label =
     Label { name: "outcome", values: Values::Words(|| Outcome::ALL.map(Outcome::as_str).to_vec()) };
@@ -139,6 +141,15 @@ const ATTEMPT_RESULT: Label = Label {
     name: "result",
     values: Values::Words(|| AttemptResult::ALL.map(AttemptResult::as_str).to_vec()),
 };
+const ARM_TOKEN: Label = Label {
+    name: "result",
+    values: Values::Words(|| ArmToken::ALL.map(ArmToken::as_str).to_vec()),
+};
+const MIRROR_RESULT: Label = Label {
+    name: "result",
+    values: Values::Words(|| MirrorResult::ALL.map(MirrorResult::as_str).to_vec()),
+};
+const SIDE: Label = Label { name: "side", values: Values::Words(|| vec!["caller", "mirror"]) };
 const LISTENER: Label = Label {
     name: "listener",
     values: Values::Words(|| Listener::ALL.map(Listener::as_str).to_vec()),
@@ -197,6 +208,16 @@ catalog! {
     RETRIES: Kind::Counter, Attempts, "headgate_gateway_retry_attempts_total", [TEAM, ROUTE];
     /// Requests that were answered with the first answer to their `idempotency-key`. Beside them, outcomes `idempotency_*` and `store_unavailable` tell what else keys led to.
     REPLAYED: Kind::Counter, Requests, "headgate_gateway_replayed_requests_total", [TEAM, ROUTE];
+    /// Exchanges of a split route that ended, by the arm that was drawn and by outcome.
+    ARM_ENDED: Kind::Counter, Requests, "headgate_gateway_arm_ended_requests_total", [TEAM, ROUTE, ARM, OUTCOME];
+    /// Time from a request's head to the end of its exchange, on a split route, by the arm that was drawn.
+    ARM_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_arm_exchange_duration_seconds", [TEAM, ROUTE, ARM];
+    /// Requests on split routes with a tester's token in `headgate-arm`, by what it was good for. A token that is good for nothing is ignored.
+    ARM_TOKENS: Kind::Counter, Requests, "headgate_gateway_arm_token_requests_total", [ARM_TOKEN];
+    /// Requests that were drawn for a copy to the route's mirror, by what became of the copy.
+    MIRROR_REQUESTS: Kind::Counter, Requests, "headgate_gateway_mirror_requests_total", [TEAM, ROUTE, MIRROR_RESULT];
+    /// Time to the head of an answer, of requests that were copied, on the caller's side and on the mirror's.
+    MIRROR_HEAD_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_mirror_head_duration_seconds", [TEAM, ROUTE, SIDE];
     /// Attempts at the upstream, by result.
     ATTEMPTS: Kind::Counter, Attempts, "headgate_gateway_upstream_attempts_total", [TEAM, UPSTREAM, ATTEMPT_RESULT];
     /// Time to open a connection to the upstream.

@@ -58,6 +58,45 @@ words! {
 }
 
 words! {
+    /// What a tester's token for an arm was good for.
+    ArmToken {
+        /// It chose the arm.
+        Used = "used",
+        /// Nothing: it is past its end.
+        Expired = "expired",
+        /// Nothing: it can't be read, no key of the testers signed it, or it is meant for something
+        /// else.
+        Invalid = "invalid",
+        /// Nothing: it lasts longer than a token may.
+        TooLong = "too_long",
+        /// Nothing: it names another route, or an arm that the route has not.
+        Foreign = "foreign",
+    }
+}
+
+words! {
+    /// What became of a request's copy.
+    MirrorResult {
+        /// Both answers agree in all that is compared.
+        Same = "same",
+        /// They do not.
+        Different = "different",
+        /// They agree as far as they can be compared: a body is no JSON, or too long.
+        Incomparable = "incomparable",
+        /// The mirror gave no answer.
+        Failed = "failed",
+        /// The mirror gave none in time.
+        Timeout = "timeout",
+        /// The caller got no answer as a whole that could be compared.
+        Unanswered = "unanswered",
+        /// Too many copies were under way; it was not sent.
+        Dropped = "dropped",
+        /// The request's body was too long; it was not sent.
+        TooLarge = "too_large",
+    }
+}
+
+words! {
     /// The kind of listener that accepted a connection.
     Listener {
         /// Without TLS.

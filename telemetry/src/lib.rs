@@ -14,10 +14,10 @@ mod registry;
 pub mod trace;
 
 pub use crate::{
-    labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
+    labels::{ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal},
     metrics::{
-        EdgeMetrics, IdentityMetrics, Metrics, RouteMetrics, StoreCounts, StoreMetrics,
-        UpstreamMetrics,
+        ArmCounts, ArmMetrics, ArmNames, EdgeMetrics, IdentityMetrics, Metrics, MirrorMetrics,
+        RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

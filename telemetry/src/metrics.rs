@@ -1,17 +1,28 @@
 //! Handles to count with, made once for each route, upstream, identity source and edge.
 
+mod arm;
+mod mirror;
 mod store;
 
-use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use headgate_types::Outcome;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
-pub use crate::metrics::store::{StoreCounts, StoreMetrics};
+pub use crate::metrics::{
+    arm::{ArmCounts, ArmMetrics, ArmNames},
+    mirror::MirrorMetrics,
+    store::{StoreCounts, StoreMetrics},
+};
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},
-    labels::{AttemptResult, BadHead, Denial, Listener, Refusal},
+    labels::{ArmToken, AttemptResult, BadHead, Denial, Listener, Refusal},
     registry::{Exporter, Registry},
 };
 
@@ -28,6 +39,8 @@ struct Names {
     routes: HashSet<(String, String)>,
     upstreams: HashSet<(String, String)>,
     sources: HashSet<(String, String)>,
+    /// By team, route and arm.
+    arms: HashMap<[String; 3], Arc<arm::Tally>>,
 }
 
 impl Metrics {
@@ -92,6 +105,8 @@ impl Metrics {
             bad_heads: BadHead::ALL
                 .map(|reason| self.counter(&catalog::BAD_HEADS, &[reason.as_str()])),
             tls_begun: self.counter(&catalog::TLS_BEGUN, &[]),
+            arm_tokens: ArmToken::ALL
+                .map(|result| self.counter(&catalog::ARM_TOKENS, &[result.as_str()])),
             draining: self.gauge(&catalog::DRAINING, &[]),
             passports: self.counter(&catalog::SIGNED_PASSPORTS, &[]),
         }
@@ -279,6 +294,7 @@ pub struct EdgeMetrics {
     refused: [Counter; Refusal::ALL.len()],
     bad_heads: [Counter; BadHead::ALL.len()],
     tls_begun: Counter,
+    arm_tokens: [Counter; ArmToken::ALL.len()],
     draining: Gauge,
     passports: Counter,
 }
@@ -313,6 +329,11 @@ impl EdgeMetrics {
     /// Counts a TLS handshake that began.
     pub fn tls_began(&self) {
         self.tls_begun.increment(1);
+    }
+
+    /// Counts a tester's token.
+    pub fn arm_token(&self, result: ArmToken) {
+        increment(&self.arm_tokens, result.index());
     }
 
     /// Notes that the edge drains.

@@ -1,4 +1,5 @@
-//! Every command that README and the tutorial show is run as it is written, on free ports.
+//! Every command that README, the tutorial and the guides to splits show is run as it is written, on
+//! free ports.
 
 use std::{
     env, fs,
@@ -42,8 +43,8 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 
 /// Free ports in the place of those that a page names.
 fn on_free_ports(mut text: String) -> String {
-    let taken: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    for (port, listener) in ["8080", "9900", "7001"].iter().zip(&taken) {
+    let taken: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    for (port, listener) in ["8080", "9900", "7001", "7002"].iter().zip(&taken) {
         let free = listener.local_addr().unwrap().port().to_string();
         text = text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{free}"));
         text = text.replace(&format!("\"127.0.0.1\", {port}"), &format!("\"127.0.0.1\", {free}"));
@@ -88,6 +89,30 @@ async fn tutorial_leads_to_a_bff_behind_the_edge() {
     {
         let found = printed.to_ascii_lowercase();
         assert!(found.contains(told), "{told} was never seen:\n{printed}");
+    }
+}
+
+#[tokio::test]
+async fn guide_takes_devices_to_a_new_version() {
+    let script = blocks(&page("docs/guides/canary-a-bff.md"), "sh").concat();
+    assert!(script.contains("canary = "), "the guide has lost its commands");
+
+    let printed = run(on_free_ports(script), &Folder::default()).await;
+
+    for told in ["home-next got arm canary", "home got arm stable", "bucket ", "arm=\"canary\""] {
+        assert!(printed.contains(told), "{told} was never seen:\n{printed}");
+    }
+}
+
+#[tokio::test]
+async fn guide_leads_off_a_legacy_service() {
+    let script = blocks(&page("docs/guides/move-off-a-legacy-service.md"), "sh").concat();
+    assert!(script.contains("strangle = "), "the guide has lost its commands");
+
+    let printed = run(on_free_ports(script), &Folder::default()).await;
+
+    for told in ["moving", "not begun", "tv/legacy: nothing left, delete"] {
+        assert!(printed.contains(told), "{told} was never seen:\n{printed}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `idempotency` of a route.
+//! `idempotency` of a route, and where its records are.
 
 use headgate_gateway::settings as gateway;
 use schemars::JsonSchema;
@@ -79,4 +79,15 @@ pub(crate) enum StatusKind {
     /// 500 to 599.
     #[serde(rename = "5xx")]
     ServerError,
+}
+
+/// A store of idempotency records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RecordStore {
+    /// A file in `data.dir`, for one edge.
+    #[default]
+    Embedded,
+    /// A table of DynamoDB, for several edges.
+    Dynamodb,
 }

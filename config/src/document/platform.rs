@@ -8,9 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
+    idempotency::RecordStore,
     keys::ApiKey,
     owner::Team,
     scalar::{Address, HeaderName, KeysUrl, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
+    split::Testers,
 };
 
 /// The platform's file: listeners, identity sources, device classes, teams and their claims.
@@ -30,6 +32,8 @@ pub(crate) struct Platform {
     /// Identity sources by name: what routes name in `auth`.
     #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 64))]
     pub(crate) identity: BTreeMap<String, Identity>,
+    /// Testers, who may choose their arm of a split route. Without it nobody may.
+    pub(crate) testers: Option<Testers>,
     /// The signed identity that BFFs receive.
     pub(crate) passport: Passport,
     /// Device classes in order: the first one that matches wins.
@@ -219,17 +223,6 @@ pub(crate) struct Idempotency {
     pub(crate) store: RecordStore,
     /// The table. Only with `store = "dynamodb"`.
     pub(crate) dynamodb: Option<DynamoDb>,
-}
-
-/// A store of idempotency records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RecordStore {
-    /// A file in `data.dir`, for one edge.
-    #[default]
-    Embedded,
-    /// A table of DynamoDB, for several edges.
-    Dynamodb,
 }
 
 /// A table of DynamoDB. Credentials are looked for where AWS's tools look.

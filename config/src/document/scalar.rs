@@ -8,7 +8,7 @@ use std::{
 };
 
 use headgate_gateway::settings::Endpoint;
-use headgate_router::{ParseError, device, pattern::Pattern, retry};
+use headgate_router::{ParseError, compare::Field, device, pattern::Pattern, retry, split::Weight};
 use headgate_types::{ByteSize, Ratio, format_duration, parse_duration};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -154,6 +154,13 @@ forms! {
     read |text| text.parse().ok(),
     write ToString::to_string;
 
+    /// A share of requests.
+    Percent(Weight), form "weight",
+    expected "a weight from \"0%\" to \"100%\" in steps of \"0.01%\"",
+    examples ["5%", "0.25%"],
+    read |text| text.parse().ok(),
+    write ToString::to_string;
+
     /// An address to listen on.
     Address(SocketAddr), form "address",
     expected "an address with its port such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
@@ -221,6 +228,13 @@ forms! {
     Condition(retry::Condition), form "condition",
     expected "a failure",
     examples ["connect", "503"],
+    read |text| text.parse().map_err(|error| (Code::BadValue, error)),
+    write ToString::to_string;
+
+    /// A part of an answer.
+    Compared(Field), form "field",
+    expected "a part of an answer",
+    examples ["json:/rows/*/id"],
     read |text| text.parse().map_err(|error| (Code::BadValue, error)),
     write ToString::to_string;
 

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{
     idempotency::Idempotency,
+    mirror::Mirror,
     scalar::{Condition, EndpointAddress, Length, Match, Share, Size, Until},
+    split::{Canary, Experiment, Strangle},
 };
 
 /// A team's file: upstreams, and the routes to them. A team may have several.
@@ -95,6 +97,14 @@ pub(crate) struct Route {
     pub(crate) matches: Option<Match>,
     /// The upstream, one of the same team.
     pub(crate) to: String,
+    /// A trial version of the service, which gets a share of the requests.
+    pub(crate) canary: Option<Canary>,
+    /// Versions of the service side by side.
+    pub(crate) experiment: Option<Experiment>,
+    /// The way off a legacy service.
+    pub(crate) strangle: Option<Strangle>,
+    /// Another upstream that gets copies of the requests; its answers are compared and dropped.
+    pub(crate) mirror: Option<Mirror>,
     /// The identity source that must know the caller, or `none` for anybody.
     pub(crate) auth: String,
     /// Scopes that a caller must have, all of them.
@@ -134,6 +144,10 @@ impl Default for Route {
         Self {
             matches: None,
             to: String::new(),
+            canary: None,
+            experiment: None,
+            strangle: None,
+            mirror: None,
             auth: AUTH.to_owned(),
             scopes: Vec::new(),
             require: BTreeMap::new(),

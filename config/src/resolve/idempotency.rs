@@ -9,8 +9,7 @@ use http::Method;
 
 use crate::{
     document::{
-        idempotency::{Idempotency, OnLost, StatusKind},
-        platform::RecordStore,
+        idempotency::{Idempotency, OnLost, RecordStore, StatusKind},
         scalar::Size,
         team::{Route, TeamFile},
     },

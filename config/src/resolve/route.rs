@@ -16,7 +16,12 @@ use crate::{
     },
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
-    resolve::{NOBODY, OriginDraft, claims, edge::at_least_one, idempotency},
+    resolve::{
+        NOBODY, OriginDraft, claims,
+        edge::at_least_one,
+        idempotency,
+        split::{self, Legacy},
+    },
     source::{Node, Place, key_path},
     walk::nearest,
 };
@@ -29,7 +34,7 @@ pub(super) struct Upstreams {
 }
 
 impl Upstreams {
-    fn position(&self, team: &str, name: &str) -> Option<usize> {
+    pub(super) fn position(&self, team: &str, name: &str) -> Option<usize> {
         self.positions.get(&(team.to_owned(), name.to_owned())).copied()
     }
 
@@ -90,6 +95,10 @@ pub(super) fn routes(
     report: &mut Report,
 ) -> (Vec<settings::Route>, Vec<OriginDraft>) {
     let merged = merged(input, "route", |doc| &doc.route, report);
+    let legacy = |((team, _), (_, route)): (&(&str, &str), &(_, &Route))| {
+        upstreams.position(team, &route.strangle.as_ref()?.old)
+    };
+    let legacy: Legacy = merged.iter().filter_map(legacy).collect();
     let mut routes = Vec::with_capacity(merged.len());
     let mut origins = Vec::with_capacity(merged.len());
     for ((team, name), (file, route)) in merged {
@@ -100,6 +109,8 @@ pub(super) fn routes(
         let (priority, priority_from) = one.priority(ceiling);
         let (timeout, timeout_from) = one.timeout(ceiling);
         let keyed = one.idempotency(timeout);
+        let split = one.split(upstreams).resolve(upstream, &legacy);
+        let mirror = one.split(upstreams).mirror();
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
@@ -111,6 +122,8 @@ pub(super) fn routes(
             name: name.into(),
             pattern: pattern.0.clone(),
             upstream: upstream.unwrap_or_default(),
+            split,
+            mirror,
             auth: auth.unwrap_or_default(),
             priority,
             timeout,
@@ -175,6 +188,24 @@ fn refuse_ties(
     }
 }
 
+/// What is wrong with the name of an upstream that is not there, and what to do. None where one of
+/// that name is at fault itself, which has been reported.
+pub(super) fn no_upstream(input: &Input<'_>, team: &str, name: &str) -> Option<(String, String)> {
+    let of_team = |file: &&Document<TeamFile>| {
+        file.root.get("team").and_then(Node::as_text).is_none_or(|name| name == team)
+    };
+    let files = || input.teams.iter().filter(of_team);
+    let names = || files().filter_map(|file| file.root.get("upstream")).flat_map(Node::keys);
+    if names().any(|known| known == name) {
+        return None;
+    }
+    let help = match nearest(name, names()) {
+        Some(known) => format!("did you mean {known:?}?"),
+        None => format!("declare [upstream.{name}] in one of the team's files"),
+    };
+    Some((format!("team {team:?} has no upstream {name:?}"), help))
+}
+
 struct Resolver<'i, 'r> {
     input: &'i Input<'i>,
     file: &'i Document<TeamFile>,
@@ -207,22 +238,17 @@ impl Resolver<'_, '_> {
         if let Some(position) = upstreams.position(team, to) {
             return Some(position);
         }
-        let of_team = |file: &&Document<TeamFile>| {
-            file.root.get("team").and_then(Node::as_text).is_none_or(|name| name == team)
-        };
-        let files = || self.input.teams.iter().filter(of_team);
-        let names = || files().filter_map(|file| file.root.get("upstream")).flat_map(Node::keys);
-        // One that is at fault itself has been reported.
-        if !self.has("to") || names().any(|name| name == to) {
-            return None;
+        if self.has("to")
+            && let Some((message, help)) = no_upstream(self.input, team, to)
+        {
+            self.fault(Code::Unresolved, "to", message, Some(help));
         }
-        let help = match nearest(to, names()) {
-            Some(known) => format!("did you mean {known:?}?"),
-            None => format!("declare [upstream.{to}] in one of the team's files"),
-        };
-        let message = format!("team {team:?} has no upstream {to:?}");
-        self.fault(Code::Unresolved, "to", message, Some(help));
         None
+    }
+
+    fn split<'s>(&'s mut self, upstreams: &'s Upstreams) -> split::Resolver<'s, 's> {
+        let Self { input, file, name, route, .. } = *self;
+        split::Resolver { input, file, name, route, upstreams, report: &mut *self.report }
     }
 
     fn auth(&mut self) -> Option<Auth> {

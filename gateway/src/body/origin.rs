@@ -183,7 +183,12 @@ impl OriginBody {
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::strip_ours(trailers);
                 }
-                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(data) = frame.data_ref() {
+                    self.bytes += data.len() as u64;
+                    if let Some(record) = &mut self.record {
+                        record.passes(data);
+                    }
+                }
                 if matches!(self.pace, Pace::Streaming(_)) {
                     self.timer = None;
                 }

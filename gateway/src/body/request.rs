@@ -15,9 +15,16 @@ use std::{
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
 
-use crate::{Error, body::ClientBody, headers};
+use crate::{
+    Error,
+    body::{Capture, ClientBody},
+    headers,
+};
 
 /// A request's body: none, or the client's as it arrives.
 #[derive(Debug)]
@@ -46,7 +53,12 @@ pub(crate) struct Streaming {
     bytes: u64,
     watch: Arc<BodyWatch>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Where the body is kept for a copy of the request.
+    kept: Option<Kept>,
 }
+
+/// A body that is kept, and who gets it.
+type Kept = (Capture, oneshot::Sender<Option<Bytes>>);
 
 /// A request's body as its exchange sees it: how far it has come, what went wrong, and the right to
 /// end it.
@@ -119,6 +131,7 @@ impl RequestBody {
             bytes: 0,
             watch,
             timer: None,
+            kept: None,
         }))
     }
 
@@ -148,6 +161,24 @@ impl RequestBody {
 }
 
 impl Streaming {
+    /// Keeps the body while it passes by. Nothing is told when it breaks off.
+    pub(crate) fn capture(&mut self, bytes_max: usize) -> oneshot::Receiver<Option<Bytes>> {
+        let (tell, told) = oneshot::channel();
+        let mut capture = Capture::new(bytes_max);
+        if let Some(piece) = self.first.as_ref().and_then(Frame::data_ref) {
+            capture.keep(piece);
+        }
+        self.kept = Some((capture, tell));
+        told
+    }
+
+    fn tell_kept(&mut self) {
+        if let Some((capture, tell)) = self.kept.take() {
+            // Nobody listens any more when the copy was given up.
+            drop(tell.send(capture.whole()));
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
@@ -164,7 +195,10 @@ impl Streaming {
                 self.watch.set(if is_malformed(&error) { MALFORMED } else { CLIENT_LEFT });
                 Poll::Ready(Some(Err(BrokenOff)))
             }
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.tell_kept();
+                Poll::Ready(None)
+            }
             Poll::Pending => {
                 self.watch.reader.register(cx.waker());
                 if self.watch.what.load(Ordering::Relaxed) == UNWANTED {
@@ -185,8 +219,12 @@ impl Streaming {
         if let Some(data) = frame.data_ref() {
             self.bytes += data.len() as u64;
             self.watch.bytes.store(self.bytes, Ordering::Relaxed);
+            if let Some((capture, _)) = &mut self.kept {
+                capture.keep(data);
+            }
         }
         if self.bytes > self.limits.bytes_max {
+            self.kept = None;
             self.watch.set(TOO_LARGE);
             return Err(BrokenOff);
         }
@@ -196,6 +234,10 @@ impl Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
+        // Nobody asks for the end of a body whose length is known.
+        if self.first.is_none() && self.incoming.is_end_stream() {
+            self.tell_kept();
+        }
         self.watch.is_open.store(false, Ordering::Relaxed);
     }
 }

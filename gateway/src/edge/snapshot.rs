@@ -24,8 +24,11 @@ use ipnet::IpNet;
 use crate::{
     edge::BuildError,
     identity::{self, Authenticator, FetchKeys},
+    mirror::Mirror,
     settings::{self, AccessLog, Settings},
+    split::{Arm, Split},
     step::idempotency::Keys,
+    testers::Testers,
     upstream::Upstream,
 };
 
@@ -34,10 +37,10 @@ const UNKNOWN_DEVICE: &str = "unknown";
 
 /// What settings are compiled with.
 #[derive(Debug)]
-pub(super) struct Tools {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) metrics: Metrics,
-    pub(super) fetch: Arc<dyn FetchKeys>,
+pub(crate) struct Tools {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) fetch: Arc<dyn FetchKeys>,
     pub(super) records: Option<Records>,
 }
 
@@ -52,6 +55,8 @@ pub(crate) struct Snapshot {
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) identity_names: Vec<Arc<str>>,
+    /// Who may choose an arm. None: nobody.
+    pub(crate) testers: Option<Testers>,
     /// The `headgate-device` value of each class.
     devices: Vec<(Arc<str>, HeaderValue)>,
 }
@@ -73,10 +78,15 @@ pub(crate) struct Terms {
 pub(crate) struct Route {
     pub(crate) settings: settings::Route,
     pub(crate) timeout: Duration,
-    pub(crate) upstream: Arc<Upstream>,
+    /// Where its requests go, unless they are split.
+    upstream: Arc<Upstream>,
+    /// How its requests are divided. None: all go to the upstream.
+    pub(crate) split: Option<Box<Split>>,
+    /// What gets copies of its requests. None: nothing.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) metrics: RouteMetrics,
-    /// What the access line of each of its exchanges says of it.
-    pub(crate) members: Members,
+    /// What the access line of each of its exchanges says of it, unless an arm says more.
+    members: Members,
     pub(crate) retry: Policy,
     pub(crate) budget: Arc<Budget>,
     /// What an `idempotency-key` does. None: nothing.
@@ -167,6 +177,10 @@ impl Snapshot {
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
             authenticator: authenticator(identity, tools, before)?,
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
+            testers: match &settings.testers {
+                Some(testers) => Some(Testers::new(testers, tools)?),
+                None => None,
+            },
             devices: classes
                 .map(device)
                 .filter_map(|(class, value)| Some((class, value.ok()?)))
@@ -207,14 +221,14 @@ impl Route {
         })?;
         let timeout = one.timeout.unwrap_or(settings.edge.limits.request_timeout);
         if let Some(before) = before
-            && Arc::ptr_eq(&before.upstream, &upstream)
+            && before.sends_to(one, upstreams)
             && before.timeout == timeout
             && before.settings == *one
         {
             return Ok(Arc::clone(before));
         }
         let budget = before.filter(|before| before.settings.retry.budget == one.retry.budget);
-        let end = before.filter(|before| before.leads_where(one, &upstream));
+        let end = before.filter(|before| before.leads_where(one, upstreams));
         Ok(Arc::new(Self {
             settings: one.clone(),
             timeout,
@@ -230,14 +244,57 @@ impl Route {
                 |before| Arc::clone(&before.budget),
             ),
             end: end.map_or_else(Arc::default, |before| Arc::clone(&before.end)),
+            split: Split::compile(one, upstreams, tools)?,
+            mirror: Mirror::compile(one, upstreams, tools, before)?,
             upstream,
             keys: Keys::of(one, tools.records.as_ref())?,
         }))
     }
 
-    /// Whether a route takes the same requests to the same upstream as this one, so that its
-    /// tunnels may stay.
-    fn leads_where(&self, one: &settings::Route, upstream: &Upstream) -> bool {
-        self.settings.pattern == one.pattern && self.upstream.audience == upstream.audience
+    /// Whether a route's upstreams are the very ones that this one has.
+    fn sends_to(&self, one: &settings::Route, upstreams: &[Arc<Upstream>]) -> bool {
+        let is = |own: &Arc<Upstream>, index: usize| {
+            upstreams.get(index).is_some_and(|other| Arc::ptr_eq(own, other))
+        };
+        let arms = self.split.iter().flat_map(|split| split.arms());
+        is(&self.upstream, one.upstream)
+            && arms.zip(targets(one)).all(|(arm, index)| is(&arm.upstream, index))
+            && (self.mirror.iter().zip(&one.mirror))
+                .all(|(own, other)| is(&own.upstream, other.upstream))
     }
+
+    /// Whether a route takes the same requests to all upstreams of this one, so that its tunnels
+    /// may stay.
+    fn leads_where(&self, one: &settings::Route, upstreams: &[Arc<Upstream>]) -> bool {
+        let after: Vec<_> = targets(one).filter_map(|index| upstreams.get(index)).collect();
+        let is_left =
+            |own: &Arc<Upstream>| after.iter().any(|other| other.audience == own.audience);
+        let all = match &self.split {
+            Some(split) => split.arms().all(|arm| is_left(&arm.upstream)),
+            None => is_left(&self.upstream),
+        };
+        self.settings.pattern == one.pattern && all
+    }
+
+    /// The arm that a request drew; none where requests are not split.
+    pub(crate) fn arm(&self, drawn: Option<usize>) -> Option<&Arm> {
+        self.split.as_ref()?.arm(drawn)
+    }
+
+    /// Where a request that drew an arm, or none, is sent.
+    pub(crate) fn upstream(&self, drawn: Option<usize>) -> &Arc<Upstream> {
+        self.arm(drawn).map_or(&self.upstream, |arm| &arm.upstream)
+    }
+
+    /// What the access line of such a request says of its route.
+    pub(crate) fn members(&self, drawn: Option<usize>) -> &Members {
+        self.arm(drawn).map_or(&self.members, |arm| &arm.members)
+    }
+}
+
+/// The upstreams that answer a route's requests: of all arms, the rest's last, or the one.
+fn targets(route: &settings::Route) -> impl Iterator<Item = usize> {
+    let arms = route.split.iter().flat_map(|split| split.arms.iter().chain([&split.rest]));
+    let own = route.split.is_none().then_some(route.upstream);
+    arms.map(|arm| arm.upstream).chain(own)
 }

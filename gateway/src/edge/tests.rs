@@ -1,8 +1,8 @@
 use std::{net::IpAddr, time::Duration};
 
-use headgate_router::balance::End;
+use headgate_router::{balance::End, split::Weight};
 use headgate_telemetry::access;
-use headgate_types::{ByteSize, Class, Moment, Ratio, UnixTime};
+use headgate_types::{ByteSize, Class, Moment, Outcome, Ratio, UnixTime};
 
 use super::*;
 use crate::{
@@ -53,6 +53,8 @@ fn route(name: &str, pattern: &str, upstream: usize) -> settings::Route {
         name: name.into(),
         pattern: pattern.parse().unwrap(),
         upstream,
+        split: None,
+        mirror: None,
         auth: Auth::None,
         priority: Class::Standard,
         timeout: None,
@@ -221,4 +223,80 @@ fn replaced_settings_are_let_go_once_nobody_holds_them() {
     drop(held);
     edge.apply(&settings(), "last").unwrap();
     assert_eq!(edge.replaced.lock().len(), 1);
+}
+
+fn canary(weight: &str) -> settings::Split {
+    let weight: Weight = weight.parse().unwrap();
+    let arm = |name: &str, upstream, weight| settings::Arm { name: name.into(), upstream, weight };
+    settings::Split {
+        kind: settings::SplitKind::Canary,
+        sticky: settings::Sticky::Trace,
+        salt: "s".into(),
+        arms: vec![arm("canary", 1, weight)],
+        rest: arm("stable", 0, weight.rest()),
+    }
+}
+
+#[test]
+fn tunnel_ends_when_one_of_the_arms_is_gone() {
+    let (edge, _writer) = edge();
+    let mut all = settings();
+    let mut ends = |split: Option<settings::Split>| {
+        let before = edge.snapshot();
+        all.routes[0].split = split;
+        edge.apply(&all, "next").unwrap();
+        before.routes[0].end.is_withdrawn()
+    };
+    assert!(!ends(Some(canary("5%"))));
+    assert!(!ends(Some(canary("50%"))));
+    assert!(ends(None));
+}
+
+#[test]
+fn arm_follows_its_upstream_and_goes_on_counting() {
+    let (edge, _writer) = edge();
+    let mut all = settings();
+    all.routes[0].split = Some(canary("5%"));
+    edge.apply(&all, "second").unwrap();
+    let before = edge.snapshot();
+    let now = UnixTime::from_secs(1_795_243_200);
+    before.routes[0].arm(Some(0)).unwrap().metrics.ended(Outcome::Ok, now, Duration::ZERO);
+    edge.apply(&all, "third").unwrap();
+    assert!(is_same(&before.routes[0], &edge.snapshot().routes[0]));
+
+    all.upstreams[1] = upstream("next", &["d:1"]);
+    edge.apply(&all, "fourth").unwrap();
+
+    let after = edge.snapshot();
+    assert!(is_same(after.routes[0].upstream(Some(0)), &after.upstreams[1]));
+    assert!(is_same(after.routes[0].upstream(None), &after.upstreams[0]));
+    assert_eq!(edge.splits()[0].arms[0].counts.requests, 1);
+}
+
+#[test]
+fn mirror_stays_when_its_upstream_has_another_number() {
+    let (edge, _writer) = edge();
+    let mut all = settings();
+    let mirror = settings::Mirror {
+        upstream: 1,
+        share: Weight::ALL,
+        compare: Vec::new(),
+        timeout: settings::MIRROR_TIMEOUT,
+        body_bytes_max: settings::MIRROR_BODY_BYTES_MAX,
+        takes_writes: false,
+    };
+    all.routes[0].mirror = Some(mirror.clone());
+    edge.apply(&all, "second").unwrap();
+    let of = |edge: &Edge| edge.snapshot().routes[0].mirror.clone().unwrap();
+    let before = of(&edge);
+
+    all.upstreams.insert(1, upstream("more", &["e:1"]));
+    all.routes[0].mirror = Some(settings::Mirror { upstream: 2, ..mirror.clone() });
+    all.routes[1].upstream = 2;
+    edge.apply(&all, "third").unwrap();
+    assert!(is_same(&before, &of(&edge)));
+
+    all.routes[0].mirror = Some(settings::Mirror { upstream: 1, ..mirror });
+    edge.apply(&all, "fourth").unwrap();
+    assert!(!is_same(&before, &of(&edge)));
 }

@@ -54,6 +54,8 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         name: "home".into(),
         pattern: "GET|POST /tv/home".parse().unwrap(),
         upstream: 0,
+        split: None,
+        mirror: None,
         auth: settings::Auth::None,
         priority: Class::Standard,
         timeout: None,

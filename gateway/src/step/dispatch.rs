@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headgate_router::{deadline, retry};
 use headgate_telemetry::Listener;
 use headgate_types::{Class, Deadline, Device, Priority};
@@ -11,6 +12,7 @@ use http::{
     request::Parts,
 };
 use hyper::upgrade::OnUpgrade;
+use tokio::sync::oneshot;
 
 use crate::{
     body::{BodyWatch, ClientBody, RequestBody, RequestBodyLimits},
@@ -19,10 +21,12 @@ use crate::{
     error::Error,
     headers,
     identity::Verified,
+    mirror::Mirror,
     passport::PassportFor,
     record::Record,
     settings::Protocol,
     step::target::Target,
+    upstream::Upstream,
 };
 
 /// Headers that the edge adds, so that their map grows once.
@@ -92,6 +96,15 @@ impl Outgoing<'_> {
         self.watch.as_ref()?.fault(self.limits)
     }
 
+    /// Keeps the body while it goes to the endpoint, for a copy of the request: none inside when it
+    /// is longer. None when there is no body.
+    pub(crate) fn capture(&mut self, bytes_max: usize) -> Option<oneshot::Receiver<Option<Bytes>>> {
+        match &mut self.body {
+            Some(RequestBody::Streaming(body)) => Some(body.capture(bytes_max)),
+            _ => None,
+        }
+    }
+
     /// Whether [`Outgoing::next`] has a request to give.
     pub(crate) fn has_next(&self) -> bool {
         self.is_replayable || self.body.is_some()
@@ -125,8 +138,12 @@ pub(crate) async fn dispatch<'a>(
         record.watch_body(&watch);
         (body, Some(watch))
     };
-    set_headers(context, record, &mut parts.headers, priority)?;
-    address(context, parts, upgrade.is_some());
+    let upstream = context.route.upstream(record.arm());
+    set_headers(context, record, &mut parts.headers, (priority, upstream))?;
+    if let Some(arm) = context.route.arm(record.arm()) {
+        parts.headers.insert(headers::ARM, arm.value.clone());
+    }
+    address(context, upstream, parts, upgrade.is_some());
     Ok(Outgoing {
         is_replayable: is_bodyless && upgrade.is_none(),
         is_idempotent: retry::is_idempotent(&parts.method),
@@ -139,6 +156,29 @@ pub(crate) async fn dispatch<'a>(
         limits,
         upgrade,
     })
+}
+
+/// The head of a copy, as the mirror gets it: made as the caller's own is, so that it carries no
+/// credential which that does not, and with a Passport for the mirror alone. None where there can be
+/// no such Passport.
+pub(crate) fn copy_head(
+    context: &Context<'_>,
+    record: &Record,
+    parts: &Parts,
+    mirror: &Mirror,
+) -> Option<Parts> {
+    let (mut copy, ()) = Request::new(()).into_parts();
+    copy.method = parts.method.clone();
+    copy.headers = parts.headers.clone();
+    let priority = priority(context.route, &parts.headers);
+    let upstream = &*mirror.upstream;
+    set_headers(context, record, &mut copy.headers, (priority, upstream)).ok()?;
+    let millis = deadline::to_millis(mirror.settings.timeout);
+    copy.headers.insert(headers::DEADLINE, headers::millis_value(millis));
+    copy.headers.insert(headers::ATTEMPT, headers::attempt_value(1));
+    copy.headers.insert(headers::MIRROR, HeaderValue::from_static("1"));
+    address(context, upstream, &mut copy, false);
+    Some(copy)
 }
 
 /// Begins to read the client's body.
@@ -198,9 +238,9 @@ pub(crate) fn refuse_declared_length(
 /// Drops what a client may not say and says what the edge knows.
 fn set_headers(
     context: &Context<'_>,
-    record: &mut Record,
+    record: &Record,
     headers: &mut HeaderMap,
-    priority: Priority,
+    (priority, upstream): (Priority, &Upstream),
 ) -> Result<(), Error> {
     let Context { edge, connection, route, caller, device, snapshot, .. } = context;
     headers::strip_for_endpoint(headers);
@@ -214,7 +254,7 @@ fn set_headers(
         let wanted = PassportFor {
             team: &route.settings.team,
             route: &route.settings.name,
-            upstream: &route.upstream.audience,
+            upstream: &upstream.audience,
             device: &device.class,
             trace: record.trace_id(),
         };
@@ -241,13 +281,13 @@ fn forwarded(connection: &Connection, headers: &mut HeaderMap) {
 }
 
 /// Writes host, target and version in the protocol that the upstream speaks.
-fn address(context: &Context<'_>, parts: &mut Parts, is_upgrade: bool) {
-    let Context { route, target, .. } = context;
-    let authority = target.authority.clone().unwrap_or_else(|| route.upstream.default_host());
+fn address(context: &Context<'_>, upstream: &Upstream, parts: &mut Parts, is_upgrade: bool) {
+    let target = context.target;
+    let authority = target.authority.clone().unwrap_or_else(|| upstream.default_host());
     let headers = &mut parts.headers;
     // What the client's connection knows of the request is of no use on another one.
     parts.extensions.clear();
-    match route.upstream.settings.protocol {
+    match upstream.settings.protocol {
         Protocol::H1 => {
             headers::join_cookies(headers);
             if headers.get(HOST) != Some(&authority) {

@@ -26,7 +26,7 @@ use crate::{
     headers,
     record::Record,
     step::dispatch::Outgoing,
-    upstream::{ConnectError, Lease, SendError},
+    upstream::{ConnectError, Lease, SendError, Upstream},
 };
 
 /// Endpoints that one exchange tries apart; later attempts may repeat one.
@@ -68,18 +68,19 @@ pub(crate) async fn forward(
     outgoing: &mut Outgoing<'_>,
 ) -> Result<Answer, Error> {
     let mut now = edge.clock.now();
+    let upstream = route.upstream(record.arm());
     record.mark_at(Mark::Dispatched, now);
     let mut tried = [usize::MAX; TRIED_MAX];
     let mut number = 0;
     loop {
         number += 1;
         let remaining = outgoing.deadline.remaining(now).ok_or(Error::DeadlineExceeded)?;
-        let mut call = pick(route, now, &tried).ok_or(Error::NoEndpoint)?;
+        let mut call = pick(upstream, now, &tried).ok_or(Error::NoEndpoint)?;
         if let Some(place) = tried.get_mut(number as usize - 1) {
             *place = call.endpoint();
         }
         let limit = deadline::attempt_timeout(route.settings.try_timeout, remaining);
-        let mut attempt = Attempt::new(route, record, number, call.endpoint(), now);
+        let mut attempt = Attempt::new(upstream, record, number, call.endpoint(), now);
         let asked = {
             let ask = pin!(attempt.ask(edge, outgoing, remaining));
             connection.timer.within(limit, ask).await
@@ -118,9 +119,9 @@ pub(crate) async fn forward(
     }
 }
 
-fn pick(route: &Route, now: Moment, tried: &[usize]) -> Option<Call> {
+fn pick(upstream: &Upstream, now: Moment, tried: &[usize]) -> Option<Call> {
     let random = || fastrand::u64(..);
-    let balancer = &route.upstream.balancer;
+    let balancer = &upstream.balancer;
     // When every endpoint has been tried, a second go at one is better than none.
     balancer
         .pick(now, random(), |endpoint| tried.contains(&endpoint))
@@ -137,7 +138,7 @@ async fn wait_for_retry(edge: &Edge, wait: Duration) -> Moment {
 
 /// One attempt at one endpoint.
 struct Attempt<'a> {
-    route: &'a Arc<Route>,
+    upstream: &'a Arc<Upstream>,
     number: u32,
     endpoint: usize,
     /// Since the request's head.
@@ -150,7 +151,7 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn new(
-        route: &'a Arc<Route>,
+        upstream: &'a Arc<Upstream>,
         record: &mut Record,
         number: u32,
         endpoint: usize,
@@ -160,7 +161,16 @@ impl<'a> Attempt<'a> {
             record.mark_at(Mark::AttemptStarted, began);
         }
         let started = began.since(record.started());
-        Self { route, number, endpoint, started, began, connect: None, head: None, is_sent: false }
+        Self {
+            upstream,
+            number,
+            endpoint,
+            started,
+            began,
+            connect: None,
+            head: None,
+            is_sent: false,
+        }
     }
 
     /// Sends the request on a kept connection, or on a new one; one that had died while it was
@@ -172,7 +182,7 @@ impl<'a> Attempt<'a> {
         remaining: Duration,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         let is_repeatable = outgoing.is_replayable && outgoing.is_idempotent;
-        let upstream = &self.route.upstream;
+        let upstream = self.upstream;
         let mut lease = Lease::take(upstream, self.endpoint, is_repeatable).await;
         loop {
             let mut connection = lease.map_err(|error| no_connection(&error))?;
@@ -217,7 +227,7 @@ impl<'a> Attempt<'a> {
         if let Some(connect) = connect {
             record.mark_at(Mark::Connected, self.began + connect);
         }
-        let address = self.route.upstream.addresses.get(self.endpoint).cloned();
+        let address = self.upstream.addresses.get(self.endpoint).cloned();
         let endpoint = address.unwrap_or_else(|| "".into());
         record.attempted(access::Attempt { endpoint, started, connect, head, result });
     }

@@ -30,10 +30,12 @@ fn names_are_unique() {
 
 #[test]
 fn labels_are_few_and_never_a_path_or_an_id() {
-    let allowed =
-        ["team", "route", "upstream", "source", "outcome", "result", "listener", "reason", "state"];
+    let allowed = [
+        "team", "route", "arm", "upstream", "source", "outcome", "result", "listener", "reason",
+        "state", "side",
+    ];
     for metric in ALL {
-        assert!(metric.labels.len() <= 3, "{}", metric.name);
+        assert!(metric.labels.len() <= 4, "{}", metric.name);
         for label in metric.labels {
             assert!(allowed.contains(&label.name), "{} {}", metric.name, label.name);
         }

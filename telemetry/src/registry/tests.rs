@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use headgate_types::Outcome;
+use headgate_types::{Outcome, UnixTime};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Metrics, StoreCounts, labels::AttemptResult};
+use crate::{ArmNames, Metrics, MirrorResult, StoreCounts, labels::AttemptResult};
 
 /// The number of the one sample that begins so.
 fn count(text: &str, sample: &str) -> i64 {
@@ -22,6 +22,10 @@ fn value<'a>(text: &'a str, sample: &str) -> &'a str {
 fn every_sample_stands_below_its_help_and_type() {
     let metrics = Metrics::new();
     metrics.route("tv", "home").arrived();
+    let names = ArmNames { team: "tv", route: "home", arm: "canary" };
+    let now = UnixTime::from_secs(1);
+    metrics.arm(names, now).ended(Outcome::Ok, now, Duration::from_millis(3));
+    metrics.mirror("tv", "home").ended(MirrorResult::Same);
     metrics.upstream("tv", "home").answered(Duration::from_millis(3));
     metrics.edge().tls_began();
     metrics.identity("accounts").cache_hit();

@@ -131,6 +131,8 @@ fn route() -> settings::Route {
         name: "orders".into(),
         pattern: "POST /tv/orders".parse().unwrap(),
         upstream: 0,
+        split: None,
+        mirror: None,
         auth: settings::Auth::None,
         priority: Class::Standard,
         timeout: None,
