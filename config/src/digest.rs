@@ -11,8 +11,8 @@ use crate::{document::team::TeamFile, load::Input};
 /// What a team's file comes to, entry by entry, in canonical JSON.
 #[derive(Debug, Default)]
 pub(crate) struct Spelt {
-    upstreams: Vec<(String, String)>,
-    routes: Vec<(String, String)>,
+    upstreams: Vec<(String, Box<str>)>,
+    routes: Vec<(String, Box<str>)>,
 }
 
 impl Spelt {
@@ -21,12 +21,12 @@ impl Spelt {
     }
 }
 
-fn entries<T: Serialize>(named: &BTreeMap<String, T>) -> Vec<(String, String)> {
-    named.iter().map(|(name, entry)| (name.clone(), canonical(&json!(entry)))).collect()
+fn entries<T: Serialize>(named: &BTreeMap<String, T>) -> Vec<(String, Box<str>)> {
+    named.iter().map(|(name, entry)| (name.clone(), canonical(&json!(entry)).into())).collect()
 }
 
-fn pairs(entries: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    entries.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+fn pairs(entries: &[(String, Box<str>)]) -> impl Iterator<Item = (&str, &str)> {
+    entries.iter().map(|(name, text)| (name.as_str(), text.as_ref()))
 }
 
 /// What a team's files say together.
@@ -34,6 +34,14 @@ fn pairs(entries: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
 struct Merged<'a> {
     upstreams: BTreeMap<&'a str, &'a str>,
     routes: BTreeMap<&'a str, &'a str>,
+}
+
+impl Merged<'_> {
+    /// About what it takes to write it.
+    fn bytes(&self) -> usize {
+        let entries = self.upstreams.iter().chain(&self.routes);
+        entries.map(|(name, text)| name.len() + text.len() + "\"\":,".len()).sum()
+    }
 }
 
 /// The documents as they took effect.
@@ -52,7 +60,7 @@ impl Effective {
         }
         let files: BTreeMap<_, _> =
             input.texts.iter().map(|(path, text)| (path.as_str(), digest_of(text))).collect();
-        let mut text = String::new();
+        let mut text = String::with_capacity(teams.values().map(Merged::bytes).sum());
         text.push_str("{\"files\":");
         text.push_str(&canonical(&json!(files)));
         text.push_str(",\"platform\":");
@@ -60,9 +68,9 @@ impl Effective {
         text.push_str(",\"teams\":");
         object(&mut text, teams, |text, team| {
             text.push_str("{\"route\":");
-            object(text, team.routes, |text, route| text.push_str(route));
+            object(text, team.routes, String::push_str);
             text.push_str(",\"upstream\":");
-            object(text, team.upstreams, |text, upstream| text.push_str(upstream));
+            object(text, team.upstreams, String::push_str);
             text.push('}');
         });
         text.push('}');
@@ -71,7 +79,7 @@ impl Effective {
 }
 
 /// Writes names in their order, each with what `write` says of its value.
-fn object<'k, T>(text: &mut String, entries: BTreeMap<&'k str, T>, write: impl Fn(&mut String, T)) {
+fn object<T>(text: &mut String, entries: BTreeMap<&str, T>, write: impl Fn(&mut String, T)) {
     text.push('{');
     for (index, (key, value)) in entries.into_iter().enumerate() {
         if index > 0 {
@@ -93,8 +101,8 @@ fn canonical(value: &Value) -> String {
 fn write(value: &Value, text: &mut String) {
     match value {
         Value::Object(object) => {
-            let sorted: BTreeMap<_, _> =
-                object.iter().filter(|(_, value)| !value.is_null()).collect();
+            let mut sorted: Vec<_> = object.iter().filter(|(_, value)| !value.is_null()).collect();
+            sorted.sort_by_key(|(key, _)| *key);
             text.push('{');
             for (index, (key, value)) in sorted.into_iter().enumerate() {
                 if index > 0 {

@@ -83,14 +83,14 @@ pub(crate) fn insert(root: &mut Node, keys: &[&str], leaf: Node) {
     };
     // What is no table in the file is a fault there; the check will say so.
     let Value::Table(table) = &mut root.value else { return };
-    if let Some(child) = table.get_mut(*first) {
+    if let Some(child) = table.get_mut(first) {
         return insert(child, rest, leaf);
     }
     let mut made = leaf;
     for key in rest.iter().rev() {
         let (key_at, at) = (made.key_at.clone(), made.at.clone());
-        let table = BTreeMap::from([((*key).to_owned(), made)]);
+        let table = [(Box::from(*key), made)].into_iter().collect();
         made = Node::new(Value::Table(table), key_at, at);
     }
-    table.insert((*first).to_owned(), made);
+    table.add(first, made);
 }

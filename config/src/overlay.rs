@@ -132,7 +132,7 @@ fn put(
     input: &mut Input<'_>,
     report: &mut Report,
 ) -> Result<(), (Code, String)> {
-    if at.end > OVERLAY_BYTES_MAX {
+    if at.span().end > OVERLAY_BYTES_MAX {
         let message = format!("an overlay's value has at most {OVERLAY_BYTES_MAX} bytes");
         return Err((Code::OutOfRange, message));
     }
@@ -186,7 +186,8 @@ fn node(value: &Json, at: &Place) -> Option<Node> {
             Value::List(list.iter().map(|entry| node(entry, at)).collect::<Option<_>>()?)
         }
         Json::Object(object) => {
-            let entry = |(key, value): (&String, &Json)| Some((key.clone(), node(value, at)?));
+            let entry =
+                |(key, value): (&String, &Json)| Some((key.as_str().into(), node(value, at)?));
             Value::Table(object.iter().map(entry).collect::<Option<_>>()?)
         }
     };

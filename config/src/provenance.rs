@@ -341,7 +341,7 @@ impl<'n> Walk<'n, '_> {
 fn written(node: &Node) -> Json {
     match &node.value {
         Value::Table(table) => {
-            table.iter().map(|(key, node)| (key.clone(), written(node))).collect()
+            table.iter().map(|(key, node)| (key.to_owned(), written(node))).collect()
         }
         Value::List(list) => list.iter().map(written).collect(),
         Value::Text(text) | Value::Date(text) => text.as_str().into(),

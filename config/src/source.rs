@@ -1,15 +1,15 @@
 //! A text with names for its places, and the tree of keys and values that it holds.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Code, Draft, Location, Report};
+
+mod key;
+
+pub(crate) use key::{Step, key_path, parse_key};
 
 /// A text and its digest, made once and passed around.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +78,9 @@ impl Source {
     }
 
     pub(crate) fn locate(&self, at: &Place) -> Location {
-        let start = floor(&self.text, at.start);
-        let end = floor(&self.text, at.end).max(start);
+        let span = at.span();
+        let start = floor(&self.text, span.start);
+        let end = floor(&self.text, span.end).max(start);
         let newlines = self.line_starts.partition_point(|line_start| *line_start <= start);
         let before = newlines.checked_sub(1).and_then(|index| self.line_starts.get(index));
         let line_start = before.copied().unwrap_or(0);
@@ -96,17 +97,25 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// A stretch of one source, in bytes.
+/// A stretch of one source, in bytes. Trees of large configurations hold a million of them, so
+/// they are small; no text that is read comes near what they can count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) source: SourceId,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 impl Place {
-    pub(crate) const fn new(source: SourceId, span: Range<usize>) -> Self {
-        Self { source, start: span.start, end: span.end }
+    pub(crate) fn new(source: SourceId, span: Range<usize>) -> Self {
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { source, start: offset(span.start), end: offset(span.end) }
+    }
+
+    /// The stretch as a text is indexed.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let offset = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+        offset(self.start)..offset(self.end)
     }
 }
 
@@ -125,13 +134,55 @@ pub(crate) struct Node {
 /// What a document can hold.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    Table(BTreeMap<String, Node>),
+    Table(Table),
     List(Vec<Node>),
     Text(String),
     Integer(i64),
     Float,
     Boolean(bool),
     Date(String),
+}
+
+/// Entries in the order of their keys, in no more space than they need.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table(Vec<(Box<str>, Node)>);
+
+impl Table {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.0.get(self.position(key).ok()?).map(|(_, node)| node)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        let position = self.position(key).ok()?;
+        self.0.get_mut(position).map(|(_, node)| node)
+    }
+
+    /// Adds an entry that is not there; one that is stays as it is.
+    pub(crate) fn add(&mut self, key: &str, node: Node) {
+        if let Err(position) = self.position(key) {
+            self.0.insert(position, (key.into(), node));
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.0.iter().map(|(key, node)| (key.as_ref(), node))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(one, _)| one.as_ref().cmp(key))
+    }
+}
+
+impl FromIterator<(Box<str>, Node)> for Table {
+    fn from_iter<I: IntoIterator<Item = (Box<str>, Node)>>(entries: I) -> Self {
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self(entries)
+    }
 }
 
 impl Value {
@@ -153,7 +204,7 @@ impl Node {
     /// An empty table at the start of a source.
     pub(crate) fn root(source: SourceId) -> Self {
         let at = Place::new(source, 0..0);
-        Self::new(Value::Table(BTreeMap::new()), at.clone(), at)
+        Self::new(Value::Table(Table::default()), at.clone(), at)
     }
 
     pub(crate) const fn new(value: Value, key_at: Place, at: Place) -> Self {
@@ -170,7 +221,7 @@ impl Node {
     /// The keys of a table, none for anything else.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         let table = if let Value::Table(table) = &self.value { Some(table) } else { None };
-        table.into_iter().flatten().map(|(key, _)| key.as_str())
+        table.into_iter().flat_map(Table::iter).map(|(key, _)| key)
     }
 
     pub(crate) fn is_empty_list(&self) -> bool {
@@ -186,7 +237,7 @@ impl Node {
         let mut node = self;
         for step in path {
             let next = match (step, &node.value) {
-                (Step::Key(key), Value::Table(table)) => table.get(*key),
+                (Step::Key(key), Value::Table(table)) => table.get(key),
                 (Step::Index(index), Value::List(list)) => list.get(*index),
                 _ => None,
             };
@@ -194,78 +245,6 @@ impl Node {
             node = next;
         }
         node
-    }
-}
-
-/// One step down into a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
-impl<'a> From<&'a str> for Step<'a> {
-    fn from(key: &'a str) -> Self {
-        Self::Key(key)
-    }
-}
-
-impl From<usize> for Step<'_> {
-    fn from(index: usize) -> Self {
-        Self::Index(index)
-    }
-}
-
-/// Writes a path as TOML spells it: `device[1].name`.
-pub(crate) fn key_path(path: &[Step<'_>]) -> String {
-    let mut text = String::new();
-    for step in path {
-        match step {
-            Step::Key(key) => {
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                if is_bare(key) {
-                    text.push_str(key);
-                } else {
-                    text.extend(["\"", key, "\""]);
-                }
-            }
-            Step::Index(index) => {
-                text.push('[');
-                text.push_str(&index.to_string());
-                text.push(']');
-            }
-        }
-    }
-    text
-}
-
-/// Whether TOML lets a key stand without quotes.
-fn is_bare(key: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !key.is_empty() && key.bytes().all(is_plain)
-}
-
-/// Reads what [`key_path`] writes, but for places in lists: keys with dots between them, in quotes
-/// where they are not plain. None when it is no such path.
-pub(crate) fn parse_key(text: &str) -> Option<Vec<String>> {
-    let mut keys = Vec::new();
-    let mut rest = text;
-    loop {
-        let (key, behind) = if let Some(quoted) = rest.strip_prefix('"') {
-            quoted.split_once('"')?
-        } else {
-            rest.split_at(rest.find('.').unwrap_or(rest.len()))
-        };
-        if key.is_empty() || (!rest.starts_with('"') && !is_bare(key)) {
-            return None;
-        }
-        keys.push(key.to_owned());
-        if behind.is_empty() {
-            return Some(keys);
-        }
-        rest = behind.strip_prefix('.')?;
     }
 }
 
@@ -307,7 +286,7 @@ fn read_table(table: &DeTable<'_>, source: SourceId, text: &str) -> Value {
         Node::new(read_value(value.get_ref(), source, text), key_at, at)
     };
     Value::Table(
-        table.iter().map(|entry| (entry.0.get_ref().clone().into_owned(), node(entry))).collect(),
+        table.iter().map(|entry| (entry.0.get_ref().as_ref().into(), node(entry))).collect(),
     )
 }
 
@@ -340,19 +319,20 @@ fn beyond(digits: &str) -> i64 {
 /// Maps a stretch of a text's value to the file: escapes make the two differ.
 pub(crate) fn inside(report: &Report, at: &Place, part: Range<usize>) -> Place {
     let text = report.sources.get(at.source).map_or("", |source| source.text.as_ref());
-    let Some(raw) = text.get(at.start..at.end) else { return at.clone() };
+    let place = at.span();
+    let Some(raw) = text.get(place.clone()) else { return at.clone() };
     let delimiter = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| raw.starts_with(quote));
     let Some(delimiter) = delimiter else {
         // The value of an environment variable has neither quotes nor escapes.
         let end = raw.len();
-        let span = at.start + part.start.min(end)..at.start + part.end.min(end);
+        let span = place.start + part.start.min(end)..place.start + part.end.min(end);
         return Place::new(at.source, span);
     };
     let opening = delimiter.len();
     let body = raw.get(opening..raw.len().saturating_sub(opening)).unwrap_or_default();
     let offsets = Offsets { body, has_escapes: delimiter.starts_with('"') };
-    let start = at.start + opening + offsets.raw_start(part.start);
-    let end = at.start + opening + offsets.raw(part.end);
+    let start = place.start + opening + offsets.raw_start(part.start);
+    let end = place.start + opening + offsets.raw(part.end);
     Place::new(at.source, start..end.max(start))
 }
 

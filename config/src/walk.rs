@@ -153,13 +153,13 @@ impl<'n> Walk<'n, '_> {
         let others = schema.get("additionalProperties").filter(|others| others.is_object());
         let names = schema.pointer("/propertyNames/x-syntax").and_then(Json::as_str);
         let mut good = Map::new();
-        for (key, child) in table {
+        for (key, child) in table.iter() {
             self.path.push(Step::Key(key));
             match properties.and_then(|properties| properties.get(key)).or(others) {
                 Some(schema) => {
                     self.name(key, names, child);
                     let value = self.value(child, schema);
-                    good.extend(value.map(|value| (key.clone(), value)));
+                    good.extend(value.map(|value| (key.to_owned(), value)));
                 }
                 None => self.unknown(key, child, properties),
             }
@@ -167,7 +167,7 @@ impl<'n> Walk<'n, '_> {
         }
         let required = schema.get("required").and_then(Json::as_array);
         for key in required.into_iter().flatten().filter_map(Json::as_str) {
-            if !table.contains_key(key) {
+            if table.get(key).is_none() {
                 let message = format!("missing key `{key}`");
                 let doc = properties.and_then(|all| all.get(key)?.get("description")?.as_str());
                 let draft = self.draft(Code::MissingKey, node.at.clone(), message);

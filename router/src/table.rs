@@ -92,21 +92,7 @@ impl Table {
     ///
     /// All ties, when there are any.
     pub fn build(routes: impl IntoIterator<Item = (usize, Pattern)>) -> Result<Self, Vec<Tie>> {
-        let route = |(id, pattern): (usize, Pattern)| {
-            let specificity = Specificity::of(&pattern);
-            Route { id, pattern, specificity }
-        };
-        let mut routes: Vec<Route> = routes.into_iter().map(route).collect();
-        // The text last, so that the order is total and the same for every order of files.
-        routes.sort_by_cached_key(|route| {
-            let text = route.pattern.to_string();
-            (route.specificity.clone(), order::last_resort(&route.pattern), text, route.id)
-        });
-        let ties = tie::all(&routes);
-        if !ties.is_empty() {
-            return Err(ties);
-        }
-        let mut table = Self { routes, ..Self::default() };
+        let mut table = Self { routes: ordered(routes)?, ..Self::default() };
         for (rank, route) in table.routes.iter().enumerate() {
             let tree = match &route.pattern.host {
                 Host::Exact(name) => table.exact.entry(name.clone()).or_default(),
@@ -116,6 +102,17 @@ impl Table {
             tree.insert(&route.pattern.segments, rank);
         }
         Ok(table)
+    }
+
+    /// The routes' numbers in the order in which they are preferred, without what a search needs.
+    ///
+    /// # Errors
+    ///
+    /// All ties, when there are any.
+    pub fn order(
+        routes: impl IntoIterator<Item = (usize, Pattern)>,
+    ) -> Result<Vec<usize>, Vec<Tie>> {
+        Ok(ordered(routes)?.into_iter().map(|route| route.id).collect())
     }
 
     /// Finds the route of a request; none when no route matches.
@@ -157,6 +154,22 @@ impl Table {
         self.any.walk(Some(path), &mut search);
         search.best
     }
+}
+
+/// Puts routes into their order, or tells their ties.
+fn ordered(routes: impl IntoIterator<Item = (usize, Pattern)>) -> Result<Vec<Route>, Vec<Tie>> {
+    let route = |(id, pattern): (usize, Pattern)| {
+        let specificity = Specificity::of(&pattern);
+        Route { id, pattern, specificity }
+    };
+    let mut routes: Vec<Route> = routes.into_iter().map(route).collect();
+    // The text last, so that the order is total and the same for every order of files.
+    routes.sort_by_cached_key(|route| {
+        let text = route.pattern.to_string();
+        (route.specificity.clone(), order::last_resort(&route.pattern), text, route.id)
+    });
+    let ties = tie::all(&routes);
+    if ties.is_empty() { Ok(routes) } else { Err(ties) }
 }
 
 /// One search, with the best rank so far.

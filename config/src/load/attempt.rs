@@ -1,7 +1,7 @@
 //! One attempt to make settings of chosen texts.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, OnceLock},
 };
@@ -228,6 +228,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) platform: PlatformRead,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
+    /// Whether everything is to be told at once, however long that takes.
+    pub(crate) tells_all: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -277,8 +279,31 @@ impl<'a> Frame<'a> {
         let of_files = report.drafts().len();
         resolve::check_places(&input, &mut report);
         let of_places = report.drafts().len();
+        if !self.tells_all {
+            keep_at_fault(&mut input.teams, report.drafts(), &owners);
+        }
         let resolved = resolve::resolve(&mut input, &mut report);
         Attempt { report, input, resolved, owners, of_files, of_places }
+    }
+}
+
+/// Where files are at fault by themselves, leaves their teams' alone: the others will be checked
+/// when those have fallen back, and nothing but what else is wrong with them is left to find out.
+fn keep_at_fault(
+    teams: &mut Vec<Document<TeamFile>>,
+    drafts: &[Draft],
+    owners: &HashMap<SourceId, Owner>,
+) {
+    let team = |source: SourceId| match owners.get(&source) {
+        Some(Owner::Team(team)) => Some(Arc::clone(team)),
+        _ => None,
+    };
+    let at_fault = drafts.iter().map(|draft| team(draft.place().source));
+    // What is wrong with the platform's file refuses everything, and is told with everything.
+    let Some(at_fault) = at_fault.collect::<Option<BTreeSet<_>>>() else { return };
+    if !at_fault.is_empty() {
+        let is_at_fault = |source| team(source).is_some_and(|team| at_fault.contains(&team));
+        teams.retain(|file| is_at_fault(file.root.at.source));
     }
 }
 

@@ -30,12 +30,12 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Upstreams {
     list: Vec<settings::Upstream>,
-    positions: BTreeMap<(String, String), usize>,
+    positions: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
 impl Upstreams {
     pub(super) fn position(&self, team: &str, name: &str) -> Option<usize> {
-        self.positions.get(&(team.to_owned(), name.to_owned())).copied()
+        self.positions.get(team)?.get(name).copied()
     }
 
     pub(super) fn into_settings(self) -> Vec<settings::Upstream> {
@@ -70,7 +70,8 @@ fn merged<'i, T>(
 pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (_, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
-        upstreams.positions.insert((team.to_owned(), name.to_owned()), upstreams.list.len());
+        let of_team = upstreams.positions.entry(team.to_owned()).or_default();
+        of_team.insert(name.to_owned(), upstreams.list.len());
         upstreams.list.push(settings::Upstream {
             team: team.into(),
             name: name.into(),
@@ -148,10 +149,10 @@ pub(super) fn rank(
     report: &mut Report,
 ) -> (Vec<settings::Route>, Vec<OriginDraft>) {
     let patterns = routes.iter().map(|route| route.pattern.clone()).enumerate();
-    match Table::build(patterns) {
-        Ok(table) => {
+    match Table::order(patterns) {
+        Ok(order) => {
             let mut known: Vec<_> = routes.into_iter().zip(origins).map(Some).collect();
-            table.ids().filter_map(|id| known.get_mut(id)?.take()).unzip()
+            order.into_iter().filter_map(|id| known.get_mut(id)?.take()).unzip()
         }
         Err(ties) => {
             refuse_ties(ties, &routes, &origins, report);

@@ -9,7 +9,7 @@ fn marked(document: &str, part: &str) -> String {
     let node = parsed.root.get("a").unwrap();
     let start = node.as_text().unwrap().find(part).unwrap();
     let place = inside(&report, &node.at, start..start + part.len());
-    document.get(place.start..place.end).unwrap().to_owned()
+    document.get(place.span()).unwrap().to_owned()
 }
 
 #[test]

@@ -10,6 +10,9 @@ use anyhow::{Result, anyhow, bail, ensure};
 use clap::Parser;
 use headgate_config::{Ask, Kept, Loaded, Memory, PartState, load_layered};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[expect(clippy::disallowed_types, reason = "the subject is real time, and nothing here is paused")]
 type Stopwatch = std::time::Instant;
 

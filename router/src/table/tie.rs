@@ -140,11 +140,18 @@ pub(super) fn all(routes: &[Route]) -> Vec<Tie> {
 }
 
 fn in_group(group: &[Route]) -> Vec<Tie> {
-    let mut by_path: Vec<&Route> = group.iter().collect();
+    if group.len() < 2 {
+        return Vec::new();
+    }
     let path =
-        |route: &&Route| (route.pattern.host.to_string(), sample_path(&route.pattern.segments));
-    by_path.sort_by_cached_key(path);
-    by_path.chunk_by(|one, other| path(one) == path(other)).flat_map(on_path).collect()
+        |route: &Route| (route.pattern.host.to_string(), sample_path(&route.pattern.segments));
+    let mut by_path: Vec<_> = group.iter().map(|route| (path(route), route)).collect();
+    by_path.sort_by(|(one, _), (other, _)| one.cmp(other));
+    by_path
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .filter(|on_one| on_one.len() > 1)
+        .flat_map(|on_one| on_path(&on_one.iter().map(|(_, route)| *route).collect::<Vec<_>>()))
+        .collect()
 }
 
 fn on_path(routes: &[&Route]) -> Vec<Tie> {
