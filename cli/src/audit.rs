@@ -113,18 +113,17 @@ fn arrived(metrics: &str) -> BTreeMap<(String, String), u64> {
 }
 
 fn text(findings: &[Finding], (failing, ignored): (usize, usize), fail_on: Severity) -> String {
-    let mut text = String::new();
-    for finding in findings {
+    let told = findings.iter().map(|finding| {
         let Finding { rule, severity, at, subject, message, remedy, .. } = finding;
         let (id, name) = (rule.id, rule.name);
-        text.push_str(&format!(
+        format!(
             "{severity:8}  {id} {name}  {at}\n          {subject}: {message}\n          {remedy}\n"
-        ));
-    }
+        )
+    });
     let count = findings.len();
     let noun = if count == 1 { "finding" } else { "findings" };
-    text.push_str(&format!("{count} {noun}, {failing} at or above {fail_on}, {ignored} ignored\n"));
-    text
+    let sum = format!("{count} {noun}, {failing} at or above {fail_on}, {ignored} ignored\n");
+    told.chain([sum]).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use headgate_gateway::settings::{self, Settings};
 use headgate_types::UnixTime;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::{
     digest::{Effective, digest_of},
@@ -45,7 +45,6 @@ pub struct Traffic {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The rule.
-    #[serde(serialize_with = "rule_id")]
     pub rule: &'static Rule,
     /// How much it matters.
     pub severity: Severity,
@@ -60,10 +59,6 @@ pub struct Finding {
     pub message: String,
     /// What to do.
     pub remedy: &'static str,
-}
-
-fn rule_id<S: Serializer>(rule: &&'static Rule, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(rule.id)
 }
 
 /// What the rules found, the gravest first, and which configuration it was.

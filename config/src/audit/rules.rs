@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::audit::{Mark, Subject, edge, owners, routes};
 
@@ -90,6 +90,13 @@ impl PartialEq for Rule {
 }
 
 impl Eq for Rule {}
+
+/// As its number.
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id)
+    }
+}
 
 impl Rule {
     /// The rule of a number or a name.

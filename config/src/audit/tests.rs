@@ -220,11 +220,11 @@ fn unreachable_routes() {
         (devices, &["GET /tv/{x}", "GET /tv/{y} device=tv|unknown"], "r0"),
     ] {
         let platform = format!("{PLATFORM}{rules}");
-        let mut lines = String::new();
-        for (index, pattern) in patterns.iter().enumerate() {
-            lines += &format!("[route.r{index}]\nmatch = {pattern:?}\nto = 'u'\n");
-        }
-        let routes = team(&lines);
+        let route = |(index, pattern): (usize, &&str)| {
+            format!("[route.r{index}]\nmatch = {pattern:?}\nto = 'u'\n")
+        };
+        let lines: Vec<_> = patterns.iter().enumerate().map(route).collect();
+        let routes = team(&lines.concat());
         let files = [("headgate.toml", platform.as_str()), ("routes.d/tv/r.toml", &routes)];
         let findings = audit_of(&files, None);
         let of_rule = findings.iter().filter(|finding| finding.rule.id == "HGA006");

@@ -20,13 +20,12 @@ pub(super) fn check_claims(claims: &Claims<'_>, report: &mut Report) {
             return None;
         }
         // The narrower is told; of equals, the later in the order of teams.
-        let (narrow, wide) = if other.scope.holds(&one.scope) && !is_one_place {
-            (one, other)
-        } else if one.team < other.team || one.scope.holds(&other.scope) && !is_one_place {
-            (other, one)
-        } else {
-            (one, other)
+        let is_inside = |inner: &Region<'_>, outer: &Region<'_>| {
+            !is_one_place && outer.scope.holds(&inner.scope)
         };
+        let is_other_told =
+            is_inside(other, one) || (!is_inside(one, other) && one.team < other.team);
+        let (narrow, wide) = if is_other_told { (other, one) } else { (one, other) };
         Some(draft((narrow, wide), &common))
     };
     let regions: Vec<_> = claims.own.iter().collect();

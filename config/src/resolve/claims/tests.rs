@@ -18,11 +18,12 @@ const DEVICES: &str = "[[device]]\nname = \"tv\"\nwhen = [\"header x-app ~ '^tv/
 
 /// A team's file with these routes.
 fn file(team: &str, routes: &[&str]) -> (String, String) {
-    let mut text = format!("team = {team:?}\n[upstream.u]\nendpoints = [\"a:1\"]\n");
-    for (index, pattern) in routes.iter().enumerate() {
-        text += &format!("[route.r{index}]\nmatch = {pattern:?}\nto = \"u\"\n");
-    }
-    (format!("routes.d/{team}/r.toml"), text)
+    let upstream = format!("team = {team:?}\n[upstream.u]\nendpoints = [\"a:1\"]\n");
+    let route = |(index, pattern): (usize, &&str)| {
+        format!("[route.r{index}]\nmatch = {pattern:?}\nto = \"u\"\n")
+    };
+    let routes: Vec<_> = routes.iter().enumerate().map(route).collect();
+    (format!("routes.d/{team}/r.toml"), upstream + &routes.concat())
 }
 
 fn load(teams: &str, routes: &[(&str, &[&str])], now: Option<&str>) -> Result<Loaded, Faults> {
@@ -368,7 +369,7 @@ fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     fn platform(&self) -> String {
-        let mut text = String::new();
+        let mut tables = Vec::new();
         for (index, team) in TEAMS.iter().enumerate() {
             let claims = self.claims.iter().filter(|(one, ..)| *one == index);
             let claims: Vec<_> = claims
@@ -390,13 +391,13 @@ impl Case {
                     format!("{{ host = {host:?}, prefix = {prefix:?}, to = {to:?} }}")
                 })
                 .collect();
-            text += &format!(
+            tables.push(format!(
                 "[team.{team}]\nclaims = [{}]\ndelegate = [{}]\n",
                 claims.join(", "),
                 delegations.join(", ")
-            );
+            ));
         }
-        text
+        tables.concat()
     }
 
     fn pattern(
