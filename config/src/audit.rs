@@ -3,7 +3,7 @@
 //! Each rule is a function of the loaded documents and of what comes in beside them: the time of
 //! day, and the counts of a running edge.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use headgate_gateway::settings::{self, Settings};
 use headgate_types::UnixTime;
@@ -213,15 +213,14 @@ A rule keeps its number from version to version; `--ignore` takes the number or 
 
 /// All rules in Markdown.
 pub fn markdown() -> String {
-    let mut page = INTRODUCTION.to_owned();
-    page.push_str("\n| rule | name | severity | finds | what to do |\n");
-    page.push_str("| --- | --- | --- | --- | --- |\n");
-    for rule in RULES {
+    let head =
+        "\n| rule | name | severity | finds | what to do |\n| --- | --- | --- | --- | --- |\n";
+    let rows = RULES.iter().map(|rule| {
         let Rule { id, name, severity, finds, remedy, .. } = rule;
-        let written = writeln!(page, "| {id} | `{name}` | {severity} | {finds} | {remedy} |");
-        written.expect("writing to a string does not fail");
-    }
-    page
+        format!("| {id} | `{name}` | {severity} | {finds} | {remedy} |\n")
+    });
+    let parts = [INTRODUCTION.to_owned(), head.to_owned()].into_iter().chain(rows);
+    parts.collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

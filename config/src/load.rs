@@ -196,8 +196,9 @@ impl Attempt<'_> {
         let mut files: Vec<_> =
             [&self.input.platform.path].into_iter().chain(paths).cloned().collect();
         files.sort();
-        let warnings = std::mem::take(&mut self.resolved.warnings);
-        warnings.into_iter().for_each(|warning| self.report.push(warning));
+        for warning in std::mem::take(&mut self.resolved.warnings) {
+            self.report.push(warning);
+        }
         if self.resolved.settings.routes.is_empty() {
             let at = self.input.platform.at(&["routes".into(), "dir".into()]);
             let message = format!("no routes below {}", self.input.routes_dir.display());

@@ -193,7 +193,7 @@ fn a_chain_of_teams_that_give_way_ends() {
         let path = format!("/p{path:02}");
         team(&name(index), &[("a", path.as_str())])
     };
-    let platform: String = (0..count)
+    let platform: Vec<_> = (0..count)
         .map(|index| {
             let (own, next) = (name(index), name((index + 1) % count));
             let prefix = format!("prefix = \"/p{index:02}\"");
@@ -204,7 +204,7 @@ fn a_chain_of_teams_that_give_way_ends() {
         })
         .collect();
     let at = |index: usize| format!("routes.d/{}/a.toml", name(index));
-    let start = Memory::default().with("headgate.toml", platform.as_str());
+    let start = Memory::default().with("headgate.toml", platform.concat());
     let before =
         (0..count).fold(start.clone(), |all, index| all.with(at(index), file(index, index)));
     let kept = load_over(&before, None).unwrap().kept;

@@ -435,7 +435,9 @@ fn is_delegated(case: &Case, owner: &str, to: &str, host: &str, path: &str) -> b
     case.delegations.iter().any(|(from, (at_host, prefix), receiver)| {
         let takes_host = match HOSTS[*at_host] {
             "*" => true,
-            wild if wild.starts_with('*') => host.ends_with(&wild[1..]) && host.len() >= wild.len(),
+            wild if wild.starts_with('*') => {
+                host.ends_with(wild.trim_start_matches('*')) && host.len() >= wild.len()
+            }
             exact => exact == host,
         };
         let prefix = PREFIXES[*prefix];
