@@ -9,6 +9,7 @@ use http::Method;
 
 use crate::{
     audit::{Mark, RouteView, Subject},
+    document::scalar::LastDay,
     source::key_path,
 };
 
@@ -40,11 +41,18 @@ pub(super) fn tries(subject: &Subject<'_>) -> Vec<Mark> {
 }
 
 pub(super) fn past_end(subject: &Subject<'_>) -> Vec<Mark> {
-    let mark = |view: &RouteView<'_>| {
+    let route = |view: &RouteView<'_>| {
         let ends = view.written.ends.as_ref().filter(|ends| ends.0.is_over(subject.now))?;
         Some(view.mark("ends", format!("served after {}", ends.0)))
     };
-    subject.routes.iter().filter_map(mark).collect()
+    let strangle = |view: &RouteView<'_>| {
+        let ends = view.written.strangle.as_ref()?.ends.as_ref()?.0;
+        let is_over = subject.days_until(ends).is_none();
+        let day = LastDay::day_of(ends);
+        is_over.then(|| view.mark("strangle", format!("the legacy service was to go by {day}")))
+    };
+    let views = || subject.routes.iter();
+    views().filter_map(route).chain(views().filter_map(strangle)).collect()
 }
 
 pub(super) fn vain_retries(subject: &Subject<'_>) -> Vec<Mark> {
@@ -63,11 +71,20 @@ pub(super) fn vain_retries(subject: &Subject<'_>) -> Vec<Mark> {
     subject.routes.iter().filter_map(mark).collect()
 }
 
+/// Where a route leads, by position: its upstream, those of its split, and that of its mirror.
+fn upstreams<'v>(view: &'v RouteView<'_>) -> impl Iterator<Item = usize> + 'v {
+    let split = view.route.split.iter();
+    let arms = split.flat_map(|split| split.arms.iter().chain([&split.rest]));
+    let mirror = view.route.mirror.iter().map(|mirror| mirror.upstream);
+    [view.route.upstream].into_iter().chain(arms.map(|arm| arm.upstream)).chain(mirror)
+}
+
 pub(super) fn idle_upstreams(subject: &Subject<'_>) -> Vec<Mark> {
     let used: BTreeSet<_> = subject
         .routes
         .iter()
-        .filter_map(|view| subject.settings.upstreams.get(view.route.upstream))
+        .flat_map(upstreams)
+        .filter_map(|position| subject.settings.upstreams.get(position))
         .map(|upstream| (upstream.team.as_ref(), upstream.name.as_ref()))
         .collect();
     let mut marks = Vec::new();

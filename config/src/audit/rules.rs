@@ -127,7 +127,7 @@ pub const RULES: &[Rule] = &[
         id: "HGA003",
         name: "route-past-end",
         severity: Severity::Medium,
-        finds: "A route that is served after the day in `ends`.",
+        finds: "A route that is served after the day in `ends`, or still strangles a legacy service after that of `strangle`.",
         remedy: "Take the route out, or move `ends`.",
         find: routes::past_end,
     },

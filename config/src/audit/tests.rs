@@ -132,6 +132,24 @@ fn routes_past_their_end() {
 }
 
 #[test]
+fn legacy_services_past_their_end() {
+    let routes = |ends: &str| {
+        let strangle = format!("strangle = {{ old = 'v', weight = '50%', ends = {ends} }}");
+        format!(
+            "[route.r]\nmatch = 'GET /tv/a'\nto = 'u'\n{strangle}\n[upstream.v]\nendpoints = ['b:1']\n"
+        )
+    };
+    let over = routes("2027-01-15T11:59:59Z");
+    assert_eq!(
+        found_in_routes("HGA003", &over),
+        ["routes.d/tv/r.toml:7:12 tv/r: the legacy service was to go by 2027-01-15"]
+    );
+    assert_eq!(found_in_routes("HGA003", &routes("2027-01-15T12:00:01Z")), nothing());
+    // Both upstreams have a way to them.
+    assert_eq!(found_in_routes("HGA009", &over), nothing());
+}
+
+#[test]
 fn claims_without_routes() {
     let platform = "[[device]]\nname = 'web'\nwhen = ['ua']\n[[device]]\nname = 'tv'\nwhen = ['*']\n\
         [team.tv]\nclaims = [{ prefix = '/tv/' }, { prefix = '/old/' }, \
