@@ -263,6 +263,10 @@ impl Draft {
         &self.at
     }
 
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+
     /// The texts that it points into, its own place first.
     pub(crate) fn sources(&self) -> impl Iterator<Item = SourceId> {
         [self.at.source].into_iter().chain(self.related.iter().map(|(at, _)| at.source))

@@ -167,11 +167,6 @@ impl PlatformRead {
         self.drafts.push(Draft::new(Code::Unreadable, at, message).key("routes.dir"));
     }
 
-    /// Whether nothing is wrong in it alone.
-    pub(crate) const fn is_clean(&self) -> bool {
-        self.drafts.is_empty()
-    }
-
     /// What is wrong in it alone.
     pub(crate) fn into_faults(self) -> Faults {
         let mut report = Report::default();

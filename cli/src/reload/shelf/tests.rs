@@ -15,7 +15,9 @@ fn open(folder: &Path) -> Store {
 fn kept(teams: &[(&str, usize)]) -> Kept {
     let platform: String = teams
         .iter()
-        .map(|(team, _)| format!("[team.{team}]\nclaims = [{{ host = \"*\", prefix = \"/\" }}]\n"))
+        .map(|(team, _)| {
+            format!("[team.{team}]\nclaims = [{{ host = \"*\", prefix = \"/{team}\" }}]\n")
+        })
         .collect();
     let mut files = Memory::default().with("headgate.toml", platform);
     for (team, bytes) in teams {
