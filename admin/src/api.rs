@@ -323,7 +323,15 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             },
         ]),
         summary: "Facts of recent requests, page by page, for a plan",
-        answers: &[ok("Facts, and where the next page goes on", JSON)],
+        answers: &[
+            ok("Facts, and where the next page goes on", JSON),
+            Answer {
+                status: 400,
+                summary: "The query can't be read",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+        ],
         handler: || get(facts),
     },
     Endpoint {

@@ -231,7 +231,8 @@ async fn facts_are_kept_where_they_are_wanted() {
     let too_long = platform().replace("[data]", "[data]\nfacts = \"2h\"");
     let ended = site(&bff, &too_long).run().await;
     assert_eq!(ended.code(), 2);
-    assert!(ended.stderr.contains("data.facts"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("facts = \"2h\""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("longer than 1h"), "{}", ended.stderr);
 }
 
 #[tokio::test]

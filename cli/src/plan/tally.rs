@@ -186,7 +186,7 @@ impl Tally {
     /// `1,204 of 310,552 requests change: 1,180 tv/home → tv/next; 0 lose authentication`.
     fn headline(&self) -> String {
         let about = if self.facts < self.requests {
-            format!(", of which {} were kept", grouped(self.facts))
+            format!(", of which {} were kept,", grouped(self.facts))
         } else {
             String::new()
         };

@@ -134,7 +134,8 @@ fn routes_past_their_end() {
 #[test]
 fn legacy_services_past_their_end() {
     let routes = |ends: &str| {
-        let strangle = format!("strangle = {{ old = 'v', weight = '50%', ends = {ends} }}");
+        let strangle =
+            format!("strangle = {{ old = 'v', weight = '50%', sticky = 'trace', ends = {ends} }}");
         format!(
             "[route.r]\nmatch = 'GET /tv/a'\nto = 'u'\n{strangle}\n[upstream.v]\nendpoints = ['b:1']\n"
         )
