@@ -5,15 +5,14 @@
 //! that may block, beside the data path; whatever comes of it, the next trigger is taken.
 
 mod loader;
-mod reads;
 mod running;
 mod shelf;
 mod start;
-mod watch;
 
 use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use headgate_admin::{OverlayError, OverlayStatus, OverlayWish, Overlays};
+use headgate_config::{Watch, Watching};
 use headgate_gateway::{Edge, server::Task};
 use headgate_telemetry::ConfigMetrics;
 use headgate_types::Clock;
@@ -25,10 +24,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::reload::{
-    loader::{Begin, Loader, Trigger},
-    watch::{Watch, Watching},
-};
+use crate::reload::loader::{Begin, Loader, Trigger};
 pub(crate) use crate::reload::{running::Running, start::Start};
 
 /// A change counts once nothing changed for so long: an editor's several steps are one.
@@ -87,7 +83,8 @@ impl Reload {
             signal(SignalKind::hangup())?
         };
         let changed = Arc::new(Notify::new());
-        let watch = Watch::new(Arc::clone(&changed));
+        let told = Arc::clone(&changed);
+        let watch = Watch::new(move || told.notify_one());
         let loader = Loader::new(begin, edge, clock, metrics, watch);
         let running = loader.running();
         let (sender, wishes) = mpsc::channel(WISHES_MAX);

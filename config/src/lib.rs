@@ -19,6 +19,9 @@ mod provenance;
 mod source;
 mod walk;
 
+mod reads;
+mod watch;
+
 mod digest;
 mod resolve;
 
@@ -43,4 +46,6 @@ pub use crate::{
     },
     overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
     provenance::{Layer, Provenance, Setting, Why},
+    reads::{Noted, Reads},
+    watch::{Watch, Watching},
 };

@@ -77,7 +77,7 @@ enum Kind {
 
 impl Authenticator {
     /// Prepares every source. Keys from a file are parsed here; keys from a URL are there once
-    /// [`Self::run`] has fetched them.
+    /// [`Edge::keep_keys_fresh`](crate::Edge::keep_keys_fresh) has fetched them.
     ///
     /// # Errors
     ///

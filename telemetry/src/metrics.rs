@@ -5,6 +5,7 @@ mod config;
 mod idempotency;
 mod mirror;
 mod store;
+mod upstream;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,6 +24,7 @@ pub use crate::metrics::{
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     mirror::MirrorMetrics,
     store::{StoreCounts, StoreMetrics},
+    upstream::UpstreamMetrics,
 };
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},
@@ -259,65 +261,6 @@ impl RouteMetrics {
     /// Counts a request that got an answer which was given before.
     pub fn replayed(&self) {
         self.replayed.increment(1);
-    }
-}
-
-/// Counts attempts at one upstream, and its connections.
-#[derive(Clone, Debug)]
-pub struct UpstreamMetrics {
-    attempts: [Counter; AttemptResult::ALL.len()],
-    connect: Histogram,
-    head: Histogram,
-    in_use: Gauge,
-    idle: Gauge,
-    opened: Counter,
-    reused: Counter,
-}
-
-impl UpstreamMetrics {
-    /// Counts the end of an attempt.
-    pub fn attempted(&self, result: AttemptResult) {
-        increment(&self.attempts, result.index());
-    }
-
-    /// Notes how long an attempt waited for the head of its answer.
-    pub fn answered(&self, waited: Duration) {
-        self.head.record(waited.as_secs_f64());
-    }
-
-    /// Counts a connection that was opened and is in use, and how long that took.
-    pub fn connection_opened(&self, took: Duration) {
-        self.opened.increment(1);
-        self.in_use.increment(1.0);
-        self.connect.record(took.as_secs_f64());
-    }
-
-    /// Counts an idle connection taken for an attempt.
-    pub fn connection_reused(&self) {
-        self.reused.increment(1);
-        self.idle.decrement(1.0);
-        self.in_use.increment(1.0);
-    }
-
-    /// Counts a connection in use that became idle.
-    pub fn connection_idled(&self) {
-        self.in_use.decrement(1.0);
-        self.idle.increment(1.0);
-    }
-
-    /// Counts a connection closed while it was in use.
-    pub fn connection_closed_in_use(&self) {
-        self.in_use.decrement(1.0);
-    }
-
-    /// Counts a connection closed while it was idle.
-    pub fn connection_closed_idle(&self) {
-        self.idle.decrement(1.0);
-    }
-
-    /// Counts an attempt that shares a connection in use, as HTTP/2 streams do.
-    pub fn connection_shared(&self) {
-        self.reused.increment(1);
     }
 }
 

@@ -3,17 +3,18 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use headgate_admin::{FaultStatus, OverlayError, OverlayStatus, OverlayWish};
-use headgate_config::{Ask, Disk, Faults, Kept, Loaded, OVERLAYS_MAX, Overlay, load_layered};
+use headgate_config::{
+    Ask, Disk, Faults, Kept, Loaded, Noted, OVERLAYS_MAX, Overlay, Reads, Watch, Watching,
+    load_layered,
+};
 use headgate_gateway::Edge;
 use headgate_telemetry::{ConfigMetrics, Reload as Outcome};
 use headgate_types::{Clock, UnixTime};
 use tokio::sync::watch;
 
 use crate::reload::{
-    reads::{Noted, Reads},
     running::{self, Running, told},
     shelf::Shelf,
-    watch::{Watch, Watching},
 };
 
 /// Faults that one log line names.

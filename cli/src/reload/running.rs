@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use headgate_admin::{ConfigStatus, FaultStatus, OverlayStatus, PartStatus};
-use headgate_config::{Fault, Faults, LeftOut, Loaded, Overlay, PartState, Records};
+use headgate_config::{Fault, Faults, LeftOut, Loaded, Overlay, PartState, Records, Watching};
 use headgate_gateway::settings::Edge;
 use headgate_telemetry::Reload as Outcome;
 use headgate_types::UnixTime;
-
-use crate::reload::watch::Watching;
 
 /// Faults of one part that are told; `headgate check` tells all.
 const FAULTS_TOLD_MAX: usize = 20;

@@ -30,7 +30,7 @@ pub(crate) async fn keys_that_wait_are_found(bench: Bench<'_>) {
     bench.records.park(ticket, park).await.expect("the claim is held");
     let id = bench.key().id();
     for rows in [1, 3, 1_000] {
-        assert_eq!(listed(&bench, rows).await, [id.clone()], "{rows} a step");
+        assert_eq!(listed(&bench, rows).await, std::slice::from_ref(&id), "{rows} a step");
     }
     let found = bench.records.waiting_as(&id).await.expect("the store answers");
     let found = found.expect("it waits");

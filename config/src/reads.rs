@@ -2,54 +2,63 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
-use headgate_config::{Entry, EntryKind, Files};
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use crate::files::{Entry, EntryKind, Files};
 
 /// The digest of what was found; none where it could not be read.
 type Found = Option<[u8; 32]>;
 
 /// Files and folders that were read, with digests of what was in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reads {
+pub struct Reads {
     files: BTreeMap<PathBuf, Found>,
     folders: BTreeMap<PathBuf, Found>,
 }
 
 impl Reads {
     /// The files, those among them that were not there too.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
     }
 
     /// The folders, those among them that were not there too.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(PathBuf::as_path)
     }
 
     /// Whether everything that was read is as it was then.
-    pub(crate) fn are_current(&self, files: &dyn Files) -> bool {
+    pub fn are_current(&self, files: &dyn Files) -> bool {
         self.folders.iter().all(|(path, found)| listed(&files.list(path)) == *found)
             && self.files.iter().all(|(path, found)| read(&files.read(path)) == *found)
     }
 }
 
 /// Files that note what is read of them.
-pub(crate) struct Noted<'a> {
+pub struct Noted<'a> {
     files: &'a dyn Files,
     reads: Mutex<Reads>,
 }
 
+impl fmt::Debug for Noted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noted").field("reads", &self.reads).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Noted<'a> {
-    pub(crate) fn new(files: &'a dyn Files) -> Self {
+    /// Notes nothing yet.
+    pub fn new(files: &'a dyn Files) -> Self {
         Self { files, reads: Mutex::default() }
     }
 
-    pub(crate) fn into_reads(self) -> Reads {
+    /// What was read.
+    pub fn into_reads(self) -> Reads {
         self.reads.into_inner()
     }
 }
@@ -95,7 +104,7 @@ fn line(entry: &Entry) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
+    Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

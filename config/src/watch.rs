@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     ffi::{OsStr, OsString},
+    fmt,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -13,16 +14,15 @@ use notify::{
     event::{AccessKind, AccessMode, ModifyKind},
 };
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
-use crate::reload::reads::Reads;
+use crate::reads::Reads;
 
 /// Folders that are watched at most; beyond that, changes are looked for.
 const FOLDERS_MAX: usize = 32_768;
 
 /// How changes of the files are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Watching {
+pub enum Watching {
     /// Not at all: the files came with the program.
     #[default]
     Nothing,
@@ -34,7 +34,7 @@ pub(crate) enum Watching {
 
 impl Watching {
     /// The word in answers.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
             Self::Events => "events",
@@ -100,23 +100,31 @@ impl Shared {
     }
 }
 
+/// Whom to tell; called on the watcher's own thread.
+type Tell = Arc<dyn Fn() + Send + Sync>;
+
 /// Watches the folders of all files that the last load has read.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    changed: Arc<Notify>,
+pub struct Watch {
+    changed: Tell,
     shared: Arc<Mutex<Shared>>,
     watcher: Option<RecommendedWatcher>,
 }
 
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
 impl Watch {
-    /// Tells `changed` whenever something may have changed, once it knows of which files.
-    pub(crate) fn new(changed: Arc<Notify>) -> Self {
-        Self { changed, shared: Arc::default(), watcher: None }
+    /// Calls `changed` whenever something may have changed, once it knows of which files.
+    pub fn new(changed: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { changed: Arc::new(changed), shared: Arc::default(), watcher: None }
     }
 
     /// Watches what was read from here on. The flag tells whether a folder is watched that was not
     /// before, so that what happened in it meanwhile is unknown.
-    pub(crate) fn follow(&mut self, reads: &Reads) -> (Watching, bool) {
+    pub fn follow(&mut self, reads: &Reads) -> (Watching, bool) {
         let wanted = folders(reads);
         if wanted.len() > FOLDERS_MAX {
             self.watcher = None;
@@ -167,15 +175,12 @@ impl Watch {
     }
 }
 
-fn watcher(
-    changed: &Arc<Notify>,
-    shared: &Arc<Mutex<Shared>>,
-) -> notify::Result<RecommendedWatcher> {
+fn watcher(changed: &Tell, shared: &Arc<Mutex<Shared>>) -> notify::Result<RecommendedWatcher> {
     let (changed, shared) = (Arc::clone(changed), Arc::clone(shared));
     let told = move |event: notify::Result<Event>| {
         // What the system fails to tell may be anything.
         if event.is_err() || event.is_ok_and(|event| shared.lock().takes(&event)) {
-            changed.notify_one();
+            changed();
         }
     };
     RecommendedWatcher::new(told, Config::default().with_follow_symlinks(false))

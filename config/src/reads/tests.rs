@@ -1,6 +1,6 @@
 use std::fs;
 
-use headgate_config::Disk;
+use crate::files::Disk;
 
 use super::*;
 

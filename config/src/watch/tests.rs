@@ -1,11 +1,13 @@
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
-use headgate_config::{Disk, Files as _};
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use super::*;
-use crate::reload::reads::Noted;
+use crate::{
+    files::{Disk, Files as _},
+    reads::Noted,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,7 +29,8 @@ impl World {
 
     fn over(folder: TempDir) -> Self {
         let changed = Arc::new(Notify::new());
-        let watch = Watch::new(Arc::clone(&changed));
+        let told = Arc::clone(&changed);
+        let watch = Watch::new(move || told.notify_one());
         let mut world = Self { folder, changed, watch };
         assert_eq!(world.follow(), (Watching::Events, true));
         world
@@ -123,7 +126,8 @@ async fn release_whose_link_is_swapped_is_told_of() {
     }
     symlink("1", folder.path().join("current")).unwrap();
     let changed = Arc::new(Notify::new());
-    let mut watch = Watch::new(Arc::clone(&changed));
+    let told = Arc::clone(&changed);
+    let mut watch = Watch::new(move || told.notify_one());
     let files = Noted::new(&Disk);
     files.read(&folder.path().join("current/headgate.toml")).unwrap();
     watch.follow(&files.into_reads());

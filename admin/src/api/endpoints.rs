@@ -1,0 +1,283 @@
+//! The table of endpoints: what each takes and answers, for the router and for the API's document.
+
+use axum::routing::{MethodRouter, delete, get, post};
+
+use super::{
+    State, config, document, facts, healthz, metrics, mirrors, passport_keys, readyz, routes,
+    status, strangle,
+};
+use crate::{idempotency, overlays, problem};
+
+/// One method of one path of the API.
+pub(crate) struct Endpoint {
+    pub(crate) path: &'static str,
+    pub(crate) takes: Takes,
+    /// What it answers, for the API's document.
+    pub(crate) summary: &'static str,
+    pub(crate) answers: &'static [Answer],
+    pub(super) handler: fn() -> MethodRouter<State>,
+}
+
+/// The method of a path, and what comes with it, for the API's document.
+pub(crate) enum Takes {
+    /// `GET` and `HEAD`.
+    Get(&'static [Parameter]),
+    /// `POST`, with a body of this schema.
+    Post(&'static [Parameter], &'static str),
+    /// `DELETE`.
+    Delete(&'static [Parameter]),
+}
+
+impl Takes {
+    /// The method's member in the API's document.
+    pub(crate) const fn method(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "get",
+            Self::Post(..) => "post",
+            Self::Delete(_) => "delete",
+        }
+    }
+}
+
+/// One parameter of an endpoint, for the API's document.
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    /// Whether it is a part of the path; else it is one of the query, and may be left out.
+    pub(crate) is_path: bool,
+    /// Its type in JSON Schema.
+    pub(crate) kind: &'static str,
+    pub(crate) summary: &'static str,
+}
+
+/// One answer of an endpoint, for the API's document.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) summary: &'static str,
+    pub(crate) content_type: &'static str,
+    /// The name of the body's schema, where it has one.
+    pub(crate) schema: Option<&'static str>,
+}
+
+const OVERLAYS_PATH: &str = "/v1/overlays";
+pub(super) const JSON: &str = "application/json";
+pub(super) const JWKS: &str = "application/jwk-set+json";
+
+const fn ok(summary: &'static str, content_type: &'static str) -> Answer {
+    Answer { status: 200, summary, content_type, schema: None }
+}
+
+const fn json(summary: &'static str, schema: &'static str) -> Answer {
+    Answer { status: 200, summary, content_type: JSON, schema: Some(schema) }
+}
+
+/// Where the Passport keys are.
+const KEYS_PATH: &str = "/v1/passport/jwks.json";
+const KEYS: &[Answer] = &[ok("A JSON Web Key Set", JWKS)];
+
+const NO_SUCH_KEY: Answer = Answer {
+    status: 404,
+    summary: "No such key waits",
+    content_type: problem::CONTENT_TYPE,
+    schema: Some("Problem"),
+};
+
+const ID: &[Parameter] = &[Parameter {
+    name: "id",
+    is_path: true,
+    kind: "string",
+    summary: "The key's `id` as the list has it, with `/` and `#` escaped",
+}];
+
+pub(crate) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        path: "/healthz",
+        takes: Takes::Get(&[]),
+        summary: "Whether the process lives",
+        answers: &[ok("It does", "text/plain")],
+        handler: || get(healthz),
+    },
+    Endpoint {
+        path: "/readyz",
+        takes: Takes::Get(&[]),
+        summary: "Whether requests are served",
+        answers: &[
+            json("They are", "Ready"),
+            Answer {
+                status: 503,
+                summary: "Not yet, or not any more",
+                content_type: JSON,
+                schema: Some("Ready"),
+            },
+        ],
+        handler: || get(readyz),
+    },
+    Endpoint {
+        path: "/metrics",
+        takes: Takes::Get(&[]),
+        summary: "Metrics for Prometheus",
+        answers: &[ok("Text format 0.0.4", "text/plain")],
+        handler: || get(metrics),
+    },
+    Endpoint {
+        path: KEYS_PATH,
+        takes: Takes::Get(&[]),
+        summary: "The keys that verify Passports",
+        answers: KEYS,
+        handler: || get(passport_keys),
+    },
+    Endpoint {
+        path: "/.well-known/jwks.json",
+        takes: Takes::Get(&[]),
+        summary: "The keys that verify Passports, at the usual place",
+        answers: KEYS,
+        handler: || get(passport_keys),
+    },
+    Endpoint {
+        path: "/v1/status",
+        takes: Takes::Get(&[]),
+        summary: "The state of the edge",
+        answers: &[json("The state", "Status")],
+        handler: || get(status),
+    },
+    Endpoint {
+        path: "/v1/routes",
+        takes: Takes::Get(&[]),
+        summary: "The routes in force",
+        answers: &[json("The routes, in the order in which they are tried", "Routes")],
+        handler: || get(routes),
+    },
+    Endpoint {
+        path: "/v1/idempotency/held",
+        takes: Takes::Get(&[
+            Parameter {
+                name: "limit",
+                is_path: false,
+                kind: "integer",
+                summary: "Records that are looked at in this step at most, 1 to 1024; 1024 unless \
+                          said",
+            },
+            Parameter {
+                name: "after",
+                is_path: false,
+                kind: "string",
+                summary: "The `next` of the step before; the first step unless said",
+            },
+        ]),
+        summary: "Idempotency keys that wait for a person, a step at a time",
+        answers: &[json(
+            "Those found in this step; none is no sign that it was the last",
+            "HeldKeys",
+        )],
+        handler: || get(idempotency::list),
+    },
+    Endpoint {
+        path: "/v1/idempotency/held/{id}",
+        takes: Takes::Get(ID),
+        summary: "One idempotency key that waits for a person",
+        answers: &[json("How it stands", "HeldKey"), NO_SUCH_KEY],
+        handler: || get(idempotency::show),
+    },
+    Endpoint {
+        path: "/v1/idempotency/held/{id}/resolve",
+        takes: Takes::Post(ID, "Resolve"),
+        summary: "Says what became of an idempotency key that waits",
+        answers: &[
+            json("It waits no more", "Resolved"),
+            NO_SUCH_KEY,
+            Answer {
+                status: 409,
+                summary: "It stands otherwise by now",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+        ],
+        handler: || post(idempotency::resolve),
+    },
+    Endpoint {
+        path: "/v1/strangle",
+        takes: Takes::Get(&[]),
+        summary: "How far routes are on their way off legacy services",
+        answers: &[json("The routes that still can send to one", "Strangle")],
+        handler: || get(strangle),
+    },
+    Endpoint {
+        path: "/v1/mirrors",
+        takes: Takes::Get(&[]),
+        summary: "How the answers to copied requests compare",
+        answers: &[json("The routes whose requests are copied", "Mirrors")],
+        handler: || get(mirrors),
+    },
+    Endpoint {
+        path: "/v1/config",
+        takes: Takes::Get(&[]),
+        summary: "The configuration in force, for a plan",
+        answers: &[ok("Its digest, its documents, and what decides on requests", JSON)],
+        handler: || get(config),
+    },
+    Endpoint {
+        path: "/v1/facts",
+        takes: Takes::Get(&[
+            Parameter {
+                name: "since",
+                is_path: false,
+                kind: "string",
+                summary: "Only facts of this time up to the present, such as `15m`",
+            },
+            Parameter {
+                name: "after",
+                is_path: false,
+                kind: "integer",
+                summary: "The `next` of the page before; from the start unless said",
+            },
+        ]),
+        summary: "Facts of recent requests, page by page, for a plan",
+        answers: &[
+            ok("Facts, and where the next page goes on", JSON),
+            Answer {
+                status: 400,
+                summary: "The query can't be read",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+        ],
+        handler: || get(facts),
+    },
+    Endpoint {
+        path: "/v1/openapi.json",
+        takes: Takes::Get(&[]),
+        summary: "This document",
+        answers: &[ok("OpenAPI 3.1", JSON)],
+        handler: || get(document),
+    },
+    Endpoint {
+        path: OVERLAYS_PATH,
+        takes: Takes::Get(&[]),
+        summary: "What stands over the files",
+        answers: &[json("The overlays, by number", "OverlayList")],
+        handler: || get(overlays::list),
+    },
+    Endpoint {
+        path: OVERLAYS_PATH,
+        takes: Takes::Post(&[], "OverlayRequest"),
+        summary: "Puts a value over the files' until it expires",
+        answers: &[Answer {
+            status: 201,
+            summary: "It is in force",
+            content_type: JSON,
+            schema: Some("OverlayStatus"),
+        }],
+        handler: || post(overlays::set),
+    },
+    Endpoint {
+        path: "/v1/overlays/{id}",
+        takes: Takes::Delete(&[Parameter {
+            name: "id",
+            is_path: true,
+            kind: "integer",
+            summary: "The overlay's number",
+        }]),
+        summary: "Ends an overlay before its time",
+        answers: &[json("It was in force until now", "OverlayStatus")],
+        handler: || delete(overlays::unset),
+    },
+];

@@ -1,0 +1,67 @@
+//! Attempts at one upstream, and its connections.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::increment;
+use crate::labels::AttemptResult;
+
+/// Counts attempts at one upstream, and its connections.
+#[derive(Clone, Debug)]
+pub struct UpstreamMetrics {
+    pub(super) attempts: [Counter; AttemptResult::ALL.len()],
+    pub(super) connect: Histogram,
+    pub(super) head: Histogram,
+    pub(super) in_use: Gauge,
+    pub(super) idle: Gauge,
+    pub(super) opened: Counter,
+    pub(super) reused: Counter,
+}
+
+impl UpstreamMetrics {
+    /// Counts the end of an attempt.
+    pub fn attempted(&self, result: AttemptResult) {
+        increment(&self.attempts, result.index());
+    }
+
+    /// Notes how long an attempt waited for the head of its answer.
+    pub fn answered(&self, waited: Duration) {
+        self.head.record(waited.as_secs_f64());
+    }
+
+    /// Counts a connection that was opened and is in use, and how long that took.
+    pub fn connection_opened(&self, took: Duration) {
+        self.opened.increment(1);
+        self.in_use.increment(1.0);
+        self.connect.record(took.as_secs_f64());
+    }
+
+    /// Counts an idle connection taken for an attempt.
+    pub fn connection_reused(&self) {
+        self.reused.increment(1);
+        self.idle.decrement(1.0);
+        self.in_use.increment(1.0);
+    }
+
+    /// Counts a connection in use that became idle.
+    pub fn connection_idled(&self) {
+        self.in_use.decrement(1.0);
+        self.idle.increment(1.0);
+    }
+
+    /// Counts a connection closed while it was in use.
+    pub fn connection_closed_in_use(&self) {
+        self.in_use.decrement(1.0);
+    }
+
+    /// Counts a connection closed while it was idle.
+    pub fn connection_closed_idle(&self) {
+        self.idle.decrement(1.0);
+    }
+
+    /// Counts an attempt that shares a connection in use, as HTTP/2 streams do.
+    pub fn connection_shared(&self) {
+        self.reused.increment(1);
+    }
+}
