@@ -140,7 +140,9 @@ impl Admin {
             if let Some(body) = body {
                 let length = body.len();
                 request.push_str("content-type: application/json\r\n");
-                request.push_str(&format!("content-length: {length}\r\n"));
+                request.push_str("content-length: ");
+                request.push_str(&length.to_string());
+                request.push_str("\r\n");
             }
             request.push_str("\r\n");
             request.push_str(body.unwrap_or_default());

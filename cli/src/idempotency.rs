@@ -1,6 +1,6 @@
 //! `headgate idempotency`: finds keys that wait for a person in a running edge, and settles them.
 
-use std::{fs, process::ExitCode};
+use std::{fmt::Write as _, fs, process::ExitCode};
 
 use headgate_admin::{HeldKey, HeldKeys, Resolve, ResolveAs, Resolved};
 
@@ -125,7 +125,8 @@ fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(byte.into());
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing to a text can't fail.
+            let _infallible = write!(escaped, "%{byte:02X}");
         }
     }
     escaped
@@ -151,7 +152,7 @@ fn table(found: &HeldKeys) -> String {
         text.push_str(&columns(&rows));
     }
     if let Some(next) = &found.next {
-        text.push_str(&format!("more may follow: --after '{next}'\n"));
+        let _infallible = writeln!(text, "more may follow: --after '{next}'");
     }
     text
 }

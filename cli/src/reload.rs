@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Wishes about overlays that wait at most.
 const WISHES_MAX: usize = 16;
 /// An expiry is looked at again after so long, in case the clock was set.
-const EXPIRY_LOOK_MAX: Duration = Duration::from_secs(60);
+const EXPIRY_LOOK_MAX: Duration = Duration::from_mins(1);
 
 /// A wish about overlays, and where its answer goes.
 #[derive(Debug)]

@@ -101,13 +101,12 @@ impl Stores {
     /// Where idempotency records are kept: whatever routes come, they find their store open.
     pub(crate) fn records(&self, clock: &Arc<dyn Clock>) -> Option<Records> {
         let mut settings = Settings::default();
-        let store: Arc<dyn headgate_idempotency::Store> = match &self.table {
-            Some(Table(client)) => Arc::new(client.clone()?),
-            None => {
-                // One process on one machine writes and judges every lease, by one clock.
-                settings.skew = Duration::ZERO;
-                Arc::new(self.local()?.clone())
-            }
+        let store: Arc<dyn headgate_idempotency::Store> = if let Some(Table(client)) = &self.table {
+            Arc::new(client.clone()?)
+        } else {
+            // One process on one machine writes and judges every lease, by one clock.
+            settings.skew = Duration::ZERO;
+            Arc::new(self.local()?.clone())
         };
         Some(Records::new(store, Arc::clone(clock), Arc::new(OsRandom), settings))
     }

@@ -199,7 +199,9 @@ fn scan(store: &Store, space: &str, mut found: impl FnMut(Bytes, Bytes)) -> Resu
         let rows = store.scan(space, after.as_deref(), READ_ROWS_MAX)?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         after = Some(last.clone());
-        rows.into_iter().for_each(|(key, item)| found(key, item.content.value));
+        for (key, item) in rows {
+            found(key, item.content.value);
+        }
     }
 }
 

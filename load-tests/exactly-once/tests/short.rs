@@ -11,7 +11,6 @@ fn places(folder: &Path) -> Places {
 }
 
 fn holds(report: &Report) {
-    println!("{}", report.markdown());
     assert!(report.holds(), "{}", report.markdown());
 }
 

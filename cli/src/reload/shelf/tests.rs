@@ -13,12 +13,10 @@ fn open(folder: &Path) -> Store {
 
 /// What is in force of these teams, each with a file of about so many bytes.
 fn kept(teams: &[(&str, usize)]) -> Kept {
-    let platform: String = teams
-        .iter()
-        .map(|(team, _)| {
-            format!("[team.{team}]\nclaims = [{{ host = \"*\", prefix = \"/{team}\" }}]\n")
-        })
-        .collect();
+    let claims = |(team, _): &(&str, usize)| {
+        format!("[team.{team}]\nclaims = [{{ host = \"*\", prefix = \"/{team}\" }}]\n")
+    };
+    let platform = teams.iter().map(claims).collect::<Vec<_>>().concat();
     let mut files = Memory::default().with("headgate.toml", platform);
     for (team, bytes) in teams {
         let comment = "x".repeat(*bytes);
