@@ -22,8 +22,8 @@ struct Answer {
 ///
 /// # Errors
 ///
-/// [`Unreachable`](crate::exit::Unreachable) when nobody answers, or not as an edge does; faults of the configuration, where
-/// one was named.
+/// [`Unreachable`](crate::exit::Unreachable) when nobody answers, or not as an edge does; faults of
+/// the configuration, where one was named.
 pub(crate) fn strangle(args: &args::Strangle, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let args::Strangle::Status(args) = args;
     let admin = Admin::at(args)?;

@@ -6,33 +6,11 @@ use headgate_types::{ByteSize, Class, Moment, Outcome, Ratio, UnixTime};
 
 use super::*;
 use crate::{
-    identity::Fetch,
+    identity::testing::{NoFetch, StoppedClock},
     settings::{
         self, ApiKey, ApiKeys, Auth, Endpoint, IdentityKind, IdentitySource, Protocol, Retry,
     },
 };
-
-#[derive(Debug)]
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Moment {
-        Moment::from_nanos(1)
-    }
-
-    fn unix_time(&self) -> UnixTime {
-        UnixTime::from_secs(1_795_243_200)
-    }
-}
-
-#[derive(Debug)]
-struct NoFetch;
-
-impl FetchKeys for NoFetch {
-    fn fetch(&self, _uri: http::Uri) -> Fetch<'_> {
-        Box::pin(std::future::pending())
-    }
-}
 
 fn upstream(name: &str, endpoints: &[&str]) -> settings::Upstream {
     settings::Upstream {

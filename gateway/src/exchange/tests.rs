@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headgate_telemetry::{Metrics, access};
-use headgate_types::{Class, Clock, Moment, UnixTime};
+use headgate_types::Class;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tower::Service;
@@ -10,31 +10,9 @@ use tower::Service;
 use super::*;
 use crate::{
     Parts as EdgeParts,
-    identity::{Fetch, FetchKeys},
+    identity::testing::{NoFetch, StoppedClock},
     settings::{self, Settings},
 };
-
-#[derive(Debug)]
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Moment {
-        Moment::from_nanos(1)
-    }
-
-    fn unix_time(&self) -> UnixTime {
-        UnixTime::from_secs(1_795_243_200)
-    }
-}
-
-#[derive(Debug)]
-struct NoFetch;
-
-impl FetchKeys for NoFetch {
-    fn fetch(&self, _uri: http::Uri) -> Fetch<'_> {
-        Box::pin(std::future::pending())
-    }
-}
 
 /// An edge with one route, to an upstream at which nobody listens.
 fn edge() -> (Arc<Edge>, access::Writer) {

@@ -29,6 +29,30 @@ use crate::{
 /// The time of day at which every test begins.
 pub(crate) const START: u64 = 1_700_000_000;
 
+/// Stands still for good.
+#[derive(Debug)]
+pub(crate) struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Moment {
+        Moment::from_nanos(1)
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::from_secs(1_795_243_200)
+    }
+}
+
+/// Key sets that never come.
+#[derive(Debug)]
+pub(crate) struct NoFetch;
+
+impl FetchKeys for NoFetch {
+    fn fetch(&self, _uri: Uri) -> Fetch<'_> {
+        Box::pin(std::future::pending())
+    }
+}
+
 /// Stands still until it is moved.
 #[derive(Debug, Default)]
 pub(crate) struct ManualClock(Mutex<Duration>);

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headgate_telemetry::{Metrics, access};
-use headgate_types::{Clock, Moment, Ratio, UnixTime};
+use headgate_types::{Moment, Ratio, UnixTime};
 use http::{Request, Version};
 use proptest::prelude::*;
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     ClientBody, Edge, Exchanges, Keeper, Parts,
     facts::{Ended, Seen, Watches},
-    identity::{Fetch, FetchKeys},
+    identity::testing::{NoFetch, StoppedClock},
     settings::{self, ApiKey, ApiKeys, IdentityKind, IdentitySource},
 };
 
@@ -65,25 +65,6 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         upstreams: vec![upstream("home")],
         routes: routes.iter().map(route).collect(),
         ..Settings::default()
-    }
-}
-
-#[derive(Debug)]
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Moment {
-        Moment::from_nanos(1)
-    }
-
-    fn unix_time(&self) -> UnixTime {
-        UnixTime::from_secs(1_795_243_200)
-    }
-}
-
-impl FetchKeys for Stopped {
-    fn fetch(&self, _uri: http::Uri) -> Fetch<'_> {
-        Box::pin(std::future::pending())
     }
 }
 
@@ -179,10 +160,10 @@ fn edge(settings: &Settings) -> (Arc<Edge>, tokio::sync::mpsc::Receiver<Vec<u8>>
     let (access, _writer) = access::Log::start(std::io::sink(), &metrics).unwrap();
     let (keeper, facts) = Keeper::new(Duration::from_mins(15), metrics.facts());
     let parts = Parts {
-        clock: Arc::new(Stopped),
+        clock: Arc::new(StoppedClock),
         metrics,
         access,
-        fetch: Arc::new(Stopped),
+        fetch: Arc::new(NoFetch),
         digest: "test".into(),
         records: None,
     };
