@@ -20,6 +20,9 @@ mod publisher;
 mod results;
 mod topic;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use crate::{
     consumer::{Consumer, ConsumerHandle},
     dead_letter::{
