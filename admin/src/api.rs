@@ -18,6 +18,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 pub(crate) use self::endpoints::{Answer, ENDPOINTS, Endpoint, Parameter, Takes};
 use self::endpoints::{JSON, JWKS};
 use crate::{
+    events::EventState,
     openapi,
     overlays::Overlays,
     problem::{self, Problem},
@@ -93,6 +94,8 @@ pub struct State {
     pub records: Option<Records>,
     /// Sets and unsets what stands over the files.
     pub overlays: Arc<dyn Overlays>,
+    /// Events and their handlers; none where there is no log.
+    pub events: Option<EventState>,
 }
 
 impl fmt::Debug for State {

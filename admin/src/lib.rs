@@ -4,6 +4,7 @@
 
 mod api;
 mod connection;
+mod events;
 mod idempotency;
 mod openapi;
 mod overlays;
@@ -15,6 +16,11 @@ mod testing;
 
 pub use crate::{
     api::{FactsAsk, Readiness, State, StatusSource, router},
+    events::{
+        DeadLetter, DeadLetterPage, EventEntry, EventPage, EventState, GroupStatus, Groups,
+        HandledStatus, PartitionBounds, Redrive, RedrivePlan, Redriven, ResolveLetter,
+        ResolveLetterAs, ResolvedLetter, Running, Series, SeriesNode, TopicStatus, Topics,
+    },
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
     openapi::document,
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},

@@ -5,6 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Mirrors, Parameter, Ready, Routes, Strangle, Takes},
+    events::{
+        DeadLetter, DeadLetterPage, EventEntry, EventPage, Groups, Redrive, RedrivePlan, Redriven,
+        ResolveLetter, ResolvedLetter, Series, Topics,
+    },
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
     overlays::{OverlayList, OverlayRequest},
     problem,
@@ -96,6 +100,18 @@ fn schemas() -> Map<String, Value> {
     name::<Resolved>(&mut generator);
     name::<OverlayList>(&mut generator);
     name::<OverlayRequest>(&mut generator);
+    name::<Topics>(&mut generator);
+    name::<Groups>(&mut generator);
+    name::<EventPage>(&mut generator);
+    name::<EventEntry>(&mut generator);
+    name::<Series>(&mut generator);
+    name::<DeadLetterPage>(&mut generator);
+    name::<DeadLetter>(&mut generator);
+    name::<Redrive>(&mut generator);
+    name::<RedrivePlan>(&mut generator);
+    name::<Redriven>(&mut generator);
+    name::<ResolveLetter>(&mut generator);
+    name::<ResolvedLetter>(&mut generator);
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());
     schemas

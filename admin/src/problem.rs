@@ -36,11 +36,17 @@ pub(crate) enum Problem {
     TooManyOverlays,
     /// The overlay could not be kept, or as many wishes wait as may wait.
     NotTaken,
+    /// No log of events, or one that does not answer.
+    NoEvents,
+    /// No such event, series, topic or dead letter.
+    NoSuchEvent,
+    /// The dead letter stands otherwise than whoever changes it thinks; the text says how.
+    LetterStands(&'static str),
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -54,6 +60,9 @@ impl Problem {
         Self::NoSuchKey,
         Self::KeyMoved,
         Self::BadRequest(""),
+        Self::NoEvents,
+        Self::NoSuchEvent,
+        Self::LetterStands(""),
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -72,18 +81,23 @@ impl Problem {
             Self::KeyMoved => "HG1213",
             Self::BadRequest(_) => "HG1214",
             Self::BadQuery => "HG1210",
+            Self::NoEvents => "HG1235",
+            Self::NoSuchEvent => "HG1236",
+            Self::LetterStands(_) => "HG1237",
         }
     }
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoOverlay | Self::NoSuchKey => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoOverlay | Self::NoSuchKey | Self::NoSuchEvent => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyOverlays | Self::KeyMoved => StatusCode::CONFLICT,
-            Self::NotTaken | Self::NoRecords => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) => StatusCode::CONFLICT,
+            Self::NotTaken | Self::NoRecords | Self::NoEvents => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -98,6 +112,9 @@ impl Problem {
             Self::NoOverlay => "There is no such overlay",
             Self::TooManyOverlays => "There are as many overlays as there may be",
             Self::NotTaken => "The overlay could not be kept; nothing has changed",
+            Self::NoEvents => "The edge has no log of events, or it does not answer",
+            Self::NoSuchEvent => "There is no such event",
+            Self::LetterStands(_) => "The dead letter stands otherwise",
             Self::NoRecords => "The edge has no store of idempotency keys that answers",
             Self::NoSuchKey => "No such key waits for a person",
             Self::KeyMoved => "The key stands otherwise by now",
@@ -107,7 +124,7 @@ impl Problem {
 
     const fn detail(self) -> Option<&'static str> {
         match self {
-            Self::BadRequest(detail) => Some(detail),
+            Self::BadRequest(detail) | Self::LetterStands(detail) => Some(detail),
             _ => None,
         }
     }

@@ -179,7 +179,7 @@ pub struct RouteStatus {
     /// What it matches, as the configuration spells it.
     #[serde(rename = "match")]
     pub pattern: String,
-    /// The upstream that it sends to.
+    /// The upstream that it sends to, or `event TOPIC/TYPE` where it publishes.
     pub to: String,
     /// The identity source that it asks for, or `none`.
     pub auth: String,

@@ -211,6 +211,7 @@ pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
         status: Arc::new(Edge),
         records: Some(records()),
         overlays: Arc::new(Shelf),
+        events: None,
     };
     (change, state)
 }

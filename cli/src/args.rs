@@ -1,5 +1,7 @@
 //! The command line: verbs and their arguments.
 
+pub(crate) mod events;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
@@ -55,6 +57,18 @@ pub(crate) enum Verb {
     /// Finds idempotency keys that wait for a person, and settles them.
     #[command(subcommand)]
     Idempotency(Idempotency),
+    /// Shows what stands in the topics of a running edge.
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Lists the topics of a running edge.
+    Topics(Admin),
+    /// Lists the groups of handlers of a running edge: how far behind, paused, blocked.
+    Groups(Admin),
+    /// Finds events that were given up, and brings them back.
+    #[command(subcommand)]
+    Dlq(events::Dlq),
+    /// Shows a series as a tree: what began it, what handled it, what followed.
+    Trace(events::Trace),
     /// Prints the JSON Schema of headgate.toml, for an editor that reads `#:schema FILE` in the
     /// first line.
     Schema(Schema),

@@ -89,7 +89,7 @@ fn routes(loaded: &Loaded) -> Vec<RouteStatus> {
             team: route.team.to_string(),
             name: route.name.to_string(),
             pattern: route.pattern.to_string(),
-            to: settings.upstreams.get(route.upstream)?.name.to_string(),
+            to: crate::routes::leads_to(loaded, route)?,
             auth: crate::routes::auth_name(loaded, route),
             priority: route.priority.as_str().to_owned(),
             timeout: format_duration(route.timeout.unwrap_or(settings.edge.limits.request_timeout)),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod events;
 mod exit;
 mod output;
 
@@ -19,6 +20,7 @@ mod audit;
 mod check;
 mod completions;
 mod config;
+mod dlq;
 mod explain;
 mod idempotency;
 mod mirror;
@@ -26,6 +28,7 @@ mod overlays;
 mod plan;
 mod routes;
 mod schema;
+mod series;
 mod status;
 mod strangle;
 
@@ -88,6 +91,11 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Mirror(args) => mirror::mirror(&args, output),
         Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),
+        Verb::Events(args) => series::events(&args, output),
+        Verb::Topics(args) => series::topics(&args, output),
+        Verb::Groups(args) => series::groups(&args, output),
+        Verb::Dlq(args) => dlq::dlq(&args, output),
+        Verb::Trace(args) => series::trace(&args, output),
         Verb::Schema(args) => schema::schema(&args, output),
         Verb::Completions(args) => completions::completions(&args, output),
     }

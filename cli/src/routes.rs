@@ -95,7 +95,7 @@ fn row(loaded: &Loaded, route: &Route, origin: &RouteOrigin) -> Option<Row> {
         team: route.team.as_ref().to_owned(),
         route: route.name.as_ref().to_owned(),
         pattern: route.pattern.to_string(),
-        upstream: settings.upstreams.get(route.upstream)?.name.as_ref().to_owned(),
+        upstream: leads_to(loaded, route)?,
         arms: arms(loaded, route),
         auth: auth_name(loaded, route),
         priority: route.priority.as_str().to_owned(),
@@ -104,6 +104,15 @@ fn row(loaded: &Loaded, route: &Route, origin: &RouteOrigin) -> Option<Row> {
         file: origin.at.file.clone(),
         line: origin.at.line,
     })
+}
+
+/// The upstream that a route sends to, or the event that it makes.
+pub(crate) fn leads_to(loaded: &Loaded, route: &Route) -> Option<String> {
+    if let Some(publish) = &route.publish {
+        return Some(format!("event {}/{}", publish.topic, publish.kind));
+    }
+    let upstream = loaded.settings.upstreams.get(route.upstream?)?;
+    Some(upstream.name.as_ref().to_owned())
 }
 
 fn arms(loaded: &Loaded, route: &Route) -> Vec<ArmRow> {

@@ -19,6 +19,7 @@ use headgate_telemetry::access;
 use tokio::sync::watch;
 
 use crate::{
+    events::Events,
     exit::Invalid,
     facts::FactsLog,
     live::Live,
@@ -79,6 +80,13 @@ pub(crate) fn serve(
         digest: loaded.digest.as_str().into(),
     };
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
+    let log_parts = (stores.local(), records.as_ref());
+    let events = Events::open(&loaded, log_parts, &clock, &metrics);
+    if let Some(events) = &events {
+        // Before anybody can ask, so that no result is missing because its handler is not known.
+        events.register(&edge, &loaded.settings);
+        edge.publish_through(Arc::new(events.clone()));
+    }
     let bound = Bound::new(&loaded.settings.edge).map_err(not_bound)?;
     let admin = bind_admin(loaded.admin_listen)?;
     let addresses = Addresses { edge: bound.addresses(), admin: admin.local_addr()? };
@@ -109,10 +117,12 @@ pub(crate) fn serve(
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
         status: Arc::new(
-            Live::new(&edge, running, &addresses, Arc::clone(&clock), log).with_facts(facts),
+            Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
+                .with_facts(facts),
         ),
         overlays,
         records: records.clone(),
+        events: events.as_ref().map(Events::for_operators),
     };
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
@@ -125,6 +135,7 @@ pub(crate) fn serve(
     }
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
+    tasks.extend(events.map(|events| ("events", events.task(&edge, running))));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
     if let Drained::CutOff { exchanges } = drained {

@@ -13,11 +13,16 @@ use crate::{document::team::TeamFile, load::Input};
 pub(crate) struct Spelt {
     upstreams: Vec<(String, Box<str>)>,
     routes: Vec<(String, Box<str>)>,
+    handlers: Vec<(String, Box<str>)>,
 }
 
 impl Spelt {
     fn of(file: &TeamFile) -> Self {
-        Self { upstreams: entries(&file.upstream), routes: entries(&file.route) }
+        Self {
+            upstreams: entries(&file.upstream),
+            routes: entries(&file.route),
+            handlers: entries(&file.handler),
+        }
     }
 }
 
@@ -34,12 +39,13 @@ fn pairs(entries: &[(String, Box<str>)]) -> impl Iterator<Item = (&str, &str)> {
 struct Merged<'a> {
     upstreams: BTreeMap<&'a str, &'a str>,
     routes: BTreeMap<&'a str, &'a str>,
+    handlers: BTreeMap<&'a str, &'a str>,
 }
 
 impl Merged<'_> {
     /// About what it takes to write it.
     fn bytes(&self) -> usize {
-        let entries = self.upstreams.iter().chain(&self.routes);
+        let entries = self.upstreams.iter().chain(&self.routes).chain(&self.handlers);
         entries.map(|(name, text)| name.len() + text.len() + "\"\":,".len()).sum()
     }
 }
@@ -57,6 +63,7 @@ impl Effective {
             let team = teams.entry(&file.doc.team).or_default();
             team.upstreams.extend(pairs(&spelt.upstreams));
             team.routes.extend(pairs(&spelt.routes));
+            team.handlers.extend(pairs(&spelt.handlers));
         }
         let files: BTreeMap<_, _> =
             input.texts.iter().map(|(path, text)| (path.as_str(), digest_of(text))).collect();
@@ -67,7 +74,9 @@ impl Effective {
         text.push_str(&canonical(&json!(*input.platform.doc)));
         text.push_str(",\"teams\":");
         object(&mut text, teams, |text, team| {
-            text.push_str("{\"route\":");
+            text.push_str("{\"handler\":");
+            object(text, team.handlers, String::push_str);
+            text.push_str(",\"route\":");
             object(text, team.routes, String::push_str);
             text.push_str(",\"upstream\":");
             object(text, team.upstreams, String::push_str);

@@ -80,6 +80,12 @@ codes! {
     DelegationEnded = "HG1022",
     /// A delegation that ends soon.
     DelegationEnding = "HG1023",
+    /// A topic that another team publishes to.
+    TopicTaken = "HG1040",
+    /// The key of an event that can't be read.
+    BadExpression = "HG1041",
+    /// Events with no place to be kept.
+    NoLog = "HG1042",
 }
 
 impl fmt::Display for Code {

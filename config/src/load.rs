@@ -45,6 +45,8 @@ pub struct Loaded {
     pub data_dir: Option<PathBuf>,
     /// Where idempotency records are kept. None when no route needs any, unless a table is named.
     pub records: Option<Records>,
+    /// Where events are kept. None where there is no place for them.
+    pub events: Option<EventLog>,
     /// How long the facts of requests are kept. None: not at all.
     pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
@@ -101,6 +103,22 @@ pub enum Records {
         endpoint: Option<String>,
         /// The region. None: where AWS's tools would find it.
         region: Option<String>,
+    },
+}
+
+/// Where events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventLog {
+    /// In the embedded store.
+    Embedded {
+        /// Its folder.
+        dir: PathBuf,
+    },
+    /// In a Kafka cluster.
+    Kafka {
+        /// Brokers to begin with, as `host:port`, with commas between them.
+        brokers: String,
     },
 }
 
@@ -214,6 +232,7 @@ impl Attempt<'_> {
             admin_listen: platform.doc.admin.listen.0,
             data_dir: self.resolved.data_dir,
             records: self.resolved.records,
+            events: self.resolved.events,
             facts: self.resolved.facts,
             digest: digest_of(&effective),
             effective,

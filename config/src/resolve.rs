@@ -9,13 +9,14 @@ use headgate_types::format_duration;
 use crate::{
     document::platform::FACTS_MAX,
     fault::{Code, Draft, Report},
-    load::{Input, Origin, Records},
+    load::{EventLog, Input, Origin, Records},
     resolve::claims::Claims,
     source::{Place, key_path},
 };
 
 pub(crate) mod claims;
 mod edge;
+mod events;
 mod idempotency;
 mod identity;
 mod route;
@@ -27,6 +28,7 @@ pub(crate) struct Resolved {
     pub(crate) settings: Settings,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) records: Option<Records>,
+    pub(crate) events: Option<EventLog>,
     pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
@@ -53,8 +55,11 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let input = &*input;
     let claims = Claims::of(input);
     let unknown = claims::check(input, &claims, report);
-    let upstreams = route::upstreams(input, report);
+    let mut upstreams = route::upstreams(input, report);
+    let handlers = events::handlers(input, &mut upstreams, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
+    events::check_publishers(input, report);
+    let topics = events::topics(input, &routes, &handlers);
     claims.check_routes((input, &unknown), &routes, &origins, report);
     let warnings = claims::ending(&claims, input.now);
     let (routes, origins) = route::rank(routes, origins, report);
@@ -73,14 +78,21 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         devices: rules.collect(),
         upstreams: Vec::new(),
         routes,
+        topics,
+        handlers,
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
-    let is_needed = settings.routes.iter().any(|route| route.idempotency.is_some());
+    let is_needed = !settings.handlers.is_empty()
+        || settings
+            .routes
+            .iter()
+            .any(|route| route.idempotency.is_some() || route.publish.is_some());
     // A table is opened before any route needs it: a later load may bring one that does.
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
+    let events = events::log(input, data_dir.as_deref(), report);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
-    Resolved { settings, data_dir, records, facts, origins, warnings }
+    Resolved { settings, data_dir, records, events, facts, origins, warnings }
 }
 
 /// How long request facts are kept. None: not at all.

@@ -16,16 +16,12 @@ const WORD_BYTES_MAX: usize = 64;
 
 /// Keys that the design knows and this version does not, as paths with `*` for a name.
 const LATER: &[&str] = &[
-    "events",
-    "topic",
-    "handler",
     "upstream.*.concurrency",
     "upstream.*.breaker",
     "upstream.*.tls",
     "route.*.rate",
     "route.*.cache",
     "route.*.fallback",
-    "route.*.publish",
     "route.*.concurrency",
     "route.*.breaker",
 ];

@@ -43,6 +43,16 @@ pub struct Lifecycle {
     fresh: AtomicUsize,
 }
 
+/// Work that the drain waits for, until this is dropped.
+#[derive(Debug)]
+pub struct Hold<'a>(&'a Lifecycle);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl fmt::Debug for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = *self.phase.borrow();
@@ -74,6 +84,12 @@ impl Lifecycle {
     /// Exchanges and tunnels in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the drain waiting, up to its deadline, for work that is no exchange.
+    pub fn hold(&self) -> Hold<'_> {
+        self.begin();
+        Hold(self)
     }
 
     pub(crate) fn connected(&self) {

@@ -16,7 +16,7 @@ use headgate_types::Clock;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(crate) use self::snapshot::{Route, Snapshot, Terms, Tools};
+pub(crate) use self::snapshot::{Function, Functions, Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
@@ -24,6 +24,7 @@ use crate::{
     identity::{self, Authenticator, FetchKeys, Refreshes},
     mirror::MirrorState,
     passport::{self, Mint},
+    publishing::Publish,
     settings::Settings,
     split::SplitState,
     upstream::UpstreamState,
@@ -40,6 +41,8 @@ pub struct Edge {
     pub(crate) access: Log,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
+    /// Keeps events. None: nobody does, and none are taken.
+    publisher: OnceLock<Arc<dyn Publish>>,
     pub(crate) mint: Arc<Mint>,
     /// What further settings are compiled with.
     tools: Tools,
@@ -121,6 +124,7 @@ impl Edge {
             metrics: counts,
             access,
             facts: OnceLock::new(),
+            publisher: OnceLock::new(),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
             tools,
@@ -168,6 +172,15 @@ impl Edge {
     /// Keeps facts of the requests from here on; the first keeper stays.
     pub fn keep_facts(&self, keeper: Keeper) {
         self.facts.get_or_init(|| keeper);
+    }
+
+    /// Takes events from here on; the first publisher stays.
+    pub fn publish_through(&self, publisher: Arc<dyn Publish>) {
+        self.publisher.get_or_init(|| publisher);
+    }
+
+    pub(crate) fn publisher(&self) -> Option<Arc<dyn Publish>> {
+        self.publisher.get().cloned()
     }
 
     /// The edge's life cycle: readiness follows it.
@@ -222,6 +235,11 @@ impl Edge {
     pub fn mirrors(&self) -> Vec<MirrorState> {
         let state = |route: &Arc<Route>| Some(route.mirror.as_ref()?.state(&route.settings));
         self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
+    /// Functions that handle events, by the scopes of their handlers.
+    pub(crate) fn functions(&self) -> Arc<Functions> {
+        Arc::clone(&self.snapshot.load().functions)
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

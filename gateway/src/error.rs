@@ -59,6 +59,15 @@ pub enum Error {
     /// The store that the request needs can't be asked.
     #[error("store is not available")]
     StoreUnavailable,
+    /// The request makes no event.
+    #[error("request makes no event: {0}")]
+    EventRejected(&'static str),
+    /// The log that takes events, or its store, can't be asked.
+    #[error("log is not available")]
+    LogUnavailable,
+    /// No such series, or it is not the caller's.
+    #[error("no such series of the caller's")]
+    NoSeries,
     /// Every endpoint is at its cap of connections.
     #[error("every endpoint is at its connection limit")]
     ConnectionsExhausted,
@@ -124,16 +133,21 @@ impl Error {
             Self::KeyInDoubt => "HG0023",
             Self::AnswerNotKept => "HG0024",
             Self::StoreUnavailable => "HG0025",
+            Self::EventRejected(_) => "HG0040",
+            Self::LogUnavailable => "HG0041",
+            Self::NoSeries => "HG0042",
         }
     }
 
     /// The outcome under which the exchange is counted.
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::NoRoute => Outcome::NoRoute,
+            Self::NoRoute | Self::NoSeries => Outcome::NoRoute,
             Self::CredentialMissing | Self::CredentialInvalid => Outcome::DeniedAuth,
             Self::Forbidden => Outcome::DeniedPolicy,
-            Self::BadRequest(_) | Self::KeyMalformed(_) => Outcome::ClientBadRequest,
+            Self::BadRequest(_) | Self::KeyMalformed(_) | Self::EventRejected(_) => {
+                Outcome::ClientBadRequest
+            }
             Self::BodyTimeout => Outcome::ClientTimeout,
             Self::BodyTooLarge { .. } => Outcome::ClientTooLarge,
             Self::ClientLeft => Outcome::ClientCancelled,
@@ -142,7 +156,7 @@ impl Error {
                 Outcome::IdempotencyConflict
             }
             Self::KeyBusy => Outcome::IdempotencyBusy,
-            Self::StoreUnavailable => Outcome::StoreUnavailable,
+            Self::StoreUnavailable | Self::LogUnavailable => Outcome::StoreUnavailable,
             Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
             Self::NoEndpoint | Self::KeysUnavailable => Outcome::OriginUnhealthy,
             Self::Connect => Outcome::OriginConnect,
@@ -161,6 +175,8 @@ impl Error {
             | Self::CredentialInvalid
             | Self::Forbidden
             | Self::BadRequest(_)
+            | Self::EventRejected(_)
+            | Self::NoSeries
             | Self::BodyTimeout
             | Self::BodyTooLarge { .. }
             | Self::KeyMissing
@@ -179,6 +195,7 @@ impl Error {
             Self::KeysUnavailable
             | Self::ConnectionsExhausted
             | Self::StoreUnavailable
+            | Self::LogUnavailable
             | Self::Internal(_) => Side::Internal,
         }
     }

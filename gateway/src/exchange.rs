@@ -96,6 +96,8 @@ fn run(
                 Ok(Entered::Keyed(keyed)) => {
                     Box::pin(step::idempotency::serve(record, keyed)).await
                 }
+                Ok(Entered::Taken(taken)) => step::respond::published(record, *taken),
+                Ok(Entered::Found(results)) => step::respond::results(record, *results),
                 Err(error) => {
                     if has_body {
                         connection.activity.linger();
@@ -121,6 +123,12 @@ async fn serve(
 ) -> Result<Entered, Error> {
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
+    if let Some(trace) = step::results::asked(parts, &target) {
+        record.is_for_edge();
+        // Boxed, as below.
+        let found = Box::pin(step::results::find(edge, &snapshot, parts, trace?)).await?;
+        return Ok(Entered::Found(Box::new(found)));
+    }
     let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
     let device = step::classify::classify(&snapshot, parts, &target, early.as_deref());
     record.classified(&device);
@@ -147,6 +155,11 @@ async fn serve(
         device: &device,
         target: &target,
     };
+    if let Some(publish) = &route.settings.publish {
+        let taken =
+            Box::pin(step::publish::publish(&context, publish, record, parts, body)).await?;
+        return Ok(Entered::Taken(Box::new(taken)));
+    }
     let copy = step::mirror::copy(&context, record, parts);
     let mut call = step::dispatch::dispatch(&context, record, parts, body).await?;
     if let Some(copy) = copy {

@@ -14,11 +14,13 @@ mod streams;
 mod timer;
 
 mod body;
+mod call;
 mod exchange;
 mod explain;
 mod facts;
 mod headers;
 mod mirror;
+mod publishing;
 mod record;
 mod replay;
 mod split;
@@ -38,13 +40,18 @@ mod error;
 
 pub use crate::{
     body::{BodyError, ClientBody, ResponseBody},
-    drain::{Drained, Lifecycle, Phase},
+    call::Function,
+    drain::{Drained, Hold, Lifecycle, Phase},
     edge::{BuildError, Edge, Parts},
     error::{Error, Side},
     exchange::{Answering, Exchanges},
     explain::{Caller, Exchange, Explanation},
     facts::{FACTS_MAX, Fact, Keeper, Kept},
     mirror::{FieldState, MirrorState},
+    publishing::{
+        Asked, NotPublished, Owner, Publication, Publish, Published, Results, ResultsAsk,
+        Unavailable,
+    },
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},
     step::draw::Drawn,

@@ -8,7 +8,7 @@ use headgate_telemetry::{
     access::{self, Attempt, Journal, Mark},
     trace,
 };
-use headgate_types::{Clock, Device, Moment, Outcome, Priority, TraceId, UnixTime};
+use headgate_types::{Clock, Device, Moment, Outcome, Priority, SpanId, TraceId, UnixTime};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header::HOST, request::Parts};
 use smallvec::SmallVec;
 
@@ -41,6 +41,8 @@ pub(crate) struct Record {
     version: Version,
     is_grpc: bool,
     route: Option<Arc<Route>>,
+    /// Whether the request is for the edge itself, and for no route.
+    is_own: bool,
     /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
     arm: Option<usize>,
     device: Option<Device>,
@@ -84,6 +86,7 @@ impl Record {
             version: parts.version,
             is_grpc: headers::is_grpc(&parts.headers),
             route: None,
+            is_own: false,
             arm: None,
             device: None,
             priority: None,
@@ -150,6 +153,11 @@ impl Record {
         self.is_grpc
     }
 
+    /// The exchange's trace and its own span in it.
+    pub(crate) fn trace_and_span(&self) -> (TraceId, SpanId) {
+        (self.trace.context.trace_id, self.trace.context.span_id)
+    }
+
     /// Writes the trace into the request that an endpoint gets, from which the client's is gone.
     pub(crate) fn write_trace(&self, headers: &mut HeaderMap) {
         headers.insert(trace::TRACEPARENT, self.trace.context.to_traceparent());
@@ -187,6 +195,11 @@ impl Record {
         route.metrics.arrived();
         self.route = Some(Arc::clone(route));
         self.mark(Mark::Routed);
+    }
+
+    /// Notes that the request is for the edge itself, and for no route.
+    pub(crate) fn is_for_edge(&mut self) {
+        self.is_own = true;
     }
 
     /// Notes the arm that the request drew on a split route.
@@ -255,7 +268,9 @@ impl Record {
     /// Notes an attempt that has ended.
     pub(crate) fn attempted(&mut self, attempt: Attempt) {
         if let Some(route) = &self.route {
-            route.upstream(self.arm).metrics.attempted(attempt.result);
+            if let Some(upstream) = route.upstream(self.arm) {
+                upstream.metrics.attempted(attempt.result);
+            }
             if !self.attempts.is_empty() {
                 route.metrics.retried();
             }
@@ -374,8 +389,10 @@ impl Drop for Record {
         let metrics = if let Some(route) = &self.route {
             &route.metrics
         } else {
-            self.terms.unrouted.arrived();
-            &self.terms.unrouted
+            let terms = &self.terms;
+            let metrics = if self.is_own { &terms.own } else { &terms.unrouted };
+            metrics.arrived();
+            metrics
         };
         if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm)) {
             arm.metrics.ended(outcome, self.time, duration);

@@ -48,7 +48,7 @@ pub struct RouteRule {
     /// What it matches.
     #[serde(rename = "match")]
     pub pattern: String,
-    /// The upstream that it sends to, by its name in the team.
+    /// The upstream that it sends to, by its name in the team. Empty where it publishes.
     pub to: String,
     /// What a caller must show. None: nothing.
     pub auth: Option<Demand>,
@@ -86,9 +86,9 @@ impl Routing {
             team: route.team.as_ref().to_owned(),
             name: route.name.as_ref().to_owned(),
             pattern: route.pattern.to_string(),
-            to: settings
-                .upstreams
-                .get(route.upstream)
+            to: route
+                .upstream
+                .and_then(|index| settings.upstreams.get(index))
                 .map(|upstream| upstream.name.as_ref().to_owned())
                 .unwrap_or_default(),
             auth: demand(&route.auth),

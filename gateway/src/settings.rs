@@ -9,12 +9,14 @@ use headgate_types::{ByteSize, Class, Ratio};
 use http::Uri;
 use ipnet::IpNet;
 
+mod events;
 mod idempotency;
 mod mirror;
 mod split;
 mod upstream;
 
 pub use crate::settings::{
+    events::{HANDLER_CONCURRENCY, Handler, Publish, Redelivery, Topic},
     idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
     mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
     split::{Arm, Split, SplitKind, Sticky, Testers},
@@ -38,6 +40,10 @@ pub struct Settings {
     pub upstreams: Vec<Upstream>,
     /// Routes; their order never matters.
     pub routes: Vec<Route>,
+    /// Topics that are published to or handled, in the order of their names.
+    pub topics: Vec<Topic>,
+    /// Functions that handle events, in the order of team and name.
+    pub handlers: Vec<Handler>,
 }
 
 /// Listeners and their limits.
@@ -312,8 +318,10 @@ pub struct Route {
     pub name: Arc<str>,
     /// What it matches.
     pub pattern: Pattern,
-    /// The upstream, as an index into [`Settings::upstreams`].
-    pub upstream: usize,
+    /// The upstream, as an index into [`Settings::upstreams`]. None where the route publishes.
+    pub upstream: Option<usize>,
+    /// The event that its requests become. None: they are passed on.
+    pub publish: Option<Publish>,
     /// How its requests are divided. None: all go to the upstream.
     pub split: Option<Split>,
     /// What gets copies of its requests. None: nothing.

@@ -13,6 +13,7 @@
 
 pub mod error;
 
+pub mod event_key;
 pub mod facts;
 pub mod path;
 

@@ -6,7 +6,7 @@ use super::{
     State, config, document, facts, healthz, metrics, mirrors, passport_keys, readyz, routes,
     status, strangle,
 };
-use crate::{idempotency, overlays, problem};
+use crate::{events, idempotency, overlays, problem};
 
 /// One method of one path of the API.
 pub(crate) struct Endpoint {
@@ -87,6 +87,31 @@ const ID: &[Parameter] = &[Parameter {
     kind: "string",
     summary: "The key's `id` as the list has it, with `/` and `#` escaped",
 }];
+
+const fn query(name: &'static str, kind: &'static str, summary: &'static str) -> Parameter {
+    Parameter { name, is_path: false, kind, summary }
+}
+
+const fn path(name: &'static str, summary: &'static str) -> Parameter {
+    Parameter { name, is_path: true, kind: "string", summary }
+}
+
+const GROUP: Parameter = path("group", "The handler's scope, `TEAM.HANDLER`");
+const LETTER: Parameter = path("id", "The letter's name");
+
+const NO_SUCH_EVENT: Answer = Answer {
+    status: 404,
+    summary: "There is no such event",
+    content_type: problem::CONTENT_TYPE,
+    schema: Some("Problem"),
+};
+
+const LETTER_STANDS: Answer = Answer {
+    status: 409,
+    summary: "The letter stands otherwise",
+    content_type: problem::CONTENT_TYPE,
+    schema: Some("Problem"),
+};
 
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -192,6 +217,78 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             },
         ],
         handler: || post(idempotency::resolve),
+    },
+    Endpoint {
+        path: "/v1/topics",
+        takes: Takes::Get(&[]),
+        summary: "The topics of the log",
+        answers: &[json("The topics, by name", "Topics")],
+        handler: || get(events::topics),
+    },
+    Endpoint {
+        path: "/v1/groups",
+        takes: Takes::Get(&[]),
+        summary: "How the groups of handlers are doing in this process",
+        answers: &[json("The groups, by name", "Groups")],
+        handler: || get(events::groups),
+    },
+    Endpoint {
+        path: "/v1/events",
+        takes: Takes::Get(&[
+            query("topic", "string", "The topic; needed but for an `id`"),
+            query("id", "string", "One event, by its id: the answer is an EventEntry"),
+            query("after", "string", "The `next` of the page before; the last entries unless said"),
+            query("limit", "integer", "Entries at most, 1 to 256; 20 unless said"),
+        ]),
+        summary: "Entries of a topic, a page at a time, or one event",
+        answers: &[json("The entries", "EventPage"), NO_SUCH_EVENT],
+        handler: || get(events::entries),
+    },
+    Endpoint {
+        path: "/v1/traces/{id}",
+        takes: Takes::Get(&[path("id", "The trace ID, 32 digits")]),
+        summary: "The events of a series as a tree, with their handlers",
+        answers: &[json("The series", "Series"), NO_SUCH_EVENT],
+        handler: || get(events::series),
+    },
+    Endpoint {
+        path: "/v1/dead-letters/{group}",
+        takes: Takes::Get(&[
+            GROUP,
+            query("reason", "string", "Only those with this reason"),
+            query("type", "string", "Only events of this type"),
+            query("key", "string", "Only events of this key"),
+            query("after", "integer", "The `next` of the page before"),
+            query("limit", "integer", "Letters at most, 1 to 256; 256 unless said"),
+        ]),
+        summary: "A handler's dead letters, a page at a time",
+        answers: &[json("The letters", "DeadLetterPage")],
+        handler: || get(events::dead_letters),
+    },
+    Endpoint {
+        path: "/v1/dead-letters/{group}/redrive",
+        takes: Takes::Post(&[GROUP], "Redrive"),
+        summary: "Has dead letters handled again, or tells what that would do",
+        answers: &[
+            json("What was done; a RedrivePlan with `dry_run`", "Redriven"),
+            NO_SUCH_EVENT,
+            LETTER_STANDS,
+        ],
+        handler: || post(events::redrive),
+    },
+    Endpoint {
+        path: "/v1/dead-letters/{group}/{id}",
+        takes: Takes::Get(&[GROUP, LETTER]),
+        summary: "One dead letter, with its event",
+        answers: &[json("The letter", "DeadLetter"), NO_SUCH_EVENT],
+        handler: || get(events::dead_letter),
+    },
+    Endpoint {
+        path: "/v1/dead-letters/{group}/{id}/resolve",
+        takes: Takes::Post(&[GROUP, LETTER], "ResolveLetter"),
+        summary: "Says what became of a dead letter",
+        answers: &[json("It waits no more", "ResolvedLetter"), NO_SUCH_EVENT, LETTER_STANDS],
+        handler: || post(events::resolve_letter),
     },
     Endpoint {
         path: "/v1/strangle",

@@ -60,12 +60,17 @@ fn weights(split: &Split) -> String {
 
 /// The upstream that is asked, and on whose word.
 pub(super) fn upstream(loaded: &Loaded, route: &Route, drawn: Option<Drawn>, id: &str) -> Decision {
+    if let Some(publish) = &route.publish {
+        let event = format!("{}/{}", publish.topic, publish.kind);
+        let why = format!("`publish` of route {id}: each request becomes an event {event}");
+        return Decision::not_made(why);
+    }
     let arm = route.split.as_ref().zip(drawn).map(|(split, drawn)| arm_of(split, drawn));
     let (index, source) = match arm {
-        Some(arm) => (arm.upstream, format!("arm {} of route {id}", arm.name)),
+        Some(arm) => (Some(arm.upstream), format!("arm {} of route {id}", arm.name)),
         None => (route.upstream, format!("`to` of route {id}")),
     };
-    let Some(upstream) = loaded.settings.upstreams.get(index) else {
+    let Some(upstream) = index.and_then(|index| loaded.settings.upstreams.get(index)) else {
         return Decision::not_made("the upstream is not there");
     };
     let endpoints: Vec<_> = upstream.endpoints.iter().map(ToString::to_string).collect();

@@ -25,7 +25,7 @@ pub(super) fn public(subject: &Subject<'_>) -> Vec<Mark> {
 pub(super) fn tries(subject: &Subject<'_>) -> Vec<Mark> {
     let mark = |view: &RouteView<'_>| {
         let (route, retry) = (view.route, &view.route.retry);
-        let upstream = subject.settings.upstreams.get(route.upstream)?;
+        let upstream = subject.settings.upstreams.get(route.upstream?)?;
         let one = route.try_timeout?;
         let is_sent = retry.on.iter().any(|on| *on != retry::Condition::Connect);
         let failed = if is_sent { one } else { one.min(upstream.connect_timeout) };
@@ -76,7 +76,7 @@ fn upstreams<'v>(view: &'v RouteView<'_>) -> impl Iterator<Item = usize> + 'v {
     let split = view.route.split.iter();
     let arms = split.flat_map(|split| split.arms.iter().chain([&split.rest]));
     let mirror = view.route.mirror.iter().map(|mirror| mirror.upstream);
-    [view.route.upstream].into_iter().chain(arms.map(|arm| arm.upstream)).chain(mirror)
+    view.route.upstream.into_iter().chain(arms.map(|arm| arm.upstream)).chain(mirror)
 }
 
 pub(super) fn idle_upstreams(subject: &Subject<'_>) -> Vec<Mark> {
@@ -84,6 +84,7 @@ pub(super) fn idle_upstreams(subject: &Subject<'_>) -> Vec<Mark> {
         .routes
         .iter()
         .flat_map(upstreams)
+        .chain(subject.settings.handlers.iter().map(|handler| handler.upstream))
         .filter_map(|position| subject.settings.upstreams.get(position))
         .map(|upstream| (upstream.team.as_ref(), upstream.name.as_ref()))
         .collect();
@@ -96,7 +97,7 @@ pub(super) fn idle_upstreams(subject: &Subject<'_>) -> Vec<Mark> {
                 at: file.key_at(&path),
                 key: key_path(&path),
                 subject: format!("{team}/{name}"),
-                message: "no route leads here".to_owned(),
+                message: "no route and no handler leads here".to_owned(),
             });
         }
     }

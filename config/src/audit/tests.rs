@@ -296,7 +296,7 @@ fn upstreams_without_routes() {
         "[route.r]\nmatch = 'GET /tv/a'\nto = 'u'\n[upstream.spare]\nendpoints = ['a:1']\n";
     assert_eq!(
         found_in_routes("HGA009", routes),
-        ["routes.d/tv/r.toml:7:11 tv/spare: no route leads here"]
+        ["routes.d/tv/r.toml:7:11 tv/spare: no route and no handler leads here"]
     );
 }
 

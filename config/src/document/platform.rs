@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
+    events::{Events, Topic},
     idempotency::RecordStore,
     keys::ApiKey,
     owner::Team,
@@ -27,6 +28,11 @@ pub(crate) struct Platform {
     pub(crate) data: Data,
     /// Where idempotency records are kept.
     pub(crate) idempotency: Idempotency,
+    /// Where events are kept.
+    pub(crate) events: Events,
+    /// What topics are, where they are not as others.
+    #[schemars(extend("propertyNames" = { "x-syntax": "topic" }, "maxProperties" = 1000))]
+    pub(crate) topic: BTreeMap<String, Topic>,
     /// Where the teams' files are.
     pub(crate) routes: Routes,
     /// Identity sources by name: what routes name in `auth`.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use headgate_gateway::settings::Endpoint;
-use headgate_router::{ParseError, compare::Field, device, pattern::Pattern, retry, split::Weight};
+use headgate_router::{
+    ParseError, compare::Field, device, event_key, pattern::Pattern, retry, split::Weight,
+};
 use headgate_types::{ByteSize, Ratio, format_duration, parse_duration};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -16,8 +18,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{digest::hex, fault::Code};
 
+mod events;
 mod last_day;
 
+pub(crate) use events::{Called, Taken};
 pub(crate) use last_day::{LastDay, count_of_days};
 
 /// Bytes of a name: it goes into headers, metrics and logs.
@@ -244,6 +248,48 @@ forms! {
     examples ["127.0.0.1:7001", "unix:/run/home.sock"],
     read read_endpoint,
     write ToString::to_string;
+
+    /// The name of a topic.
+    TopicName(String), form "topic",
+    expected "a topic's name of at most 128 letters, digits, \".\", \"-\" and \"_\" that begins with a letter or digit, and not with \"hg.\"",
+    examples ["orders"],
+    read |text| events::is_topic(text).then(|| text.to_owned()),
+    write Clone::clone;
+
+    /// The type of an event.
+    EventType(String), form "event-type",
+    expected "a type of at most 128 letters, digits, \".\", \"-\" and \"_\" such as \"order.placed.v1\"",
+    examples ["order.placed.v1"],
+    read |text| events::is_type(text).then(|| text.to_owned()),
+    write Clone::clone;
+
+    /// Where an event's key is in its request.
+    EventKey(event_key::EventKey), form "event-key",
+    expected "the place of a key in a request",
+    examples ["body.order_id"],
+    read |text| text.parse().map_err(|error| (Code::BadExpression, error)),
+    write ToString::to_string;
+
+    /// The events that a handler takes.
+    On(Taken), form "on",
+    expected "a topic and a type such as \"orders/order.placed.v1\"",
+    examples ["orders/order.placed.v1"],
+    read Taken::read,
+    write ToString::to_string;
+
+    /// A function.
+    Function(Called), form "function",
+    expected "\"http://host:port/path\" without TLS, or \"UPSTREAM/path\" at an upstream of the team",
+    examples ["http://127.0.0.1:7003/charge", "billing/charge"],
+    read Called::read,
+    write ToString::to_string;
+
+    /// The first and the longest wait between attempts.
+    Backoff((Duration, Duration)), form "backoff",
+    expected "the first wait and the longest such as \"200ms..5m\"",
+    examples ["200ms..5m"],
+    read events::read_backoff,
+    write |(first, longest)| format!("{}..{}", format_duration(*first), format_duration(*longest));
 
     /// The name of a team, route, upstream, identity source or device class.
     Name(String), form "name",

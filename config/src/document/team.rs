@@ -8,13 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
+    events::{Handler, Publish},
     idempotency::Idempotency,
     mirror::Mirror,
     scalar::{Condition, EndpointAddress, Length, Match, Share, Size, Until},
     split::{Canary, Experiment, Strangle},
 };
 
-/// A team's file: upstreams, and the routes to them. A team may have several.
+/// A team's file: upstreams, the routes to them, and handlers of events. A team may have several.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["team"]))]
@@ -27,6 +28,10 @@ pub(crate) struct TeamFile {
     /// Routes by name. A name is used once in a team, over all its files.
     #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 1000))]
     pub(crate) route: BTreeMap<String, Route>,
+    /// Functions that handle events, by name. A name is used once in a team, over all its files,
+    /// and keeps for good: what was done is remembered under it.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 1000))]
+    pub(crate) handler: BTreeMap<String, Handler>,
 }
 
 /// A named service.
@@ -84,10 +89,10 @@ pub(crate) enum Protocol {
     H2c,
 }
 
-/// A rule that sends requests to an upstream.
+/// A rule that sends requests to an upstream, or makes events of them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["match", "to"]))]
+#[schemars(extend("required" = ["match"]))]
 pub(crate) struct Route {
     /// `METHOD [host]/path [predicates]`. METHOD is one, several (`GET|POST`) or `*`; `{x}` in the
     /// path is one segment, `{*x}` the rest; predicates are `device=tv|ios`;
@@ -95,8 +100,10 @@ pub(crate) struct Route {
     /// or with `=value`. GET takes HEAD as well.
     #[serde(rename = "match")]
     pub(crate) matches: Option<Match>,
-    /// The upstream, one of the same team.
-    pub(crate) to: String,
+    /// The upstream, one of the same team. Not where the route publishes.
+    pub(crate) to: Option<String>,
+    /// The event that a request becomes, in place of a call.
+    pub(crate) publish: Option<Publish>,
     /// A trial version of the service, which gets a share of the requests.
     pub(crate) canary: Option<Canary>,
     /// Versions of the service side by side.
@@ -143,7 +150,8 @@ impl Default for Route {
     fn default() -> Self {
         Self {
             matches: None,
-            to: String::new(),
+            to: None,
+            publish: None,
             canary: None,
             experiment: None,
             strangle: None,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
+mod events;
 mod idempotency;
 mod split;
 
@@ -71,7 +72,7 @@ fn good_files_become_settings() {
     assert_eq!(route.pattern.to_string(), "GET /tv/home/{profile} device=tv");
     assert_eq!(route.retry.max, 2);
     assert_eq!(
-        loaded.settings.upstreams[route.upstream].endpoints[0].to_string(),
+        loaded.settings.upstreams[route.upstream.unwrap()].endpoints[0].to_string(),
         "127.0.0.1:7001"
     );
     assert_eq!(loaded.settings.edge.listen, ["127.0.0.1:8080".parse().unwrap()]);
@@ -339,7 +340,7 @@ fn faults_of_sources_devices_and_teams_name_place_and_code() {
             "[team.tv]\nclaims = [{ host = \"tv\" }]",
             "2:11: HG1005: missing key `prefix` (team.tv.claims[0])",
         ),
-        ("[events]\nlog = \"embedded\"", "1:2: HG1003: unknown key `events` (events)"),
+        ("[event]\nlog = \"embedded\"", "1:2: HG1003: unknown key `event` (event)"),
         (
             "a = 1 2\n[edge\nb = ",
             "1:5: HG1002: string values must be quoted, expected literal string\n2:6: HG1002: unclosed table, expected `]`",
@@ -352,12 +353,11 @@ fn faults_of_sources_devices_and_teams_name_place_and_code() {
 
 #[test]
 fn a_key_of_a_later_version_is_unknown_and_says_so() {
-    let faults = load(&[("headgate.toml", "[events]\nlog = \"embedded\"\n")]).unwrap_err();
-    let help = faults.iter().next().unwrap().help.clone().unwrap();
-    assert!(
-        help.starts_with("`events` is not in this version; keys here are admin, data"),
-        "{help}"
-    );
+    let file = "team = \"tv\"\n[route.x]\nmatch = \"GET /tv/x\"\nto = \"a\"\ncache = {}\n";
+    let faults = load(&[("headgate.toml", PLATFORM), ("routes.d/tv/r.toml", file)]).unwrap_err();
+    let fault = faults.iter().find(|fault| fault.message.contains("cache")).unwrap();
+    let help = fault.help.clone().unwrap();
+    assert!(help.starts_with("`cache` is not in this version; keys here are auth"), "{help}");
 }
 
 #[test]

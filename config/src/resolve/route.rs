@@ -12,14 +12,14 @@ use headgate_types::{Class, format_duration};
 use crate::{
     document::{
         owner::Ceiling,
-        team::{Protocol, Route, TeamFile},
+        team::{self, Protocol, Route, TeamFile},
     },
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
     resolve::{
         NOBODY, OriginDraft, claims,
         edge::at_least_one,
-        idempotency,
+        events, idempotency,
         split::{self, Legacy},
     },
     source::{Node, Place, key_path},
@@ -38,13 +38,39 @@ impl Upstreams {
         self.positions.get(team)?.get(name).copied()
     }
 
+    /// Takes in an upstream, and tells its position.
+    pub(super) fn add(
+        &mut self,
+        team: &str,
+        name: &str,
+        upstream: &team::Upstream,
+        endpoints: Vec<settings::Endpoint>,
+    ) -> usize {
+        let position = self.list.len();
+        self.positions.entry(team.to_owned()).or_default().insert(name.to_owned(), position);
+        self.list.push(settings::Upstream {
+            team: team.into(),
+            name: name.into(),
+            endpoints,
+            protocol: match upstream.protocol {
+                Protocol::H1 => settings::Protocol::H1,
+                Protocol::H2c => settings::Protocol::H2c,
+            },
+            connect_timeout: upstream.connect_timeout.0,
+            idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
+            connections_max: at_least_one(upstream.max_connections),
+            idle_timeout: upstream.idle_timeout.0,
+        });
+        position
+    }
+
     pub(super) fn into_settings(self) -> Vec<settings::Upstream> {
         self.list
     }
 }
 
 /// What one team has under one heading, by name, with the first file that has it.
-fn merged<'i, T>(
+pub(super) fn merged<'i, T>(
     input: &'i Input<'_>,
     heading: &'static str,
     of: impl Fn(&'i TeamFile) -> &'i BTreeMap<String, T>,
@@ -70,21 +96,8 @@ fn merged<'i, T>(
 pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (_, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
-        let of_team = upstreams.positions.entry(team.to_owned()).or_default();
-        of_team.insert(name.to_owned(), upstreams.list.len());
-        upstreams.list.push(settings::Upstream {
-            team: team.into(),
-            name: name.into(),
-            endpoints: upstream.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect(),
-            protocol: match upstream.protocol {
-                Protocol::H1 => settings::Protocol::H1,
-                Protocol::H2c => settings::Protocol::H2c,
-            },
-            connect_timeout: upstream.connect_timeout.0,
-            idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
-            connections_max: at_least_one(upstream.max_connections),
-            idle_timeout: upstream.idle_timeout.0,
-        });
+        let endpoints = upstream.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
+        upstreams.add(team, name, upstream, endpoints);
     }
     upstreams
 }
@@ -109,6 +122,7 @@ pub(super) fn routes(
         let ceiling = input.platform.doc.team.get(team).map(|team| &team.ceiling);
         let (priority, priority_from) = one.priority(ceiling);
         let (timeout, timeout_from) = one.timeout(ceiling);
+        let publish = one.publish(timeout);
         let keyed = one.idempotency(timeout);
         let split = one.split(upstreams).resolve(upstream, &legacy);
         let mirror = one.split(upstreams).mirror();
@@ -122,7 +136,8 @@ pub(super) fn routes(
             team: team.into(),
             name: name.into(),
             pattern: pattern.0.clone(),
-            upstream: upstream.unwrap_or_default(),
+            upstream,
+            publish,
             split,
             mirror,
             auth: auth.unwrap_or_default(),
@@ -235,13 +250,22 @@ impl Resolver<'_, '_> {
     }
 
     fn upstream(&mut self, team: &str, upstreams: &Upstreams) -> Option<usize> {
-        let to = self.route.to.as_str();
+        if !self.has("to") && !self.has("publish") {
+            let at = self.file.at(&["route".into(), self.name.into()]);
+            let key = key_path(&["route".into(), self.name.into()]);
+            let draft = Draft::new(Code::MissingKey, at, "missing key `to`").key(key);
+            let help =
+                "`to`: the upstream, one of the same team; or `publish`: an event in its place";
+            self.report.push(draft.help(help));
+        }
+        let to = self.route.to.as_deref()?;
+        if self.has("publish") {
+            return None;
+        }
         if let Some(position) = upstreams.position(team, to) {
             return Some(position);
         }
-        if self.has("to")
-            && let Some((message, help)) = no_upstream(self.input, team, to)
-        {
+        if let Some((message, help)) = no_upstream(self.input, team, to) {
             self.fault(Code::Unresolved, "to", message, Some(help));
         }
         None
@@ -301,7 +325,17 @@ impl Resolver<'_, '_> {
         }
     }
 
+    fn publish(&mut self, timeout: Option<Duration>) -> Option<settings::Publish> {
+        let Self { input, file, name, route, .. } = *self;
+        let timeout = timeout.unwrap_or(input.platform.doc.edge.timeout.0);
+        let report = &mut *self.report;
+        events::Resolver { input, file, name, route, timeout, report }.resolve()
+    }
+
     fn idempotency(&mut self, timeout: Option<Duration>) -> Option<settings::Idempotency> {
+        if self.route.publish.is_some() {
+            return None;
+        }
         let table = self.route.idempotency.as_ref()?;
         let Self { input, file, name, route, .. } = *self;
         let timeout = timeout.unwrap_or(input.platform.doc.edge.timeout.0);

@@ -184,7 +184,7 @@ impl<'i> Resolver<'i, '_> {
     }
 
     fn check_other(&mut self, table: &str, key: &str, upstream: &str) {
-        if upstream == self.route.to && !upstream.is_empty() {
+        if self.route.to.as_deref() == Some(upstream) && !upstream.is_empty() {
             let message = format!("upstream {upstream:?} is the route's own `to`");
             self.fault(Code::Contradiction, &[table, key], message, None);
         }

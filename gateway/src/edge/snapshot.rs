@@ -18,7 +18,7 @@ use headgate_router::{
 };
 use headgate_telemetry::{Metrics, RouteMetrics, access::Members};
 use headgate_types::Clock;
-use http::HeaderValue;
+use http::{HeaderValue, uri::PathAndQuery};
 use ipnet::IpNet;
 
 use crate::{
@@ -35,6 +35,9 @@ use crate::{
 
 /// The class of a device that no rule knows.
 const UNKNOWN_DEVICE: &str = "unknown";
+
+/// Stands for team and route of requests for the edge itself; no name of a configuration begins so.
+const OWN: &str = "_headgate";
 
 /// What settings are compiled with.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub(crate) struct Snapshot {
     pub(crate) classifier: Classifier,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
+    /// Functions that handle events.
+    pub(super) functions: Arc<Functions>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) identity_names: Vec<Arc<str>>,
     /// Who may choose an arm. None: nobody.
@@ -64,6 +69,18 @@ pub(crate) struct Snapshot {
     devices: Vec<(Arc<str>, HeaderValue)>,
 }
 
+/// Functions that handle events, by the scopes of their handlers.
+pub(crate) type Functions = HashMap<String, Function>;
+
+/// A function as it is called.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) path: PathAndQuery,
+    /// Time of one call.
+    pub(crate) timeout: Duration,
+}
+
 /// What holds for every connection and exchange that begins now.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -72,6 +89,8 @@ pub(crate) struct Terms {
     trusted_peers: Vec<IpNet>,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
+    /// Requests for the edge itself.
+    pub(crate) own: RouteMetrics,
     /// What the access line of every exchange says of the configuration. None when none is written.
     pub(crate) members: Option<Members>,
 }
@@ -81,8 +100,8 @@ pub(crate) struct Terms {
 pub(crate) struct Route {
     pub(crate) settings: settings::Route,
     pub(crate) timeout: Duration,
-    /// Where its requests go, unless they are split.
-    upstream: Arc<Upstream>,
+    /// Where its requests go, unless they are split. None: nowhere, they become events.
+    upstream: Option<Arc<Upstream>>,
     /// How its requests are divided. None: all go to the upstream.
     pub(crate) split: Option<Box<Split>>,
     /// What gets copies of its requests. None: nothing.
@@ -119,6 +138,7 @@ impl Terms {
             drain: edge.drain.clone(),
             trusted_peers: edge.trusted_peers.clone(),
             unrouted: metrics.no_route(),
+            own: metrics.route(OWN, OWN),
             members: (edge.access_log == AccessLog::Stdout)
                 .then(|| Members::of(&[("config", digest)])),
         }
@@ -171,6 +191,12 @@ impl Snapshot {
             Route::compile((one, settings), &upstreams, tools, before)
         };
         let classes = settings.devices.iter().map(|rule| &rule.name);
+        let function = |one: &settings::Handler| {
+            let upstream = Arc::clone(upstreams.get(one.upstream)?);
+            let (path, timeout) = (one.path.clone(), one.timeout);
+            Some((one.scope(), Function { upstream, path, timeout }))
+        };
+        let functions = Arc::new(settings.handlers.iter().filter_map(function).collect());
         let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
         let identity = &settings.identity;
         Ok(Self {
@@ -178,6 +204,7 @@ impl Snapshot {
             table,
             classifier: Classifier::new(settings.devices.iter().cloned()),
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
+            functions,
             authenticator: authenticator(identity, tools, before)?,
             watches: Arc::new(Watches::of(settings)),
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
@@ -220,9 +247,16 @@ impl Route {
         tools: &Tools,
         before: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, BuildError> {
-        let upstream = upstreams.get(one.upstream).cloned().ok_or_else(|| {
-            BuildError::Upstream { team: Arc::clone(&one.team), route: Arc::clone(&one.name) }
-        })?;
+        let upstream = one.upstream.and_then(|index| upstreams.get(index)).cloned();
+        if upstream.is_none() && one.publish.is_none() {
+            let (team, route) = (Arc::clone(&one.team), Arc::clone(&one.name));
+            return Err(BuildError::Upstream { team, route });
+        }
+        let leads_to = match (&upstream, &one.publish) {
+            (Some(upstream), _) => ("upstream", &*upstream.settings.name),
+            (None, Some(publish)) => ("topic", &*publish.topic),
+            (None, None) => ("upstream", ""),
+        };
         let timeout = one.timeout.unwrap_or(settings.edge.limits.request_timeout);
         if let Some(before) = before
             && before.sends_to(one, upstreams)
@@ -237,11 +271,7 @@ impl Route {
             settings: one.clone(),
             timeout,
             metrics: tools.metrics.route(&one.team, &one.name),
-            members: Members::of(&[
-                ("team", &one.team),
-                ("route", &one.name),
-                ("upstream", &upstream.settings.name),
-            ]),
+            members: Members::of(&[("team", &one.team), ("route", &one.name), leads_to]),
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: budget.map_or_else(
                 || Arc::new(Budget::new(one.retry.budget, tools.clock.now())),
@@ -261,7 +291,11 @@ impl Route {
             upstreams.get(index).is_some_and(|other| Arc::ptr_eq(own, other))
         };
         let arms = self.split.iter().flat_map(|split| split.arms());
-        is(&self.upstream, one.upstream)
+        let is_own = match (&self.upstream, one.upstream) {
+            (Some(own), Some(index)) => is(own, index),
+            (own, index) => own.is_none() && index.is_none(),
+        };
+        is_own
             && arms.zip(targets(one)).all(|(arm, index)| is(&arm.upstream, index))
             && (self.mirror.iter().zip(&one.mirror))
                 .all(|(own, other)| is(&own.upstream, other.upstream))
@@ -275,7 +309,7 @@ impl Route {
             |own: &Arc<Upstream>| after.iter().any(|other| other.audience == own.audience);
         let all = match &self.split {
             Some(split) => split.arms().all(|arm| is_left(&arm.upstream)),
-            None => is_left(&self.upstream),
+            None => self.upstream.as_ref().is_none_or(is_left),
         };
         self.settings.pattern == one.pattern && all
     }
@@ -285,9 +319,9 @@ impl Route {
         self.split.as_ref()?.arm(drawn)
     }
 
-    /// Where a request that drew an arm, or none, is sent.
-    pub(crate) fn upstream(&self, drawn: Option<usize>) -> &Arc<Upstream> {
-        self.arm(drawn).map_or(&self.upstream, |arm| &arm.upstream)
+    /// Where a request that drew an arm, or none, is sent. None: nowhere, it becomes an event.
+    pub(crate) fn upstream(&self, drawn: Option<usize>) -> Option<&Arc<Upstream>> {
+        self.arm(drawn).map_or(self.upstream.as_ref(), |arm| Some(&arm.upstream))
     }
 
     /// What the access line of such a request says of its route.
@@ -299,6 +333,6 @@ impl Route {
 /// The upstreams that answer a route's requests: of all arms, the rest's last, or the one.
 fn targets(route: &settings::Route) -> impl Iterator<Item = usize> {
     let arms = route.split.iter().flat_map(|split| split.arms.iter().chain([&split.rest]));
-    let own = route.split.is_none().then_some(route.upstream);
+    let own = route.upstream.filter(|_| route.split.is_none());
     arms.map(|arm| arm.upstream).chain(own)
 }

@@ -30,7 +30,8 @@ fn route(name: &str, pattern: &str, upstream: usize) -> settings::Route {
         team: "tv".into(),
         name: name.into(),
         pattern: pattern.parse().unwrap(),
-        upstream,
+        upstream: Some(upstream),
+        publish: None,
         split: None,
         mirror: None,
         auth: Auth::None,
@@ -142,7 +143,7 @@ fn tunnels_end_only_where_the_route_leads_elsewhere() {
     assert_eq!(ends(|all| all.routes[0].timeout = Some(Duration::from_secs(9))), [false, false]);
     assert_eq!(ends(|all| all.upstreams[0].idle_connections_max = 9), [false, false]);
     assert_eq!(ends(|all| drop(all.routes.remove(0))), [true, false]);
-    assert_eq!(ends(|all| all.routes[0].upstream = 1), [true, false]);
+    assert_eq!(ends(|all| all.routes[0].upstream = Some(1)), [true, false]);
     assert_eq!(ends(|all| all.routes[1] = route("list", "GET /tv/all", 1)), [false, true]);
 }
 
@@ -246,8 +247,8 @@ fn arm_follows_its_upstream_and_goes_on_counting() {
     edge.apply(&all, "fourth").unwrap();
 
     let after = edge.snapshot();
-    assert!(is_same(after.routes[0].upstream(Some(0)), &after.upstreams[1]));
-    assert!(is_same(after.routes[0].upstream(None), &after.upstreams[0]));
+    assert!(is_same(after.routes[0].upstream(Some(0)).unwrap(), &after.upstreams[1]));
+    assert!(is_same(after.routes[0].upstream(None).unwrap(), &after.upstreams[0]));
     assert_eq!(edge.splits()[0].arms[0].counts.requests, 1);
 }
 
@@ -270,7 +271,7 @@ fn mirror_stays_when_its_upstream_has_another_number() {
 
     all.upstreams.insert(1, upstream("more", &["e:1"]));
     all.routes[0].mirror = Some(settings::Mirror { upstream: 2, ..mirror.clone() });
-    all.routes[1].upstream = 2;
+    all.routes[1].upstream = Some(2);
     edge.apply(&all, "third").unwrap();
     assert!(is_same(&before, &of(&edge)));
 

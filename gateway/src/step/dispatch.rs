@@ -138,7 +138,7 @@ pub(crate) async fn dispatch<'a>(
         record.watch_body(&watch);
         (body, Some(watch))
     };
-    let upstream = context.route.upstream(record.arm());
+    let upstream = context.route.upstream(record.arm()).ok_or(Error::NoEndpoint)?;
     set_headers(context, record, &mut parts.headers, (priority, upstream))?;
     if let Some(arm) = context.route.arm(record.arm()) {
         parts.headers.insert(headers::ARM, arm.value.clone());

@@ -68,7 +68,7 @@ pub(crate) async fn forward(
     outgoing: &mut Outgoing<'_>,
 ) -> Result<Answer, Error> {
     let mut now = edge.clock.now();
-    let upstream = route.upstream(record.arm());
+    let upstream = route.upstream(record.arm()).ok_or(Error::NoEndpoint)?;
     record.mark_at(Mark::Dispatched, now);
     let mut tried = [usize::MAX; TRIED_MAX];
     let mut number = 0;

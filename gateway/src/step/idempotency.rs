@@ -28,11 +28,13 @@ use crate::{
     error::Error,
     headers,
     identity::Verified,
+    publishing::Results,
     record::Record,
     settings,
     step::{
         dispatch::{self, Context},
         forward::{self, Answer},
+        publish::Taken,
         target::Target,
     },
 };
@@ -116,6 +118,10 @@ pub(crate) enum Entered {
     Passed(Answer),
     /// The request is there as a whole, to be served under its key.
     Keyed(Box<Keyed>),
+    /// The request became an event, which is durable.
+    Taken(Box<Taken>),
+    /// The request asked for results, which are there or not yet.
+    Found(Box<Results>),
 }
 
 /// A request under its key.
@@ -171,7 +177,7 @@ pub(crate) async fn enter(
 }
 
 /// Reads a request's body to its end.
-async fn collect(
+pub(crate) async fn collect(
     record: &mut Record,
     incoming: ClientBody,
     limits: RequestBodyLimits,

@@ -9,7 +9,7 @@ use headgate_types::{Outcome, RetryAdvice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, UPGRADE,
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, UPGRADE,
         WWW_AUTHENTICATE,
     },
     response,
@@ -19,8 +19,9 @@ use crate::{
     body::{OriginBody, ResponseBody},
     error::Error,
     headers,
+    publishing::Results,
     record::Record,
-    step::forward::Answer,
+    step::{forward::Answer, publish::Taken, results},
     tunnel,
 };
 
@@ -92,6 +93,58 @@ pub(crate) fn replay(
     let mut response = Response::new(ResponseBody::own(body, Some(record)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    response
+}
+
+/// Acknowledges an event, with its results where they came in time.
+pub(crate) fn published(record: Box<Record>, taken: Taken) -> Response<ResponseBody> {
+    let Taken { published, results } = taken;
+    let location = format!("{}{}", results::PREFIX, published.trace);
+    let accepted =
+        || format!("{{\"trace_id\":\"{}\",\"results\":\"{location}\"}}", published.trace);
+    let status = if results.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let body = results.unwrap_or_else(|| accepted().into());
+    if published.is_repeated {
+        record.replayed();
+    }
+    let mut response = own_json(record, status, body);
+    let headers = response.headers_mut();
+    // Hexadecimal digits behind a constant.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(LOCATION, location);
+    }
+    if published.is_repeated {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Tells what came of an event, or that handlers are still at work.
+pub(crate) fn results(record: Box<Record>, results: Results) -> Response<ResponseBody> {
+    match results {
+        Results::Settled(body) => own_json(record, StatusCode::OK, body),
+        Results::Running { settled, handlers } => {
+            let body = format!("{{\"settled\":{settled},\"handlers\":{handlers}}}");
+            let mut response = own_json(record, StatusCode::ACCEPTED, body.into());
+            let seconds = HeaderValue::from(RETRY_AFTER_MIN.as_secs());
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+            response
+        }
+        Results::Unknown => refuse(record, Error::NoSeries),
+    }
+}
+
+/// A success of the edge's own.
+fn own_json(mut record: Box<Record>, status: StatusCode, body: Bytes) -> Response<ResponseBody> {
+    record.answered(status);
+    record.bytes_out = body.len() as u64;
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(ResponseBody::own(body, Some(record)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -184,7 +237,7 @@ fn status(error: Error) -> StatusCode {
 /// The registered error type of RFC 9209, 2.3 that comes closest.
 fn proxy_error(error: Error) -> &'static str {
     match error {
-        Error::NoRoute => "destination_not_found",
+        Error::NoRoute | Error::NoSeries => "destination_not_found",
         Error::CredentialMissing
         | Error::CredentialInvalid
         | Error::Forbidden
@@ -195,6 +248,7 @@ fn proxy_error(error: Error) -> &'static str {
         Error::BadRequest(_)
         | Error::KeyMissing
         | Error::KeyMalformed(_)
+        | Error::EventRejected(_)
         | Error::BodyTimeout
         | Error::BodyTooLarge { .. }
         | Error::ClientLeft => "http_request_error",
@@ -204,9 +258,10 @@ fn proxy_error(error: Error) -> &'static str {
         Error::Reset => "connection_terminated",
         Error::Garbled => "http_protocol_error",
         Error::AttemptTimeout | Error::DeadlineExceeded => "http_response_timeout",
-        Error::KeysUnavailable | Error::StoreUnavailable | Error::Internal(_) => {
-            "proxy_internal_error"
-        }
+        Error::KeysUnavailable
+        | Error::StoreUnavailable
+        | Error::LogUnavailable
+        | Error::Internal(_) => "proxy_internal_error",
     }
 }
 
@@ -232,6 +287,9 @@ fn title(error: Error) -> &'static str {
         Error::KeyInDoubt => "It is not known whether the first request took effect",
         Error::AnswerNotKept => "The first request was answered, and its answer was not kept",
         Error::StoreUnavailable => "Idempotency keys can't be checked at the moment",
+        Error::EventRejected(_) => "The request makes no event",
+        Error::LogUnavailable => "Events can't be taken at the moment",
+        Error::NoSeries => "There are no such results, or they are not the caller's",
         Error::ConnectionsExhausted => "Too many requests are in flight to this service",
         Error::NoEndpoint => "The service has no endpoint",
         Error::Connect => "The service can't be reached",
@@ -254,9 +312,12 @@ fn grpc_status(error: Error) -> u16 {
     match error {
         Error::CredentialMissing | Error::CredentialInvalid => 16, // UNAUTHENTICATED
         Error::Forbidden => 7,                                     // PERMISSION_DENIED
-        Error::NoRoute => 12,                                      // UNIMPLEMENTED
+        Error::NoRoute | Error::NoSeries => 12,                    // UNIMPLEMENTED
         // INVALID_ARGUMENT
-        Error::BadRequest(_) | Error::KeyMissing | Error::KeyMalformed(_) => 3,
+        Error::BadRequest(_)
+        | Error::KeyMissing
+        | Error::KeyMalformed(_)
+        | Error::EventRejected(_) => 3,
         Error::BodyTooLarge { .. } => 8, // RESOURCE_EXHAUSTED
         Error::ClientLeft => 1,          // CANCELLED
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::BodyTimeout => 4,
@@ -289,7 +350,9 @@ fn problem(
     if let Some(wait) = retry_after {
         let _written = write!(body, ",\"retry_after_ms\":{}", wait.as_millis());
     }
-    if let Error::BadRequest(detail) | Error::KeyMalformed(detail) = error {
+    if let Error::BadRequest(detail) | Error::KeyMalformed(detail) | Error::EventRejected(detail) =
+        error
+    {
         let _written = write!(body, ",\"detail\":\"{detail}\"");
     }
     if let Error::BodyTooLarge { body_bytes_max } = error {

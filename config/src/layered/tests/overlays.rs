@@ -45,7 +45,10 @@ fn an_overlay_wins_over_the_files_and_ends_without_a_trace() {
     assert_eq!(settings.edge.limits.request_timeout, Duration::from_secs(7));
     let of = |team: &str| settings.routes.iter().find(|route| &*route.team == team).unwrap();
     assert_eq!(of("tv").timeout, Some(Duration::from_secs(2)));
-    assert_eq!(settings.upstreams[of("web").upstream].endpoints[0].to_string(), "127.0.0.1:7002");
+    assert_eq!(
+        settings.upstreams[of("web").upstream.unwrap()].endpoints[0].to_string(),
+        "127.0.0.1:7002"
+    );
     assert_ne!(loaded.digest, plain.digest);
     assert_eq!(
         load_layered(&Ask { kept: Some(&loaded.kept), ..ask(&both(), &BTreeMap::new()) })

@@ -1,0 +1,167 @@
+//! Events: where they are kept, what publishes them, and what handles them.
+
+use std::time::Duration;
+
+use headgate_gateway::settings as gateway;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    platform::count,
+    scalar::{Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, TopicName},
+};
+
+/// Where events are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Events {
+    /// The log: `embedded` is a file in `data.dir`, for one edge; `kafka` the topics of a cluster,
+    /// for several, and needs `store = "dynamodb"` in `[idempotency]`.
+    pub(crate) log: EventLog,
+    /// The cluster. Only with `log = "kafka"`.
+    pub(crate) kafka: Option<Kafka>,
+}
+
+/// A log of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EventLog {
+    /// A file in `data.dir`, for one edge.
+    #[default]
+    Embedded,
+    /// The topics of a Kafka cluster, for several edges.
+    Kafka,
+}
+
+/// A Kafka cluster.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["brokers"]))]
+pub(crate) struct Kafka {
+    /// Brokers to begin with, as `host:port`, with commas between them.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(crate) brokers: String,
+}
+
+/// The broker of a stand-alone Kafka.
+const BROKERS: &str = "127.0.0.1:9092";
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self { brokers: BROKERS.to_owned() }
+    }
+}
+
+/// What a topic is, where it is not as others. A topic is there as soon as a route publishes to it
+/// or a handler names it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Topic {
+    /// Its partitions: events of one key are in one partition. Once it has events, the number must
+    /// stay, or keys change their partitions.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) partitions: u32,
+    /// How long its events are kept after every handler is done with them.
+    pub(crate) retention: Length,
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        let topic = gateway::Topic::new("");
+        Self { partitions: topic.partitions, retention: Length(topic.retention) }
+    }
+}
+
+/// An event in place of a call: the request's body is its data. The client gets 202 once the event
+/// is durable, with the `location` of the results.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["topic", "type", "key"]))]
+pub(crate) struct Publish {
+    /// The topic. No other team may publish to it.
+    pub(crate) topic: Option<TopicName>,
+    /// The event's type, with its version.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<EventType>,
+    /// What the event is about; events of one key stay in order. `body.PATH` is a text or whole
+    /// number in the JSON body, `header.NAME` a header, `device_id` the one device, `user` the
+    /// caller's subject.
+    pub(crate) key: Option<EventKey>,
+    /// How long the client waits for the results of the event's handlers before it gets 202. `0s`
+    /// waits for none. At most the route's `timeout`.
+    pub(crate) wait: LengthOrZero,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { topic: None, kind: None, key: None, wait: LengthOrZero(Duration::ZERO) }
+    }
+}
+
+/// A function that handles events of one type. It gets each by HTTP as `CloudEvents` has it,
+/// and what it answers takes effect once.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["on", "call"]))]
+pub(crate) struct Handler {
+    /// The events: `TOPIC/TYPE`, of any team's topic.
+    pub(crate) on: Option<On>,
+    /// The function: `http://host:port/path`, or `UPSTREAM/path` at an upstream of the same team.
+    pub(crate) call: Option<Function>,
+    /// Which events wait for one that is tried again: `unordered` none, `per_key` those of its key.
+    pub(crate) order: Order,
+    /// What becomes of an event that fails.
+    pub(crate) retry: Redelivery,
+    /// Time of one call.
+    pub(crate) timeout: Length,
+    /// Calls at once by one edge, at most.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(crate) concurrency: u32,
+}
+
+/// No function should take longer to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Default for Handler {
+    fn default() -> Self {
+        Self {
+            on: None,
+            call: None,
+            order: Order::default(),
+            retry: Redelivery::default(),
+            timeout: Length(TIMEOUT),
+            concurrency: count(gateway::HANDLER_CONCURRENCY),
+        }
+    }
+}
+
+/// Which events wait for one that is tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// None.
+    #[default]
+    Unordered,
+    /// Those of its key.
+    PerKey,
+}
+
+/// What becomes of an event that fails: it is tried again, and at last it is a dead letter.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Redelivery {
+    /// Retries after the first attempt. Zero means none. A function that can't be reached costs
+    /// none.
+    #[schemars(range(max = 1000))]
+    pub(crate) max: u32,
+    /// The first wait and the longest; each is up to twice as long as the one before, drawn at
+    /// random.
+    pub(crate) backoff: Backoff,
+}
+
+impl Default for Redelivery {
+    fn default() -> Self {
+        let retry = gateway::Redelivery::default();
+        Self { max: retry.max, backoff: Backoff((retry.first, retry.longest)) }
+    }
+}

@@ -1,0 +1,268 @@
+//! Calls a function for an event: an event as `CloudEvents` has it, by HTTP, whose answer is the event's outcome.
+//!
+//! The function's upstream is one like those of routes: its endpoints are balanced, its connections
+//! are kept and limited. It is looked up for each call, so that a change of the configuration holds
+//! from the next one on.
+
+mod answer;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use headgate_events::envelope;
+use headgate_idempotency::{
+    Backoff, Context, Event, Fault, Handler, Place, Terms, Transactional, Tx,
+    http::HEADER as IDEMPOTENCY_KEY,
+};
+use headgate_router::{balance::End, deadline::to_millis};
+use headgate_telemetry::{
+    AttemptResult,
+    trace::{SAMPLED, TRACEPARENT, format_traceparent},
+};
+use headgate_types::{Class, SpanId};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    header::{CONTENT_LENGTH, HOST},
+};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use self::answer::{Answer, Outcome};
+use crate::{
+    body::{BodyWatch, ClientBody, RequestBody, RequestBodyLimits},
+    edge::{Edge, Function as Compiled},
+    headers,
+    settings::{self, Protocol},
+    upstream::{ConnectError, Lease, SendError, Upstream},
+};
+
+/// Bytes of an answer's body at most: a result is to be kept, and what is emitted has a limit of
+/// its own.
+const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// Time beyond a call's own in which its end is written down.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Each wait may be so much longer than the one before.
+const BACKOFF_FACTOR: f64 = 2.0;
+/// A record outlasts the event in its topic, so that no copy of the event finds it gone.
+const TTL_MARGIN: Duration = Duration::from_hours(24);
+
+/// A function as the handler of an event.
+#[derive(Debug)]
+pub struct Function {
+    edge: Arc<Edge>,
+    terms: Terms,
+    /// Its name, for whoever gets its results.
+    name: Arc<str>,
+}
+
+/// Why a call has no answer.
+enum Failed {
+    /// Nobody has seen it: the function's upstream is down.
+    Down(String),
+    /// Somebody may have seen it.
+    Broken(String),
+}
+
+impl Function {
+    /// The function of a handler, called through an edge. Its records are kept longer than its
+    /// topic keeps an event.
+    pub fn new(edge: &Arc<Edge>, handler: &settings::Handler, retention: Duration) -> Self {
+        let mut terms = Terms::new(&handler.scope(), &handler.topic, &handler.kind);
+        terms.timeout = handler.timeout.saturating_add(MARGIN);
+        terms.order = handler.order;
+        terms.ttl = retention.saturating_add(TTL_MARGIN);
+        terms.retry = Backoff {
+            first: handler.retry.first,
+            factor: BACKOFF_FACTOR,
+            longest: handler.retry.longest,
+            attempts_max: handler.retry.max.saturating_add(1),
+        };
+        Self { edge: Arc::clone(edge), terms, name: Arc::clone(&handler.name) }
+    }
+
+    async fn call(&self, event: &Event, key: &str) -> Result<Answer, Fault> {
+        let functions = self.edge.functions();
+        let Some(function) = functions.get(&*self.terms.scope) else {
+            // A reload has taken the handler away; its consumer is being stopped.
+            return Err(Fault::dependency(&*self.terms.scope, "the handler is gone"));
+        };
+        let upstream = &function.upstream;
+        let Ok(head) = head(function, event, key) else {
+            return Err(Fault::terminal("the event can't be written as headers"));
+        };
+        let now = || self.edge.clock.now();
+        let Some(mut call) = upstream.balancer.pick(now(), fastrand::u64(..), |_| false) else {
+            return Err(Fault::dependency(&*upstream.audience, "it has no endpoint"));
+        };
+        let sending = send(upstream, call.endpoint(), &head, &event.data);
+        let (end, result, answered) = match timeout(function.timeout, sending).await {
+            Ok(Ok(answer)) => {
+                let is_refusal = answer.status.is_server_error();
+                let end = if is_refusal { End::Failure } else { End::Success };
+                call.answered(now(), end);
+                let result = if is_refusal { AttemptResult::Origin5xx } else { AttemptResult::Ok };
+                (end, result, Ok(answer))
+            }
+            Ok(Err((result, Failed::Down(why)))) => {
+                (End::Failure, result, Err(Fault::dependency(&*upstream.audience, why)))
+            }
+            Ok(Err((result, Failed::Broken(why)))) => {
+                (End::Failure, result, Err(Fault::retry(why)))
+            }
+            Err(_elapsed) => {
+                let why = "the function did not answer in time";
+                (End::Failure, AttemptResult::Timeout, Err(Fault::retry(why)))
+            }
+        };
+        call.finish(now(), end);
+        upstream.metrics.attempted(result);
+        answered
+    }
+}
+
+impl Handler for Function {
+    type Data = Box<RawValue>;
+    type Mode = Transactional;
+    type Output = Box<RawValue>;
+
+    fn terms(&self) -> Terms {
+        self.terms.clone()
+    }
+
+    async fn handle(
+        &self,
+        event: Event<Box<RawValue>>,
+        cx: &mut Context<Transactional>,
+    ) -> Result<Box<RawValue>, Fault> {
+        let data = Bytes::copy_from_slice(event.data.get().as_bytes());
+        let event = event.with_data(data);
+        let answer = self.call(&event, &cx.work_key()).await?;
+        let outcome = answer.outcome()?;
+        self.keep(&outcome, cx)?;
+        Ok(outcome.result)
+    }
+}
+
+impl Function {
+    /// Emits and pushes what the function wants, with its result.
+    fn keep(&self, outcome: &Outcome, cx: &mut Tx) -> Result<(), Fault> {
+        for (index, emit) in outcome.emit.iter().enumerate() {
+            let to = Place { topic: &emit.topic, kind: &emit.kind, key: emit.key.as_deref() };
+            cx.emit_to(&index.to_string(), &to, &emit.data)?;
+        }
+        if let Some(push) = &outcome.push {
+            cx.push(answer::Pushed { handler: &self.name, push: Some(push), result: None })?;
+        }
+        let result = Some(&*outcome.result);
+        cx.push(answer::Pushed { handler: &self.name, push: None, result })
+    }
+}
+
+/// The head of the request, in the protocol that the upstream speaks.
+fn head(
+    function: &Compiled,
+    event: &Event,
+    key: &str,
+) -> Result<http::request::Parts, http::Error> {
+    let upstream = &function.upstream;
+    let host = upstream.default_host();
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    match upstream.settings.protocol {
+        Protocol::H1 => {
+            *request.uri_mut() = Uri::from(function.path.clone());
+            request.headers_mut().insert(HOST, host);
+        }
+        Protocol::H2c => {
+            *request.version_mut() = Version::HTTP_2;
+            *request.uri_mut() = Uri::builder()
+                .scheme("http")
+                .authority(host.as_bytes())
+                .path_and_query(function.path.clone())
+                .build()?;
+        }
+    }
+    let all = request.headers_mut();
+    for (name, value) in envelope::http_headers(event) {
+        all.insert(HeaderName::try_from(name.as_ref())?, HeaderValue::try_from(value)?);
+    }
+    own_headers(all, function, event);
+    all.insert(IDEMPOTENCY_KEY, HeaderValue::try_from(key)?);
+    all.insert(CONTENT_LENGTH, HeaderValue::from(event.data.len()));
+    Ok(request.into_parts().0)
+}
+
+/// What every upstream is told: the trace with a span of its own, the priority, the time.
+fn own_headers(all: &mut HeaderMap, function: &Compiled, event: &Event) {
+    let span = SpanId::from_bytes(fastrand::u64(1..).to_be_bytes()).unwrap_or(event.span_id);
+    all.insert(TRACEPARENT, format_traceparent(event.trace_id, span, SAMPLED));
+    let class: Class = event.priority;
+    all.insert(headers::PRIORITY, HeaderValue::from_static(class.as_str()));
+    all.insert(headers::DEADLINE, headers::millis_value(to_millis(function.timeout)));
+}
+
+type NoAnswer = (AttemptResult, Failed);
+
+async fn send(
+    upstream: &Arc<Upstream>,
+    endpoint: usize,
+    head: &http::request::Parts,
+    body: &Bytes,
+) -> Result<Answer, NoAnswer> {
+    // The function knows a repeat by its key.
+    let mut lease = Lease::take(upstream, endpoint, true).await;
+    loop {
+        let mut connection = lease.map_err(|error| {
+            let result = match error {
+                ConnectError::Exhausted => AttemptResult::Exhausted,
+                _ => AttemptResult::Connect,
+            };
+            (result, Failed::Down("no connection to the function".to_owned()))
+        })?;
+        match connection.send(|| Some(request(head, body))).await {
+            Ok(response) => {
+                let (parts, incoming) = response.into_parts();
+                let body = read(incoming).await?;
+                connection.give_back();
+                return Ok(Answer { status: parts.status, headers: parts.headers, body });
+            }
+            // One that had died while it was kept.
+            Err(_) if connection.is_reused => {}
+            Err(SendError::Unsent(_)) => {
+                let why = "the function closed at once".to_owned();
+                return Err((AttemptResult::Reset, Failed::Down(why)));
+            }
+            Err(SendError::Sent(_)) => return Err(broken("the function broke off")),
+        }
+        upstream.metrics.attempted(AttemptResult::Stale);
+        lease = Box::pin(Lease::open(upstream, endpoint)).await;
+    }
+}
+
+fn broken(why: &str) -> NoAnswer {
+    (AttemptResult::Reset, Failed::Broken(why.to_owned()))
+}
+
+fn request(head: &http::request::Parts, body: &Bytes) -> Request<RequestBody> {
+    let limits = RequestBodyLimits { bytes_max: u64::MAX, idle: Duration::MAX };
+    let watch = Arc::<BodyWatch>::default();
+    let body = RequestBody::streaming(ClientBody::from(body.clone()), limits, watch);
+    Request::from_parts(head.clone(), body)
+}
+
+/// Reads an answer to its end.
+async fn read(mut incoming: Incoming) -> Result<Bytes, NoAnswer> {
+    let mut body = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|_| broken("the function broke off its answer"))?;
+        let Some(piece) = frame.data_ref() else { continue };
+        if body.len() + piece.len() > ANSWER_BYTES_MAX {
+            let why = format!("the function's answer has more than {ANSWER_BYTES_MAX} bytes");
+            return Err((AttemptResult::Garbled, Failed::Broken(why)));
+        }
+        body.extend_from_slice(piece);
+    }
+    Ok(body.freeze())
+}
