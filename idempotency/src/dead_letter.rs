@@ -24,6 +24,14 @@ pub enum Reason {
     Unreadable,
     /// What the handler wrote is more than one commit holds.
     TooLarge,
+    /// Whether its effect happened is not known, and its key is held.
+    InDoubt,
+}
+
+/// The id of the dead letter of an event with a handler: one for each event, however often it is
+/// given up.
+pub fn letter_id<T>(event: &Event<T>, scope: &Scope) -> String {
+    child_id(event, scope, LABEL)
 }
 
 #[derive(Serialize)]
@@ -57,7 +65,7 @@ pub(crate) fn dead_letter(
         event: serde_json::from_slice(&encoded).map_err(not_json)?,
     };
     Ok(Child {
-        id: child_id(event, scope, LABEL),
+        id: letter_id(event, scope),
         topic: format!("{DEAD_LETTERS}{scope}"),
         partition: 0,
         time: now,
