@@ -10,10 +10,14 @@ mod deliver;
 mod embedded;
 pub mod envelope;
 mod error;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod log;
 mod notice;
 mod topic;
 
+#[cfg(feature = "kafka")]
+pub use crate::kafka::KafkaLog;
 pub use crate::{
     delays::Delays,
     deliver::{Deliver, Delivered, Stands},

@@ -23,7 +23,7 @@ const CREATE: &str = "/etc/postgresql-common/createcluster.d";
 
 /// How it is started by hand.
 pub(super) const SERVER: Server =
-    Server { name: "postgres", command: command, address: jars::address };
+    Server { name: "postgres", command, address: jars::address };
 
 fn command() -> Result<Command> {
     let mut call = program("sh");
