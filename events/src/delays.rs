@@ -6,6 +6,8 @@ use headgate_idempotency::{Answer, StoreError};
 use headgate_store::{Due, Store};
 use headgate_types::UnixTime;
 
+/// A time behind every other.
+pub(crate) const FAR: UnixTime = UnixTime::from_secs(1 << 40);
 /// A read from memory, for what another part of the process put there without a word.
 const EMBEDDED: Duration = Duration::from_millis(500);
 /// Sixteen requests each time.

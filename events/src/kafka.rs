@@ -15,6 +15,7 @@ mod groups;
 #[cfg(feature = "testing")]
 mod local;
 mod member;
+mod names;
 mod read;
 mod settings;
 mod topics;
@@ -126,12 +127,14 @@ impl Log for KafkaLog {
         rows: usize,
     ) -> Answer<'a, Vec<Entry>> {
         let topic = topic.to_owned();
-        self.blocking(move |inner| read::entries(inner, &topic, partition, (from, rows)))
+        self.blocking(move |inner| {
+            read::entries(inner, &names::kafka(&topic)?, partition, (from, rows))
+        })
     }
 
     fn bounds<'a>(&'a self, topic: &'a str) -> Answer<'a, Option<Vec<Bounds>>> {
         let topic = topic.to_owned();
-        self.blocking(move |inner| topics::bounds(inner, &topic))
+        self.blocking(move |inner| topics::bounds(inner, &names::kafka(&topic)?))
     }
 
     fn topics(&self) -> Answer<'_, Vec<String>> {
@@ -140,12 +143,12 @@ impl Log for KafkaLog {
 
     fn offsets<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Vec<Option<u64>>> {
         let (group, topic) = (group.to_owned(), topic.to_owned());
-        self.blocking(move |inner| groups::offsets(inner, &group, &topic))
+        self.blocking(move |inner| groups::offsets(inner, &group, &names::kafka(&topic)?))
     }
 
     fn groups<'a>(&'a self, topic: &'a str) -> Answer<'a, Vec<String>> {
         let topic = topic.to_owned();
-        self.blocking(move |inner| groups::of(inner, &topic))
+        self.blocking(move |inner| groups::of(inner, &names::kafka(&topic)?))
     }
 
     fn reset<'a>(
@@ -156,7 +159,9 @@ impl Log for KafkaLog {
         offset: u64,
     ) -> Answer<'a, ()> {
         let (group, topic) = (group.to_owned(), topic.to_owned());
-        self.blocking(move |inner| groups::reset(inner, &group, (&topic, partition), offset))
+        self.blocking(move |inner| {
+            groups::reset(inner, &group, (&names::kafka(&topic)?, partition), offset)
+        })
     }
 
     fn delete<'a>(&'a self, topic: &'a str) -> Answer<'a, ()> {
@@ -166,7 +171,8 @@ impl Log for KafkaLog {
     fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
         Box::pin(async move {
             topics::known(self, topic).await?;
-            let member = member::KafkaMember::join(Arc::clone(&self.inner), group, topic)?;
+            let topic = names::kafka(topic)?;
+            let member = member::KafkaMember::join(Arc::clone(&self.inner), group, &topic)?;
             Ok(Box::new(member) as Box<dyn Member>)
         })
     }

@@ -5,6 +5,8 @@
 //! not. So offsets are only committed below what is settled, and a member that has lost a partition
 //! without knowing does no harm.
 
+pub mod consumer;
+mod dead_letter;
 mod delays;
 mod deliver;
 mod embedded;
@@ -12,20 +14,41 @@ pub mod envelope;
 mod error;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod letter;
 mod log;
 mod notice;
+mod parts;
+mod publisher;
+#[cfg(feature = "dynamodb")]
+pub mod relay;
+mod results;
+#[cfg(feature = "sink")]
+pub mod sink;
 mod topic;
 
 #[cfg(feature = "kafka")]
 pub use crate::kafka::KafkaLog;
+#[cfg(feature = "dynamodb")]
+pub use crate::relay::Relay;
+#[cfg(feature = "sink")]
+pub use crate::sink::{Sink, SinkError};
 pub use crate::{
+    consumer::{Consumer, ConsumerHandle},
+    dead_letter::{
+        Actor, DeadLetterError, DeadLetters, Filter, Letter, LetterPage, LetterState, Plan,
+        REDRIVES_MAX, Redriven, Resolve, Which,
+    },
     delays::Delays,
     deliver::{Deliver, Delivered, Stands},
     embedded::EmbeddedLog,
     error::LogError,
+    letter::Raw,
     log::{
         Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Log, Member, Message, Place, Polled,
     },
     notice::{Class as NoticeClass, Notice, Notify, Silent},
+    parts::{Nudge, Parts},
+    publisher::{Publish, PublishError, Published, Publisher, fresh_id},
+    results::{HandlerResult, Looked, Registered, Results},
     topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
 };

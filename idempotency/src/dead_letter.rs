@@ -26,6 +26,10 @@ pub enum Reason {
     TooLarge,
     /// Whether its effect happened is not known, and its key is held.
     InDoubt,
+    /// Its key was used for another event's data.
+    Conflict,
+    /// Its bytes are no event.
+    Undecodable,
 }
 
 /// The id of the dead letter of an event with a handler: one for each event, however often it is
@@ -46,7 +50,11 @@ struct DeadLetter<'a> {
 
 /// The entry for an event that is given up: one JSON object with the event in it. Its id is the
 /// same however often it is made.
-pub(crate) fn dead_letter(
+///
+/// # Errors
+///
+/// [`InvalidEvent`]: no log accepts the event.
+pub fn dead_letter(
     event: &Event,
     scope: &Scope,
     (reason, error): (Reason, &str),

@@ -47,7 +47,7 @@ pub use crate::context::{
     Context, Effects, Emit, Keyed, KeyedEffects, Leased, LeasedEffects, Mode, PUSH_TOPIC, Place,
     STATE_SPACE, Transactional, Tx, Versioned,
 };
-pub use crate::dead_letter::{DEAD_LETTERS, Reason, letter_id};
+pub use crate::dead_letter::{DEAD_LETTERS, Reason, dead_letter, letter_id};
 pub use crate::decorator::{Decorated, InvalidTerms, RUNS_MAX};
 pub use crate::delivery::{Again, Deferral, Delivery, Settlement};
 pub use crate::derived::{child_id, root_id};

@@ -11,7 +11,7 @@ use rdkafka::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Inner, client, client::Quiet, failure};
+use super::{Inner, client, client::Quiet, failure, names};
 use crate::{
     envelope,
     error::LogError,
@@ -25,10 +25,12 @@ const ROOM_EVERY: Duration = Duration::from_millis(5);
 pub(super) async fn append(inner: &Inner, messages: &[Message]) -> Result<Vec<Place>, LogError> {
     let producer = inner.producer.lock().clone();
     let until = Instant::now() + inner.settings.append_timeout;
+    let topics: Result<Vec<_>, _> =
+        messages.iter().map(|message| names::kafka(&message.topic)).collect();
     let mut sent = Vec::with_capacity(messages.len());
     let mut failed = None;
-    for message in messages {
-        match enqueue(&producer, message, until).await {
+    for (message, topic) in messages.iter().zip(topics?) {
+        match enqueue(&producer, (&topic, message), until).await {
             Ok(delivery) => sent.push(delivery),
             Err(error) => {
                 failed = Some(error);
@@ -56,14 +58,14 @@ pub(super) async fn append(inner: &Inner, messages: &[Message]) -> Result<Vec<Pl
 /// Puts a message into the client's queue, and waits while that is full.
 async fn enqueue(
     producer: &FutureProducer<Quiet>,
-    message: &Message,
+    (topic, message): (&str, &Message),
     until: Instant,
 ) -> Result<DeliveryFuture, KafkaError> {
     let (key, value) = match &message.body {
         Body::Event(event) => (Some(event.partition_key.as_bytes()), event.data.as_ref()),
         Body::Other { key, value } => (key.as_ref().map(|key| key.as_bytes()), value.as_ref()),
     };
-    let mut record = FutureRecord::<[u8], [u8]>::to(&message.topic)
+    let mut record = FutureRecord::<[u8], [u8]>::to(topic)
         .partition(i32::try_from(message.partition).unwrap_or(i32::MAX))
         .payload(value)
         .timestamp(millis(message.time))

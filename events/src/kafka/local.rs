@@ -37,6 +37,15 @@ impl KafkaLocal {
         SHARED.get_or_init(|| RECIPE.start(&[]).map(Self)).as_ref()
     }
 
+    /// Whether the run leaves Kafka's tests out, for a test that starts a node of its own.
+    ///
+    /// # Panics
+    ///
+    /// As [`shared`](Self::shared).
+    pub fn is_left_out() -> bool {
+        RECIPE.found().is_none()
+    }
+
     /// Where it listens, as `127.0.0.1:PORT`.
     pub fn brokers(&self) -> &str {
         self.0.address()

@@ -12,7 +12,7 @@ use rdkafka::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Inner, KafkaLog, failure};
+use super::{Inner, KafkaLog, failure, names};
 use crate::{
     error::LogError,
     log::Bounds,
@@ -65,7 +65,7 @@ fn check(topic: &Topic, found: u32) -> Result<(), LogError> {
 
 /// How many partitions a topic has, once each has a leader. None: there is no such topic.
 async fn partitions(log: &KafkaLog, name: &str) -> Result<Option<u32>, LogError> {
-    let name = name.to_owned();
+    let name = names::kafka(name)?.into_owned();
     log.blocking(move |inner| count(inner, &name)).await
 }
 
@@ -99,7 +99,8 @@ async fn create(inner: &Inner, topic: &Topic) -> Result<(), LogError> {
     // Kafka takes -1 for the broker's own default.
     let replicas = topic.replication.map_or(-1, i32::from);
     let [age, bytes] = retention(topic.retention);
-    let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replicas))
+    let name = names::kafka(&topic.name)?;
+    let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(replicas))
         .set(AGE, &age)
         .set(BYTES, &bytes)
         .set("cleanup.policy", "delete");
@@ -124,7 +125,8 @@ fn retention(retention: Retention) -> [String; 2] {
 /// Sets what a topic keeps, unless it is set. Whatever else was set for the topic stays as it is:
 /// Kafka takes a topic's settings only all together.
 async fn retain(inner: &Inner, topic: &Topic) -> Result<(), LogError> {
-    let resource = ResourceSpecifier::Topic(&topic.name);
+    let name = names::kafka(&topic.name)?;
+    let resource = ResourceSpecifier::Topic(&name);
     let found = inner.admin.describe_configs([&resource], &options(inner)).await;
     let found = one(found)?.map_err(failure::of_code)?;
     let [age, bytes] = retention(topic.retention);
@@ -173,9 +175,9 @@ pub(super) fn bounds_of(inner: &Inner, name: &str, partition: u32) -> KafkaResul
 /// The names of all topics but Kafka's own, in order.
 pub(super) fn names(inner: &Inner) -> Result<Vec<String>, LogError> {
     let found = metadata(inner, None)?;
-    let names = found.topics().iter().map(|topic| topic.name());
+    let all = found.topics().iter().map(|topic| topic.name());
     let mut names: Vec<_> =
-        names.filter(|name| !name.starts_with(INTERNAL)).map(str::to_owned).collect();
+        all.filter(|name| !name.starts_with(INTERNAL)).map(names::ours).collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -183,7 +185,8 @@ pub(super) fn names(inner: &Inner) -> Result<Vec<String>, LogError> {
 /// Removes a topic, and waits until nobody finds it any more.
 pub(super) async fn delete(log: &KafkaLog, name: &str) -> Result<(), LogError> {
     log.inner.known.lock().remove(name);
-    let gone = log.inner.admin.delete_topics(&[name], &options(&log.inner)).await;
+    let kafka = names::kafka(name)?;
+    let gone = log.inner.admin.delete_topics(&[&kafka], &options(&log.inner)).await;
     match one(gone)? {
         Ok(_) | Err((_, Code::UnknownTopicOrPartition)) => {}
         Err((_, code)) => return Err(failure::of_code(code)),

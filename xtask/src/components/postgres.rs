@@ -22,8 +22,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const CREATE: &str = "/etc/postgresql-common/createcluster.d";
 
 /// How it is started by hand.
-pub(super) const SERVER: Server =
-    Server { name: "postgres", command, address: jars::address };
+pub(super) const SERVER: Server = Server { name: "postgres", command, address: jars::address };
 
 fn command() -> Result<Command> {
     let mut call = program("sh");
