@@ -26,6 +26,9 @@ mod results;
 pub mod sink;
 mod topic;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 #[cfg(feature = "kafka")]
 pub use crate::kafka::KafkaLog;
 #[cfg(feature = "dynamodb")]

@@ -239,13 +239,19 @@ impl Run {
     }
 
     fn again(&mut self, work: &Arc<Work>, at: Option<Moment>) {
-        if self.prefixes.contains_key(&work.partition) {
+        if self.is_ours(work.partition) {
             self.lanes.again(&work.key, Arc::clone(work), at);
         } else {
             // Its partition is somebody else's by now.
             self.forget(work);
             self.lanes.end(&work.key);
         }
+    }
+
+    /// Whether work of a partition may begin.
+    fn is_ours(&self, partition: u32) -> bool {
+        let is_revoked = |it: &Revoked| it.partitions.contains(&partition);
+        self.prefixes.contains_key(&partition) && !self.revoked.as_ref().is_some_and(is_revoked)
     }
 
     fn forget(&mut self, work: &Work) {
@@ -303,7 +309,10 @@ impl Run {
             Ok(Polled::Revoked(partitions)) => {
                 self.drop_waiting(&partitions);
                 let until = Instant::now() + self.settings.drain;
-                self.revoked = Some(Revoked { partitions, until });
+                match &mut self.revoked {
+                    Some(revoked) => revoked.partitions.extend(partitions),
+                    None => self.revoked = Some(Revoked { partitions, until }),
+                }
             }
             Ok(Polled::Lost(partitions)) => {
                 self.drop_waiting(&partitions);

@@ -23,6 +23,11 @@ const ROOM_EVERY: Duration = Duration::from_millis(5);
 
 /// Appends messages, and tells their places once all replicas in sync have them.
 pub(super) async fn append(inner: &Inner, messages: &[Message]) -> Result<Vec<Place>, LogError> {
+    for message in messages {
+        if let Body::Event(event) = &message.body {
+            event.validate().map_err(|error| LogError::Invalid(error.to_string()))?;
+        }
+    }
     let producer = inner.producer.lock().clone();
     let until = Instant::now() + inner.settings.append_timeout;
     let topics: Result<Vec<_>, _> =

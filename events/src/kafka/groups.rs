@@ -1,13 +1,21 @@
 //! Offsets of groups, seen and set from outside.
 
+use std::{thread, time::Duration};
+
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer},
     types::RDKafkaErrorCode as Code,
 };
+use tokio::time::Instant;
 
 use super::{Inner, client, failure, topics};
 use crate::error::LogError;
+
+/// How long a member may take to leave its group.
+const LEAVING: Duration = Duration::from_secs(3);
+/// Between two looks at whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The offsets that a group has committed, by partition.
 pub(super) fn offsets(
@@ -64,12 +72,18 @@ pub(super) fn reset(
     let partition = i32::try_from(partition).unwrap_or(i32::MAX);
     let offset = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
     list.add_partition_offset(topic, partition, offset).map_err(|error| failure::of(&error))?;
-    let set = outsider.commit(&list, CommitMode::Sync);
-    set.map_err(|error| match error.rdkafka_error_code() {
-        // Only members may commit while there are any.
-        Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::NonEmptyGroup) => {
-            LogError::Invalid(format!("the group {group} has members"))
+    let until = Instant::now() + LEAVING;
+    loop {
+        let Err(error) = outsider.commit(&list, CommitMode::Sync) else { return Ok(()) };
+        match error.rdkafka_error_code() {
+            // Only members may commit while there are any, and one that was dropped may be leaving.
+            Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::NonEmptyGroup) => {
+                if Instant::now() >= until {
+                    return Err(LogError::Invalid(format!("the group {group} has members")));
+                }
+                thread::sleep(LOOK_EVERY);
+            }
+            _ => return Err(failure::of(&error)),
         }
-        _ => failure::of(&error),
-    })
+    }
 }

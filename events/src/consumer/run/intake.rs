@@ -115,7 +115,7 @@ impl Run {
         for due in found {
             let Some(work) = self.due_work(is_ticket, due) else { continue };
             let Some(taken) = work.taken() else { continue };
-            if self.prefixes.contains_key(&work.partition) && self.taken.insert(taken) {
+            if self.is_ours(work.partition) && self.taken.insert(taken) {
                 taken_on += 1;
                 self.lanes.push(Arc::clone(&work.key), Arc::new(work));
             }

@@ -128,12 +128,15 @@ impl Rebalances {
             groups::committed(offset).or_else(first).unwrap_or_default()
         };
         let each = found.elements();
-        each.iter()
+        let mut assigned: Vec<_> = each
+            .iter()
             .filter_map(|element| {
                 let partition = u32::try_from(element.partition()).ok()?;
                 Some(Assigned { partition, from: from(element.partition(), element.offset()) })
             })
-            .collect()
+            .collect();
+        assigned.sort_unstable_by_key(|assigned| assigned.partition);
+        assigned
     }
 
     fn go(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> KafkaResult<()> {
