@@ -40,7 +40,8 @@ pub(crate) fn compilers() -> Result<()> {
     let what = "the libraries that are built from C";
     ensure("cc", "--version", "gcc", what)?;
     ensure("make", "--version", "make", what)?;
-    ensure("cmake", "--version", "cmake", what)
+    ensure("cmake", "--version", "cmake", what)?;
+    ensure("perl", "--version", "perl", what)
 }
 
 /// Makes sure of a program, by the system's package where this process may install it.
@@ -52,12 +53,33 @@ pub(crate) fn ensure(name: &str, question: &str, package: &str, what: &str) -> R
     if process::exists(name, question) {
         return Ok(());
     }
+    install(&Package { name: package, program: name, what }, || Ok(()))
+}
+
+/// A package of the system.
+pub(crate) struct Package<'a> {
+    /// Its name there.
+    pub(crate) name: &'a str,
+    /// The program that it is wanted for.
+    pub(crate) program: &'a str,
+    /// Who needs that.
+    pub(crate) what: &'a str,
+}
+
+/// Installs a package, where this process may. `prepare` runs just before.
+///
+/// # Errors
+///
+/// It may not or can't be installed: the message names the command that would.
+pub(crate) fn install(package: &Package<'_>, prepare: fn() -> Result<()>) -> Result<()> {
+    let Package { name, program: wanted, what } = package;
     if !is_root() || !process::exists("apt-get", "--version") {
-        bail!("{what} need `{name}`: run `apt-get install {package}`");
+        bail!("{what} need `{wanted}`: run `apt-get install {name}`");
     }
-    eprintln!("{what} need `{name}`, and there is none: installing {package}");
+    eprintln!("{what} need `{wanted}`, and there is none: installing {name}");
+    prepare()?;
     process::run(program("apt-get").arg("update"))?;
-    let install = ["install", "--yes", "--no-install-recommends", package];
+    let install = ["install", "--yes", "--no-install-recommends", name];
     process::run(program("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
