@@ -1,6 +1,7 @@
 //! The command line: verbs and their arguments.
 
 pub(crate) mod events;
+mod pages;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,9 +9,10 @@ use clap::{
     Parser, Subcommand, ValueEnum, ValueHint,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use clap_complete::Shell;
 use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
+
+pub(crate) use self::pages::{Completions, Page, Schema};
 
 /// An edge that routes devices to their BFFs.
 ///
@@ -339,46 +341,6 @@ pub(crate) enum Strangle {
     /// Lists the routes that still can send to one, with the share that is left. Exit code 1 when
     /// one is overdue.
     Status(Admin),
-}
-
-/// Which schema to print.
-#[derive(Debug, clap::Args)]
-#[group(multiple = false)]
-pub(crate) struct Schema {
-    /// The schema of a team's file instead.
-    #[arg(long)]
-    pub(crate) team: bool,
-
-    /// The schema of a file of API keys instead.
-    #[arg(long)]
-    pub(crate) api_keys: bool,
-
-    /// A reference page instead: of all keys where nothing is named.
-    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "keys")]
-    pub(crate) markdown: Option<Page>,
-}
-
-/// A reference page.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Page {
-    /// All keys of the documents.
-    Keys,
-    /// All metrics.
-    Metrics,
-    /// All rules of the audit.
-    Audit,
-}
-
-/// For which shell.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Completions {
-    /// The shell.
-    #[arg(required_unless_present = "markdown")]
-    pub(crate) shell: Option<Shell>,
-
-    /// The reference page of all verbs instead.
-    #[arg(long)]
-    pub(crate) markdown: bool,
 }
 
 fn severity() -> impl TypedValueParser<Value = Severity> {

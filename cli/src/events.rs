@@ -7,16 +7,16 @@ use std::{sync::Arc, time::Duration};
 use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
-    EmbeddedLog, LogError, Looked, Parts, Publish, PublishError, Publisher, Results, Retention,
-    Silent, Topic, Topics,
+    Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
+    Results, Retention, Silent, Topic, Topics,
 };
 use headgate_gateway::{self as gateway, Asked, NotPublished, Publication, ResultsAsk};
-use headgate_idempotency::{OsRandom, Records};
-use headgate_store::Store;
+use headgate_idempotency::{DynamoDb, OsRandom, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
 
 use self::consumers::Handlers;
+use crate::{exit::Invalid, store::Stores};
 
 /// What the parts that deal with events share.
 #[derive(Clone, Debug)]
@@ -28,26 +28,64 @@ pub(crate) struct Events {
     pub(crate) handlers: Handlers,
     /// The embedded log, which has to be trimmed. None: another cluster's own work.
     embedded: Option<EmbeddedLog>,
+    /// The table whose outbox has to be carried to the log. None: a commit is in the log at once.
+    outbox: Option<DynamoDb>,
+}
+
+/// The log, and what comes with it.
+struct Opened {
+    log: Arc<dyn Log>,
+    delays: Arc<dyn Delays>,
+    embedded: Option<EmbeddedLog>,
+    outbox: Option<DynamoDb>,
+}
+
+/// Opens the log that is wanted; none where its store could not be opened.
+fn opened(
+    wanted: &EventLog,
+    stores: &Stores,
+    topics: &Topics,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Opened>, Invalid> {
+    match wanted {
+        EventLog::Embedded { .. } => Ok(stores.local().map(|store| {
+            let log = EmbeddedLog::new(store.clone(), topics.clone(), Arc::clone(clock));
+            let (embedded, delays) = (Some(log.clone()), Arc::new(store.clone()));
+            Opened { log: Arc::new(log), delays, embedded, outbox: None }
+        })),
+        EventLog::Kafka { brokers } => {
+            let Some(table) = stores.table() else { return Ok(None) };
+            let settings = kafka::Settings::new(brokers.as_str());
+            let log = KafkaLog::new(settings, topics.clone()).map_err(Invalid::new)?;
+            let (outbox, delays) = (Some(table.clone()), Arc::new(table.clone()));
+            Ok(Some(Opened { log: Arc::new(log), delays, embedded: None, outbox }))
+        }
+        _ => Ok(None),
+    }
 }
 
 impl Events {
-    /// Opens the log; none where the configuration has no place for events, or the store could not
-    /// be opened.
+    /// Opens the log; none where the configuration has no place for events, or the store of their
+    /// records could not be opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] for a cluster whose clients can't be made.
     pub(crate) fn open(
         loaded: &Loaded,
-        (store, records): (Option<&Store>, Option<&Records>),
+        (stores, records): (&Stores, Option<&Records>),
         clock: &Arc<dyn Clock>,
         metrics: &Metrics,
-    ) -> Option<Self> {
-        let (topics, records) = (topics(loaded), records?.clone());
-        let EventLog::Embedded { .. } = loaded.events.as_ref()? else { return None };
-        let store = store?.clone();
-        let log = EmbeddedLog::new(store.clone(), topics.clone(), Arc::clone(clock));
+    ) -> Result<Option<Self>, Invalid> {
+        let (Some(wanted), Some(records)) = (&loaded.events, records) else { return Ok(None) };
+        let topics = topics(loaded);
+        let Some(opened) = opened(wanted, stores, &topics, clock)? else { return Ok(None) };
+        let Opened { log, delays, embedded, outbox } = opened;
         let results = Results::new(records.clone());
         let parts = Parts {
-            log: Arc::new(log.clone()),
-            records,
-            delays: Arc::new(store),
+            log,
+            records: records.clone(),
+            delays,
             clock: Arc::clone(clock),
             random: Arc::new(OsRandom),
             topics,
@@ -57,8 +95,8 @@ impl Events {
             metrics: Some(metrics.clone()),
         };
         let publisher = Publisher::new(parts.clone());
-        let (handlers, embedded) = (Handlers::default(), Some(log));
-        Some(Self { parts, publisher, results, handlers, embedded })
+        let handlers = Handlers::default();
+        Ok(Some(Self { parts, publisher, results, handlers, embedded, outbox }))
     }
 
     /// What the admin API answers from.

@@ -80,8 +80,7 @@ pub(crate) fn serve(
         digest: loaded.digest.as_str().into(),
     };
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
-    let log_parts = (stores.local(), records.as_ref());
-    let events = Events::open(&loaded, log_parts, &clock, &metrics);
+    let events = Events::open(&loaded, (&stores, records.as_ref()), &clock, &metrics)?;
     if let Some(events) = &events {
         // Before anybody can ask, so that no result is missing because its handler is not known.
         events.register(&edge, &loaded.settings);

@@ -98,6 +98,11 @@ impl Stores {
         self.local.as_ref()?.store.as_ref()
     }
 
+    /// The table that records are in. None where they are in none, or its client could not be made.
+    pub(crate) fn table(&self) -> Option<&DynamoDb> {
+        self.table.as_ref()?.0.as_ref()
+    }
+
     /// Where idempotency records are kept: whatever routes come, they find their store open.
     pub(crate) fn records(&self, clock: &Arc<dyn Clock>) -> Option<Records> {
         let mut settings = Settings::default();

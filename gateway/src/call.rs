@@ -53,7 +53,7 @@ const TTL_MARGIN: Duration = Duration::from_hours(24);
 pub struct Function {
     edge: Arc<Edge>,
     terms: Terms,
-    /// Its name, for whoever gets its results.
+    /// Its name, for whoever gets what it pushes.
     name: Arc<str>,
 }
 
@@ -146,17 +146,16 @@ impl Handler for Function {
 }
 
 impl Function {
-    /// Emits and pushes what the function wants, with its result.
+    /// Emits and pushes what the function wants.
     fn keep(&self, outcome: &Outcome, cx: &mut Tx) -> Result<(), Fault> {
         for (index, emit) in outcome.emit.iter().enumerate() {
             let to = Place { topic: &emit.topic, kind: &emit.kind, key: emit.key.as_deref() };
             cx.emit_to(&index.to_string(), &to, &emit.data)?;
         }
-        if let Some(push) = &outcome.push {
-            cx.push(answer::Pushed { handler: &self.name, push: Some(push), result: None })?;
+        match &outcome.push {
+            Some(push) => cx.push(answer::Pushed { handler: &self.name, push }),
+            None => Ok(()),
         }
-        let result = Some(&*outcome.result);
-        cx.push(answer::Pushed { handler: &self.name, push: None, result })
     }
 }
 

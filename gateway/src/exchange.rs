@@ -124,7 +124,6 @@ async fn serve(
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
     if let Some(trace) = step::results::asked(parts, &target) {
-        record.is_for_edge();
         // Boxed, as below.
         let found = Box::pin(step::results::find(edge, &snapshot, parts, trace?)).await?;
         return Ok(Entered::Found(Box::new(found)));

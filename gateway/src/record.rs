@@ -21,6 +21,7 @@ use crate::{
     facts, headers,
     identity::Verified,
     mirror::Watch,
+    step,
     stream::Busy,
 };
 
@@ -41,8 +42,6 @@ pub(crate) struct Record {
     version: Version,
     is_grpc: bool,
     route: Option<Arc<Route>>,
-    /// Whether the request is for the edge itself, and for no route.
-    is_own: bool,
     /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
     arm: Option<usize>,
     device: Option<Device>,
@@ -86,7 +85,6 @@ impl Record {
             version: parts.version,
             is_grpc: headers::is_grpc(&parts.headers),
             route: None,
-            is_own: false,
             arm: None,
             device: None,
             priority: None,
@@ -195,11 +193,6 @@ impl Record {
         route.metrics.arrived();
         self.route = Some(Arc::clone(route));
         self.mark(Mark::Routed);
-    }
-
-    /// Notes that the request is for the edge itself, and for no route.
-    pub(crate) fn is_for_edge(&mut self) {
-        self.is_own = true;
     }
 
     /// Notes the arm that the request drew on a split route.
@@ -390,7 +383,8 @@ impl Drop for Record {
             &route.metrics
         } else {
             let terms = &self.terms;
-            let metrics = if self.is_own { &terms.own } else { &terms.unrouted };
+            let is_own = self.uri.path().starts_with(step::results::PREFIX);
+            let metrics = if is_own { &terms.own } else { &terms.unrouted };
             metrics.arrived();
             metrics
         };

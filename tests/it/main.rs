@@ -23,6 +23,7 @@ mod deadlines;
 mod devices;
 mod drain;
 mod dynamodb;
+mod event_kafka;
 mod event_settings;
 mod event_streams;
 mod events;

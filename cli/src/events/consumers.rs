@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use headgate_admin::Running as Consuming;
 use headgate_events::{
-    Consumer, Deliver, LogError, Registered,
+    Consumer, Deliver, LogError, Registered, Relay,
     consumer::{Concurrency, Settings as Tuned},
+    relay,
 };
 use headgate_gateway::{
     Edge, Function, Phase,
@@ -62,6 +63,7 @@ impl Events {
         Box::new(move |mut shutdown| {
             Box::pin(async move {
                 let mut phase = edge.lifecycle().watch();
+                let relay = self.relay();
                 let running = BTreeMap::new();
                 let mut all = Consumers {
                     events: self,
@@ -89,6 +91,9 @@ impl Events {
                 }
                 let _hold = edge.lifecycle().hold();
                 all.stop().await;
+                if let Some(relay) = relay {
+                    relay.stop().await;
+                }
             })
         })
     }
@@ -110,6 +115,14 @@ fn slow(every: Duration) -> tokio::time::Interval {
 }
 
 impl Events {
+    /// Carries what commits emit to the log, where it does not have it with the commit. Starts on
+    /// tokio's current runtime.
+    fn relay(&self) -> Option<Relay> {
+        let (table, log) = (self.outbox.clone()?, Arc::clone(&self.parts.log));
+        let clock = Arc::clone(&self.parts.clock);
+        Some(Relay::start(table, log, clock, relay::Settings::default()))
+    }
+
     /// Says which handlers there are, so that their results are waited for. What was registered
     /// before and is the same stays what it is.
     pub(crate) fn register(&self, edge: &Arc<Edge>, settings: &Settings) -> Wanted {

@@ -51,10 +51,7 @@ pub(super) struct Emit {
 #[derive(Debug, Serialize)]
 pub(super) struct Pushed<'a> {
     pub(super) handler: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) push: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) result: Option<&'a RawValue>,
+    pub(super) push: &'a RawValue,
 }
 
 #[derive(Deserialize)]
