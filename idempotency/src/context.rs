@@ -15,12 +15,21 @@ pub(crate) use self::{
     emit::source,
 };
 pub use self::{
-    emit::{Emit, PUSH_TOPIC},
+    emit::{Emit, PUSH_TOPIC, Place},
     state::{STATE_SPACE, Versioned},
 };
 use crate::{
-    child::Child, fault::Fault, handler::Terms, key::Scope, outcome::StateWrite, records::Records,
+    child::Child,
+    fault::Fault,
+    handler::Terms,
+    key::{RecordKey, Scope},
+    outcome::StateWrite,
+    partition::Partitions,
+    records::Records,
 };
+
+/// The name of the effect that a handler as a whole is, which none can give.
+const WORK: &str = "#work";
 
 /// What a handler works through.
 ///
@@ -113,6 +122,10 @@ pub(crate) struct Shared {
     pub(crate) event: Event<()>,
     /// Who emits.
     pub(crate) source: Arc<str>,
+    /// Of topics that do not have as many partitions as the terms say.
+    pub(crate) partitions: Partitions,
+    /// What names the work.
+    pub(crate) key: RecordKey,
 }
 
 /// What a run leaves behind.
@@ -141,6 +154,12 @@ impl<M> Context<M> {
     pub(crate) fn finish(self) -> Left {
         let (stop, in_doubt) = self.journal.map(Journal::finish).unwrap_or_default();
         Left { state: self.reads.into_writes(), emit: self.emitted, stop, in_doubt }
+    }
+
+    /// A key for whatever is done outside for this work, the same for every attempt: for a handler
+    /// that makes one call to a service which honors keys, and leaves the rest to it.
+    pub fn work_key(&self) -> String {
+        self.shared.key.effect_key(WORK)
     }
 
     /// Keeps a handler that loops from filling the memory; the commit's own budget is stricter.

@@ -24,6 +24,18 @@ pub enum Reason {
     Unreadable,
     /// What the handler wrote is more than one commit holds.
     TooLarge,
+    /// Whether its effect happened is not known, and its key is held.
+    InDoubt,
+    /// Its key was used for another event's data.
+    Conflict,
+    /// Its bytes are no event.
+    Undecodable,
+}
+
+/// The id of the dead letter of an event with a handler: one for each event, however often it is
+/// given up.
+pub fn letter_id<T>(event: &Event<T>, scope: &Scope) -> String {
+    child_id(event, scope, LABEL)
 }
 
 #[derive(Serialize)]
@@ -38,7 +50,11 @@ struct DeadLetter<'a> {
 
 /// The entry for an event that is given up: one JSON object with the event in it. Its id is the
 /// same however often it is made.
-pub(crate) fn dead_letter(
+///
+/// # Errors
+///
+/// [`InvalidEvent`]: no log accepts the event.
+pub fn dead_letter(
     event: &Event,
     scope: &Scope,
     (reason, error): (Reason, &str),
@@ -57,7 +73,7 @@ pub(crate) fn dead_letter(
         event: serde_json::from_slice(&encoded).map_err(not_json)?,
     };
     Ok(Child {
-        id: child_id(event, scope, LABEL),
+        id: letter_id(event, scope),
         topic: format!("{DEAD_LETTERS}{scope}"),
         partition: 0,
         time: now,

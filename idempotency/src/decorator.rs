@@ -1,6 +1,7 @@
 //! Runs a handler for one delivery, and records what came of it.
 
 mod judge;
+mod look;
 mod run;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::{
     handler::{Handler, Terms},
     key::{KeyError, RecordKey, Scope},
     outcome::{Blame, Outcome, Release},
+    partition::Partitions,
     records::{Records, glance::Glance},
     settings::{Settings, SettingsFault},
     ticket::Ticket,
@@ -46,6 +48,7 @@ pub struct Decorated<H> {
     terms: Arc<Terms>,
     scope: Scope,
     source: Arc<str>,
+    partitions: Partitions,
     metrics: Option<HandlerMetrics>,
 }
 
@@ -97,7 +100,14 @@ impl<H: Handler> Decorated<H> {
             return Err(InvalidTerms::Scope(KeyError::TooLong { bytes }));
         }
         let (handler, source) = (Arc::new(handler), source(&scope));
-        Ok(Self { handler, records, terms: Arc::new(terms), scope, source, metrics: None })
+        let (terms, partitions) = (Arc::new(terms), Partitions::default());
+        Ok(Self { handler, records, terms, scope, source, partitions, metrics: None })
+    }
+
+    /// Emits to topics that have their own numbers of partitions.
+    #[must_use]
+    pub fn with_partitions(self, partitions: Partitions) -> Self {
+        Self { partitions, ..self }
     }
 
     /// Counts runs, and how deliveries end.
@@ -156,7 +166,7 @@ impl<H: Handler> Decorated<H> {
         };
         let attempt = Attempt { delivery, key: &claim.key, number: delivery.attempt };
         for run in 1.. {
-            let ran = self.run(&delivery.event, decoded, None).await;
+            let ran = self.run((&delivery.event, &claim.key), decoded, None).await;
             let Verdict { outcome, settlement } = self.judge(&attempt, ran);
             let Some(outcome) = outcome else { return Ok(settlement) };
             match self.records.once_over(&claim, outcome, found.take().map(|record| *record)).await
@@ -194,7 +204,7 @@ impl<H: Handler> Decorated<H> {
         for run in 1.. {
             let shared = Arc::new(ticket);
             let journal = Journal::new(Arc::clone(&shared));
-            let running = self.run(&delivery.event, decoded, Some(journal));
+            let running = self.run((&delivery.event, &key), decoded, Some(journal));
             let Ok(ran) = self.records.while_held(&shared, running).await else { break };
             // The run had the other handle, and is over.
             let Some(held) = Arc::into_inner(shared) else { break };
@@ -291,13 +301,15 @@ impl<H: Handler> Decorated<H> {
         })
     }
 
-    fn shared(&self, event: &Event) -> Arc<Shared> {
+    fn shared(&self, event: &Event, key: &RecordKey) -> Arc<Shared> {
         Arc::new(Shared {
             records: self.records.clone(),
             terms: Arc::clone(&self.terms),
             scope: self.scope.clone(),
             event: event.clone().with_data(()),
             source: Arc::clone(&self.source),
+            partitions: self.partitions.clone(),
+            key: key.clone(),
         })
     }
 }

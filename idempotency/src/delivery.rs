@@ -1,5 +1,7 @@
 //! One hand-over of an event to a handler, and how it ended.
 
+use std::{fmt, sync::Arc};
+
 use bytes::Bytes;
 use headgate_store::{Due, Operation};
 use headgate_telemetry::Settled;
@@ -21,12 +23,66 @@ pub struct Delivery {
     /// delayed entry that is taken. Not written where the [`Settlement`] is not
     /// [recorded](Settlement::is_recorded).
     pub also: Vec<Operation>,
+    /// Where the event goes when the attempt fails. None: into the delay queue that is called as
+    /// the handler's scope.
+    pub deferral: Option<Deferral>,
+}
+
+/// Where an event goes whose attempt failed, for whoever keeps the events of a key together.
+#[derive(Clone)]
+pub struct Deferral(Arc<dyn Fn(&Again) -> Vec<Operation> + Send + Sync>);
+
+/// The next attempt of an event.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// When it is due.
+    pub due: UnixTime,
+    /// The event and the attempt's number, as [`Delivery::from_payload`] reads it.
+    pub payload: Bytes,
+}
+
+impl Deferral {
+    /// What is written in place of the entry in the handler's delay queue, and of what the delivery
+    /// brought along. It must lead to the next attempt.
+    pub fn new(write: impl Fn(&Again) -> Vec<Operation> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    pub(crate) fn operations(&self, again: &Again) -> Vec<Operation> {
+        (self.0)(again)
+    }
+}
+
+impl fmt::Debug for Deferral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Deferral")
+    }
 }
 
 impl Delivery {
     /// The first hand-over of an event.
     pub const fn first(event: Event) -> Self {
-        Self { event, attempt: 1, also: Vec::new() }
+        Self { event, attempt: 1, also: Vec::new(), deferral: None }
+    }
+
+    /// The hand-over of an event that was put off, without what it is taken from.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeEventError`]: the bytes are not what [`to_payload`](Self::to_payload) writes.
+    pub fn from_payload(payload: &Bytes) -> Result<Self, DecodeEventError> {
+        let Later { attempt, event } = serde_json::from_slice(payload)?;
+        let event = Event::decode(&payload.slice_ref(event.get().as_bytes()))?;
+        Ok(Self { attempt, ..Self::first(event) })
+    }
+
+    /// The event and the attempt's number, to be put off.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEvent`]: no log accepts the event.
+    pub fn to_payload(event: &Event, attempt: u32) -> Result<Bytes, InvalidEvent> {
+        delayed(event, attempt)
     }
 
     /// The hand-over of an event whose time has come in a handler's delay queue, which is called as
@@ -37,11 +93,9 @@ impl Delivery {
     ///
     /// [`DecodeEventError`]: the entry is not one of a handler.
     pub fn from_delayed(queue: &str, due: &Due) -> Result<Self, DecodeEventError> {
-        let Later { attempt, event } = serde_json::from_slice(&due.payload)?;
-        let event = Event::decode(&due.payload.slice_ref(event.get().as_bytes()))?;
         let (queue, id) = (queue.to_owned(), due.id.clone());
         let also = vec![Operation::Take { queue, due: due.due, id }];
-        Ok(Self { event, attempt, also })
+        Ok(Self { also, ..Self::from_payload(&due.payload)? })
     }
 }
 

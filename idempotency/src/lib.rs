@@ -44,12 +44,12 @@ pub mod testing;
 pub use crate::child::Child;
 pub use crate::claim::{Claim, Claimed, Held, HeldAs, OnLost, Once, Recorded};
 pub use crate::context::{
-    Context, Effects, Emit, Keyed, KeyedEffects, Leased, LeasedEffects, Mode, PUSH_TOPIC,
+    Context, Effects, Emit, Keyed, KeyedEffects, Leased, LeasedEffects, Mode, PUSH_TOPIC, Place,
     STATE_SPACE, Transactional, Tx, Versioned,
 };
-pub use crate::dead_letter::{DEAD_LETTERS, Reason};
+pub use crate::dead_letter::{DEAD_LETTERS, Reason, dead_letter, letter_id};
 pub use crate::decorator::{Decorated, InvalidTerms, RUNS_MAX};
-pub use crate::delivery::{Delivery, Settlement};
+pub use crate::delivery::{Again, Deferral, Delivery, Settlement};
 pub use crate::derived::{child_id, root_id};
 #[cfg(feature = "dynamodb")]
 pub use crate::dynamodb::DynamoDb;
@@ -62,7 +62,7 @@ pub use crate::layer::{Idempotency, IdempotencyLayer, LayerError, Replay, Work};
 pub use crate::outcome::{
     Blame, Commit, Committed, Delayed, Hold, Outcome, Park, Release, Resolution, Seen, StateWrite,
 };
-pub use crate::partition::{PARTITIONS_DEFAULT, partition_of};
+pub use crate::partition::{PARTITIONS_DEFAULT, Partitions, partition_of};
 pub use crate::random::{OsRandom, Owner, Random};
 pub use crate::record::{EFFECTS_MAX, Effect, State, VERSION};
 pub use crate::records::{Records, Stats, Waiting, WaitingPage};

@@ -1,5 +1,7 @@
 //! Which partition of a topic an event belongs to.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 /// Partitions of a topic that says nothing else.
 pub const PARTITIONS_DEFAULT: u32 = 8;
 
@@ -7,6 +9,22 @@ pub const PARTITIONS_DEFAULT: u32 = 8;
 /// partitions when they move to Kafka. Of none there is only partition 0.
 pub fn partition_of(key: &str, partitions: u32) -> u32 {
     (murmur2(key.as_bytes()) & 0x7fff_ffff).checked_rem(partitions).unwrap_or(0)
+}
+
+/// How many partitions topics have that do not have the usual number. Clones share them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partitions(Arc<BTreeMap<Arc<str>, u32>>);
+
+impl Partitions {
+    /// The numbers by topic.
+    pub fn new(topics: impl IntoIterator<Item = (Arc<str>, u32)>) -> Self {
+        Self(Arc::new(topics.into_iter().collect()))
+    }
+
+    /// The number of a topic. None: the usual one.
+    pub fn get(&self, topic: &str) -> Option<u32> {
+        self.0.get(topic).copied()
+    }
 }
 
 /// Kafka's `Utils.murmur2`: Austin Appleby's `MurmurHash2` with Kafka's seed.

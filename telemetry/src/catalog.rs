@@ -3,9 +3,13 @@
 //! Names are `headgate_<crate>_<thing>_<unit>[_total]`. A label's values are bounded: either the
 //! fixed words listed here, or names from the configuration, of which [`NAMES_MAX`] are told apart.
 
+mod unit;
+
 use std::fmt::Write as _;
 
 use headgate_types::Outcome;
+
+pub use self::unit::Unit;
 
 use crate::labels::{
     ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal, Reload, Settled,
@@ -55,85 +59,6 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram(_) => "histogram",
-        }
-    }
-}
-
-/// What one of a metric is; the last word of its name, `_total` aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Attempts at an upstream.
-    Attempts,
-    /// Batches of the store.
-    Batches,
-    /// Bytes.
-    Bytes,
-    /// Connections.
-    Connections,
-    /// Deliveries of events to handlers.
-    Deliveries,
-    /// Facts of requests.
-    Facts,
-    /// Fetches of keys.
-    Fetches,
-    /// A yes or no: 1 or 0.
-    Flag,
-    /// Groups of batches.
-    Groups,
-    /// TLS handshakes.
-    Handshakes,
-    /// Request heads.
-    Heads,
-    /// A label that says something; the value is 1.
-    Info,
-    /// Idempotency keys.
-    Keys,
-    /// Access lines.
-    Lines,
-    /// Lookups in a cache.
-    Lookups,
-    /// Values that stand over the files'.
-    Overlays,
-    /// Passports.
-    Passports,
-    /// Loads of the configuration.
-    Reloads,
-    /// Requests.
-    Requests,
-    /// Runs of handlers.
-    Runs,
-    /// Seconds, with fractions.
-    Seconds,
-    /// Writes of the store of records.
-    Writes,
-}
-
-impl Unit {
-    /// The word in names.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Attempts => "attempts",
-            Self::Batches => "batches",
-            Self::Bytes => "bytes",
-            Self::Connections => "connections",
-            Self::Deliveries => "deliveries",
-            Self::Facts => "facts",
-            Self::Fetches => "fetches",
-            Self::Flag => "flag",
-            Self::Groups => "groups",
-            Self::Handshakes => "handshakes",
-            Self::Heads => "heads",
-            Self::Info => "info",
-            Self::Keys => "keys",
-            Self::Lines => "lines",
-            Self::Lookups => "lookups",
-            Self::Overlays => "overlays",
-            Self::Passports => "passports",
-            Self::Reloads => "reloads",
-            Self::Requests => "requests",
-            Self::Runs => "runs",
-            Self::Seconds => "seconds",
-            Self::Writes => "writes",
         }
     }
 }
@@ -192,6 +117,7 @@ const CONNECTION_STATE: Label =
 const LOOKUP: Label = Label { name: "result", values: Values::Words(|| vec!["hit", "miss"]) };
 const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok", "failed"]) };
 const HANDLER: Label = Label { name: "handler", values: Values::Configured };
+const TOPIC: Label = Label { name: "topic", values: Values::Configured };
 const SETTLEMENT: Label = Label {
     name: "settlement",
     values: Values::Words(|| Settled::ALL.map(Settled::as_str).to_vec()),
@@ -332,6 +258,20 @@ catalog! {
     HANDLER_RUNS: Kind::Counter, Runs, "headgate_idempotency_handler_runs_total", [HANDLER];
     /// Deliveries of events to a handler, by how they ended.
     HANDLER_DELIVERIES: Kind::Counter, Deliveries, "headgate_idempotency_handler_deliveries_total", [HANDLER, SETTLEMENT];
+    /// Events that were published, by topic; what handlers emit is not among them.
+    EVENTS_PUBLISHED: Kind::Counter, Events, "headgate_events_published_events_total", [TOPIC];
+    /// Entries of its topic that a handler's consumer was given, of all types.
+    EVENTS_CONSUMED: Kind::Counter, Events, "headgate_events_consumed_events_total", [HANDLER];
+    /// Events that a handler was given again because an attempt had failed, or its key had waited.
+    EVENTS_REDELIVERED: Kind::Counter, Events, "headgate_events_redelivered_events_total", [HANDLER];
+    /// Events that were given up and stand among the dead letters. A person must look: `headgate dlq list`.
+    EVENTS_PARKED: Kind::Counter, Events, "headgate_events_parked_events_total", [HANDLER];
+    /// Entries of its topic that a handler has not settled, in the partitions that this process reads.
+    EVENTS_LAG: Kind::Gauge, Events, "headgate_events_lag_events", [HANDLER];
+    /// Deliveries to a handler that are at work.
+    EVENTS_IN_FLIGHT: Kind::Gauge, Deliveries, "headgate_events_in_flight_deliveries", [HANDLER];
+    /// Whether a handler's events wait: 1 while it is paused, or something that it needs is down.
+    EVENTS_PAUSED: Kind::Gauge, Flag, "headgate_events_paused_flag", [HANDLER];
     /// The configuration in force: 1 for its digest, and no other digest is told.
     CONFIG_INFO: Kind::Gauge, Info, "headgate_config_running_info", [DIGEST];
     /// When a load last took effect or found nothing changed, in seconds since 1970.

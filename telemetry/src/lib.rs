@@ -19,8 +19,9 @@ pub use crate::{
     },
     metrics::{
         ArmCounts, ArmMetrics, ArmNames, ConfigMetrics, DynamoDbCounts, DynamoDbMetrics,
-        EdgeMetrics, FactsMetrics, HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
-        MirrorMetrics, RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
+        EdgeMetrics, FactsMetrics, GroupMetrics, HandlerMetrics, IdentityMetrics, KeyCounts,
+        KeyMetrics, Metrics, MirrorMetrics, RouteMetrics, StoreCounts, StoreMetrics, TopicMetrics,
+        UpstreamMetrics,
     },
     registry::Exporter,
 };

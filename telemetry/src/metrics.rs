@@ -2,6 +2,7 @@
 
 mod arm;
 mod config;
+mod events;
 mod idempotency;
 mod mirror;
 mod store;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 pub use crate::metrics::{
     arm::{ArmCounts, ArmMetrics, ArmNames},
     config::ConfigMetrics,
+    events::{GroupMetrics, TopicMetrics},
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     mirror::MirrorMetrics,
     store::{StoreCounts, StoreMetrics},
@@ -46,6 +48,7 @@ struct Names {
     upstreams: HashSet<(String, String)>,
     sources: HashSet<(String, String)>,
     handlers: HashSet<(String, String)>,
+    topics: HashSet<(String, String)>,
     /// By team, route and arm.
     arms: HashMap<[String; 3], Arc<arm::Tally>>,
 }

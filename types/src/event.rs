@@ -1,5 +1,6 @@
 //! The envelope of an event: the attributes that travel with its data.
 
+mod attributes;
 mod json;
 mod step;
 

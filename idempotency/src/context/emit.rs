@@ -57,6 +57,27 @@ impl<M> Context<M> {
         self.keep(label, to, &data)
     }
 
+    /// Emits an event as [`emit`](Self::emit) does, to a place that is only known at run time.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit), and [`Fault::Retry`] for a topic or type that is empty.
+    pub fn emit_to<D: Serialize>(
+        &mut self,
+        label: &str,
+        to: &Place<'_>,
+        data: &D,
+    ) -> Result<(), Fault> {
+        if label.contains(RESERVED) {
+            return Err(Fault::retry(format!("the label {label:?} has a {RESERVED} in it")));
+        }
+        if to.topic.is_empty() || to.kind.is_empty() {
+            return Err(Fault::retry(format!("{label:?} is emitted to no topic, or as no type")));
+        }
+        let key = to.key.map_or_else(|| Arc::clone(&self.shared.event.partition_key), Into::into);
+        self.keep(label, To { topic: to.topic, kind: to.kind, key }, data)
+    }
+
     /// Pushes a message, with the commit, to whoever waits for what follows from the first event of
     /// the series.
     ///
@@ -70,7 +91,7 @@ impl<M> Context<M> {
         self.keep(&label, To { topic: PUSH_TOPIC, kind: PUSH_KIND, key }, &message)
     }
 
-    fn keep<D: Serialize>(&mut self, label: &str, to: To, data: &D) -> Result<(), Fault> {
+    fn keep<D: Serialize>(&mut self, label: &str, to: To<'_>, data: &D) -> Result<(), Fault> {
         self.room()?;
         let shared = &self.shared;
         let id = child_id(&shared.event, &shared.scope, label);
@@ -90,10 +111,11 @@ impl<M> Context<M> {
         };
         let event = shared.event.follow(follow, Bytes::from(data)).map_err(Fault::retry)?;
         let payload = event.encode().map_err(Fault::retry)?;
+        let partitions = shared.partitions.get(to.topic).unwrap_or(shared.terms.partitions);
         self.emitted.push(Child {
             id,
             topic: to.topic.to_owned(),
-            partition: partition_of(&event.partition_key, shared.terms.partitions),
+            partition: partition_of(&event.partition_key, partitions),
             time: event.time,
             payload,
         });
@@ -101,9 +123,20 @@ impl<M> Context<M> {
     }
 }
 
-struct To {
-    topic: &'static str,
-    kind: &'static str,
+/// Where an event goes that is emitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The type.
+    pub kind: &'a str,
+    /// The entity that the event is about. None: the one of the event that is handled.
+    pub key: Option<&'a str>,
+}
+
+struct To<'a> {
+    topic: &'a str,
+    kind: &'a str,
     key: Arc<str>,
 }
 

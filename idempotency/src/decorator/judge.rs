@@ -9,10 +9,11 @@ use super::{
     run::{End, Ran},
 };
 use crate::{
+    child::Child,
     claim::OnLost,
     context::{Left, Mode as _, Stop},
     dead_letter::{Reason, dead_letter},
-    delivery::{Delivery, Settlement, delayed},
+    delivery::{Again, Delivery, Settlement, delayed},
     error::CommitError,
     fault::Fault,
     handler::Handler,
@@ -55,7 +56,8 @@ impl<H: Handler> Decorated<H> {
                 return Verdict { outcome: None, settlement: Settlement::Fenced };
             }
             (Some(Stop::Hold(error)), _) => {
-                let hold = Hold { error: error.clone(), emit: Vec::new(), also };
+                let emit = self.letter(attempt, &error, Reason::InDoubt);
+                let hold = Hold { error: error.clone(), emit, also };
                 (Outcome::Hold(hold), Settlement::Held { error })
             }
             (None, End::Done(result)) => {
@@ -138,25 +140,36 @@ impl<H: Handler> Decorated<H> {
         };
         let wait = after.unwrap_or_else(|| self.terms.retry.wait(number, self.records.bits()));
         let until = self.records.unix_time() + wait;
-        let id = key.item().key.clone();
-        let delayed = Some(Delayed { queue: self.scope.to_string(), id, payload });
-        let also = delivery.also.clone();
+        let (delayed, also) = match &delivery.deferral {
+            Some(deferral) => (None, deferral.operations(&Again { due: until, payload })),
+            None => {
+                let id = key.item().key.clone();
+                let delayed = Delayed { queue: self.scope.to_string(), id, payload };
+                (Some(delayed), delivery.also.clone())
+            }
+        };
         let release = Release { due: until, error: error.clone(), blame, delayed, also };
         (Outcome::Retry(release), Settlement::Deferred { until, error })
     }
 
     fn park(&self, attempt: &Attempt<'_>, error: String, reason: Reason) -> (Outcome, Settlement) {
-        let Attempt { delivery, number, .. } = *attempt;
-        let now = self.records.unix_time();
-        let letter = dead_letter(&delivery.event, &self.scope, (reason, &error), number, now);
-        let letter = letter.inspect_err(|invalid| {
-            // Only an event that no log accepts; its record still says why it was given up.
-            tracing::error!(%invalid, scope = %self.scope, "event given up without a dead letter");
-        });
-        let emit = letter.into_iter().collect();
-        let also = delivery.also.clone();
+        let emit = self.letter(attempt, &error, reason);
+        let also = attempt.delivery.also.clone();
         let park = Park { error: error.clone(), ttl: None, emit, also };
         (Outcome::Park(park), Settlement::Parked { error })
+    }
+
+    fn letter(&self, attempt: &Attempt<'_>, error: &str, reason: Reason) -> Vec<Child> {
+        let Attempt { delivery, number, .. } = *attempt;
+        let now = self.records.unix_time();
+        let letter = dead_letter(&delivery.event, &self.scope, (reason, error), number, now);
+        letter
+            .inspect_err(|invalid| {
+                // Only an event that no log accepts; its record still says why it was given up.
+                tracing::error!(%invalid, scope = %self.scope, "event without a dead letter");
+            })
+            .into_iter()
+            .collect()
     }
 }
 

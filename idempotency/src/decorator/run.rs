@@ -17,6 +17,7 @@ use crate::{
     context::{Context, Journal, Left},
     fault::Fault,
     handler::Handler,
+    key::RecordKey,
 };
 
 /// What a run came to.
@@ -43,11 +44,11 @@ impl<H: Handler> Decorated<H> {
     /// Runs the handler. Nothing that it buffered is written yet.
     pub(super) async fn run(
         &self,
-        event: &Event,
+        (event, key): (&Event, &RecordKey),
         decoded: Result<Event<H::Data>, String>,
         journal: Option<Journal>,
     ) -> Ran {
-        let mut cx = Context::new(self.shared(event), journal);
+        let mut cx = Context::new(self.shared(event, key), journal);
         let end = match decoded {
             Ok(event) => {
                 if let Some(metrics) = &self.metrics {

@@ -3,7 +3,7 @@
 use super::Records;
 use crate::{
     claim::{Claim, Once},
-    protocol::classify::Standing,
+    protocol::classify::{Standing, classify},
     record::Record,
     store::StoreError,
 };
@@ -32,6 +32,15 @@ impl Records {
             | Standing::Waiting { record, .. }
             | Standing::Lost(record) => Glance::Free(Some(record)),
         })
+    }
+
+    /// What stands under a key, by a read. None: nothing.
+    pub(crate) async fn found(&self, claim: &Claim) -> Result<Option<Standing>, StoreError> {
+        let record = self.read(&claim.key).await?;
+        Ok(record.map(|record| {
+            let look = self.look(&claim.key, &record);
+            classify(claim, record, look)
+        }))
     }
 
     /// 64 random bits.

@@ -8,7 +8,7 @@ fn names_say_crate_thing_and_unit() {
         let name = metric.name;
         let rest = name.strip_prefix("headgate_").expect(name);
         assert!(
-            ["config_", "gateway_", "idempotency_", "store_", "telemetry_"]
+            ["config_", "events_", "gateway_", "idempotency_", "store_", "telemetry_"]
                 .iter()
                 .any(|it| rest.starts_with(it)),
             "{name}"
@@ -46,6 +46,7 @@ fn labels_are_few_and_never_a_path_or_an_id() {
         "side",
         "handler",
         "settlement",
+        "topic",
         // Of the configuration in force: one at a time.
         "digest",
     ];

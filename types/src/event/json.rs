@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::{Class, Event, InvalidEvent, SpanId, Step, TraceId, UnixTime};
 
-const SPECIFICATION: &str = "1.0";
-const JSON: &str = "application/json";
+pub(super) const SPECIFICATION: &str = "1.0";
+pub(super) const JSON: &str = "application/json";
 /// About what the attributes of an event take.
 const ENVELOPE_BYTES: usize = 512;
 
@@ -165,7 +165,7 @@ fn not_json(error: &serde_json::Error) -> InvalidEvent {
 }
 
 /// The two ids of a `traceparent` of version 00; the flags that follow carry nothing here.
-fn parse_traceparent(text: &str) -> Option<(TraceId, SpanId)> {
+pub(super) fn parse_traceparent(text: &str) -> Option<(TraceId, SpanId)> {
     let (trace_id, rest) = text.strip_prefix("00-")?.split_once('-')?;
     let (span_id, _) = rest.split_once('-')?;
     Some((trace_id.parse().ok()?, span_id.parse().ok()?))

@@ -1,0 +1,93 @@
+//! What a consumer does, piece by piece.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headgate_idempotency::Delivery;
+use headgate_store::Due;
+use headgate_types::{Event, UnixTime};
+
+use super::lanes::Key;
+use crate::Entry;
+
+/// A piece of work: all of it ends before the next one of its key begins.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) key: Key,
+    pub(super) partition: u32,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// An event from the log.
+    Event { offset: u64, event: Event },
+    /// An entry that is no event.
+    Undecodable { entry: Entry, error: String },
+    /// An event whose time has come.
+    Delayed { due: Due, delivery: Delivery },
+    /// A key whose time has come, with all of its events that wait.
+    Ticket { due: Due },
+}
+
+/// Tells entries of delay queues apart that are at work.
+pub(super) type Taken = (bool, UnixTime, Bytes);
+
+impl Work {
+    /// The offset that is settled with it.
+    pub(super) fn offset(&self) -> Option<u64> {
+        match &self.what {
+            What::Event { offset, .. } => Some(*offset),
+            What::Undecodable { entry, .. } => Some(entry.offset),
+            _ => None,
+        }
+    }
+
+    /// What it is taken from, where that is a delay queue.
+    pub(super) fn taken(&self) -> Option<Taken> {
+        match &self.what {
+            What::Delayed { due, .. } => Some((false, due.due, due.id.clone())),
+            What::Ticket { due } => Some((true, due.due, due.id.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// How a piece of work ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// For good.
+    Settled,
+    /// Somebody else has taken what it was taken from, and goes on with it.
+    Gone,
+    /// Somebody else is on it, or something changed meanwhile: again, then.
+    Again(Option<UnixTime>),
+    /// Something that it needs is down: again when that is up.
+    Down { name: Arc<str>, error: String },
+}
+
+/// What a piece of work came to.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) end: End,
+    /// When something that it put off is due.
+    pub(super) due: Option<UnixTime>,
+}
+
+impl Report {
+    pub(super) const fn settled() -> Self {
+        Self { end: End::Settled, due: None }
+    }
+
+    pub(super) const fn again(at: Option<UnixTime>) -> Self {
+        Self { end: End::Again(at), due: None }
+    }
+
+    pub(super) fn down(name: &str, error: impl ToString) -> Self {
+        Self { end: End::Down { name: name.into(), error: error.to_string() }, due: None }
+    }
+
+    pub(super) fn due(self, due: UnixTime) -> Self {
+        Self { due: Some(due), ..self }
+    }
+}

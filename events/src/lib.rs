@@ -1,0 +1,45 @@
+//! One way for events: through a log to handlers, with what fails kept apart from what works.
+//!
+//! An event is appended to a [`Log`], whose members read it in a group for each handler. Everything
+//! here leans on `headgate_idempotency`: a delivery may come twice, and its recorded effects do
+//! not. So offsets are only committed below what is settled, and a member that has lost a partition
+//! without knowing does no harm.
+
+pub mod consumer;
+mod dead_letter;
+mod delays;
+mod deliver;
+mod embedded;
+pub mod envelope;
+mod error;
+mod letter;
+mod log;
+mod notice;
+mod parts;
+mod publisher;
+mod results;
+mod topic;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use crate::{
+    consumer::{Consumer, ConsumerHandle},
+    dead_letter::{
+        Actor, DeadLetterError, DeadLetters, Filter, Letter, LetterPage, LetterState, Plan,
+        REDRIVES_MAX, Redriven, Resolve, Which,
+    },
+    delays::Delays,
+    deliver::{Deliver, Delivered, Stands},
+    embedded::EmbeddedLog,
+    error::LogError,
+    letter::Raw,
+    log::{
+        Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Log, Member, Message, Place, Polled,
+    },
+    notice::{Class as NoticeClass, Notice, Notify, Silent},
+    parts::{Nudge, Parts},
+    publisher::{Publish, PublishError, Published, Publisher, fresh_id},
+    results::{HandlerResult, Looked, Registered, Results},
+    topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+};

@@ -1,0 +1,96 @@
+//! Topics, and what they are like where nobody says.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use headgate_idempotency::{DEAD_LETTERS, PARTITIONS_DEFAULT, Partitions};
+use headgate_types::ByteSize;
+
+/// What people decided about dead letters and held keys.
+pub const AUDIT_TOPIC: &str = "hg.audit";
+/// Errors that a person may want to know of.
+pub const NOTICE_TOPIC: &str = "hg.notices";
+
+/// Kafka's own default, and long enough for a week-end that nobody looks.
+const AGE: Duration = Duration::from_hours(7 * 24);
+
+/// What is wanted of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// The name, also in Kafka.
+    pub name: Arc<str>,
+    /// Partitions. They never change.
+    pub partitions: u32,
+    /// What is kept.
+    pub retention: Retention,
+    /// Copies of each partition, in Kafka. None: as the broker has it by default.
+    pub replication: Option<u16>,
+}
+
+/// What a partition keeps. An entry goes when it is too old or one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long an entry is kept. None: for ever.
+    pub age: Option<Duration>,
+    /// Bytes of a partition. None: as many as come.
+    pub bytes: Option<ByteSize>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: Some(AGE), bytes: None }
+    }
+}
+
+impl Topic {
+    /// A topic of which nothing else is said. Dead letters, the audit and notices have one
+    /// partition, and what people decided is kept for ever.
+    pub fn new(name: &str) -> Self {
+        let is_single =
+            name.starts_with(DEAD_LETTERS) || matches!(name, AUDIT_TOPIC | NOTICE_TOPIC);
+        let retention = match name {
+            AUDIT_TOPIC => Retention { age: None, bytes: None },
+            _ => Retention::default(),
+        };
+        let partitions = if is_single { 1 } else { PARTITIONS_DEFAULT };
+        Self { name: name.into(), partitions, retention, replication: None }
+    }
+
+    /// The topic of a scope's dead letters.
+    pub fn dead_letters(scope: &str) -> Self {
+        Self::new(&format!("{DEAD_LETTERS}{scope}"))
+    }
+}
+
+/// The topics of which something is said. Clones share them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topics(Arc<BTreeMap<Arc<str>, Topic>>);
+
+impl Topics {
+    /// Topics by their names.
+    pub fn new(topics: impl IntoIterator<Item = Topic>) -> Self {
+        Self(Arc::new(topics.into_iter().map(|topic| (Arc::clone(&topic.name), topic)).collect()))
+    }
+
+    /// What is wanted of a topic.
+    pub fn get(&self, name: &str) -> Topic {
+        self.0.get(name).cloned().unwrap_or_else(|| Topic::new(name))
+    }
+
+    /// How many partitions a topic has.
+    pub fn partitions(&self, name: &str) -> u32 {
+        self.0.get(name).map_or_else(|| Topic::new(name).partitions, |topic| topic.partitions)
+    }
+
+    /// The topics of which something is said, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.0.values()
+    }
+
+    /// The numbers of partitions, for handlers that emit.
+    pub fn for_handlers(&self) -> Partitions {
+        Partitions::new(self.iter().map(|topic| (Arc::clone(&topic.name), topic.partitions)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
