@@ -12,17 +12,29 @@ mod deliver;
 mod embedded;
 pub mod envelope;
 mod error;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod letter;
 mod log;
 mod notice;
 mod parts;
 mod publisher;
+#[cfg(feature = "dynamodb")]
+pub mod relay;
 mod results;
+#[cfg(feature = "sink")]
+pub mod sink;
 mod topic;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "kafka")]
+pub use crate::kafka::KafkaLog;
+#[cfg(feature = "dynamodb")]
+pub use crate::relay::Relay;
+#[cfg(feature = "sink")]
+pub use crate::sink::{Sink, SinkError};
 pub use crate::{
     consumer::{Consumer, ConsumerHandle},
     dead_letter::{

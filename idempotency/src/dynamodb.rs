@@ -22,7 +22,11 @@ mod settings;
 mod table;
 mod translate;
 
-use std::{fmt, future::ready, sync::Arc};
+use std::{
+    fmt,
+    future::ready,
+    sync::{Arc, OnceLock},
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -39,7 +43,7 @@ use self::{
 use crate::store::{Answer, Budget, Page, Scan, Store, StoreError, Written};
 
 pub use self::{
-    entries::Outgoing,
+    entries::{Emitted, Outgoing},
     layout::SHARDS,
     meter::{Consumed, Observe},
     settings::{Credentials, Settings},
@@ -52,6 +56,7 @@ pub struct DynamoDb {
     client: Client,
     settings: Arc<Settings>,
     meter: Arc<Meter>,
+    emitted: Arc<OnceLock<Emitted>>,
 }
 
 /// Without the client, which knows credentials.
@@ -72,7 +77,13 @@ impl DynamoDb {
     pub async fn connect(settings: Settings) -> Result<Self, StoreError> {
         settings.validate()?;
         let client = client::connect(&settings).await;
-        Ok(Self { client, settings: Arc::new(settings), meter: Arc::default() })
+        let (meter, emitted) = (Arc::default(), Arc::default());
+        Ok(Self { client, settings: Arc::new(settings), meter, emitted })
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// What was sent and consumed since the client was made, by all clones together.
@@ -127,7 +138,9 @@ impl DynamoDb {
             return Ok(written(&commit));
         }
         let actions = translate::actions(&batch, &commit)?;
-        self.settle(&batch, &commit, &actions).await
+        let written = self.settle(&batch, &commit, &actions).await?;
+        self.told(&batch, &commit);
+        Ok(written)
     }
 
     /// Sends a batch until it is known what became of it, or no attempt or time is left.

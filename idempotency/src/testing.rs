@@ -4,11 +4,12 @@
 #[expect(clippy::panic, reason = "facts that do not hold end the test")]
 mod bench;
 mod crash_points;
-#[expect(clippy::panic, reason = "a server that does not start ends the test")]
 mod dynamodb_local;
 #[expect(clippy::panic, clippy::indexing_slicing, reason = "facts that do not hold end the test")]
 mod facts;
 mod failing;
+#[expect(clippy::panic, reason = "a server that does not start ends the test")]
+mod local;
 mod memory;
 #[expect(clippy::indexing_slicing, reason = "indexes are drawn within bounds")]
 pub(crate) mod sim;
@@ -20,6 +21,7 @@ mod time;
 pub use crate::testing::crash_points::{crash_points, sweep};
 pub use crate::testing::dynamodb_local::DynamoDbLocal;
 pub use crate::testing::failing::{Failing, Fault};
+pub use crate::testing::local::{LocalServer, Recipe};
 pub use crate::testing::memory::MemoryStore;
 pub use crate::testing::sim::{Bug, Mode, SimReport, simulate};
 pub use crate::testing::store_suite::store_suite;

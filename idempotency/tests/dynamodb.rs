@@ -277,7 +277,7 @@ async fn delayed_entries_come_in_order_and_outgoing_ones_go() {
     let shown: Vec<_> = outgoing.iter().map(|it| (it.partition, it.payload.as_ref())).collect();
     assert_eq!(shown, [(3, b"one".as_slice()), (3, b"two".as_slice())]);
     for entry in &outgoing {
-        store.published(entry).await.unwrap();
+        store.published(std::slice::from_ref(entry)).await.unwrap();
     }
     for shard in 0..SHARDS {
         assert_eq!(store.outbox(shard, 10).await.unwrap(), []);

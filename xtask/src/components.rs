@@ -4,6 +4,9 @@
 //! they share is here. All listen on loopback, on a port that the system chooses.
 
 mod dynamodb;
+mod jars;
+mod kafka;
+mod postgres;
 mod server;
 
 use std::path::PathBuf;
@@ -11,7 +14,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum;
 
-pub(crate) use self::dynamodb::fetch as fetch_dynamodb;
 use self::server::Server;
 
 /// What to do with which server.
@@ -37,12 +39,18 @@ enum Verb {
 enum Component {
     /// DynamoDB Local, in memory.
     Dynamodb,
+    /// Apache Kafka, one node, with data that goes with it.
+    Kafka,
+    /// PostgreSQL, with data that goes with it.
+    Postgres,
 }
 
 impl Component {
     fn server(self) -> Server {
         match self {
-            Self::Dynamodb => dynamodb::server(),
+            Self::Dynamodb => dynamodb::SERVER,
+            Self::Kafka => kafka::SERVER,
+            Self::Postgres => postgres::SERVER,
         }
     }
 }
@@ -64,6 +72,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The folder of DynamoDB Local: whoever starts a server calls `java @arguments` in it.
+///
+/// # Errors
+///
+/// There is no Java or no Maven and none can be installed, or the registry does not have the jars.
+pub(crate) fn fetch_dynamodb() -> Result<PathBuf> {
+    dynamodb::JARS.fetch()
+}
+
+/// The folder of Apache Kafka, as [`fetch_dynamodb`].
+///
+/// # Errors
+///
+/// As there.
+pub(crate) fn fetch_kafka() -> Result<PathBuf> {
+    kafka::JARS.fetch()
+}
+
+/// The folder of PostgreSQL: whoever starts a server calls `sh start` in it.
+///
+/// # Errors
+///
+/// There is no PostgreSQL, and it can't be installed.
+pub(crate) fn fetch_postgres() -> Result<PathBuf> {
+    postgres::fetch()
 }
 
 /// The folder of what was fetched, kept between runs.

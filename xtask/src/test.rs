@@ -13,9 +13,11 @@ type Fetch = fn() -> Result<PathBuf>;
 
 /// What some tests need from outside: the variable that tells them where it is, how it is had, and
 /// what the variable says where they are left out.
-const OUTSIDE: [(&str, Fetch, Option<&str>); 2] = [
+const OUTSIDE: [(&str, Fetch, Option<&str>); 4] = [
     ("HEADGATE_H2SPEC", tools::h2spec, None),
     ("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb, Some("none")),
+    ("HEADGATE_KAFKA_LOCAL", components::fetch_kafka, Some("none")),
+    ("HEADGATE_POSTGRES_LOCAL", components::fetch_postgres, Some("none")),
 ];
 
 /// Which tests to run.

@@ -52,12 +52,33 @@ pub(crate) fn ensure(name: &str, question: &str, package: &str, what: &str) -> R
     if process::exists(name, question) {
         return Ok(());
     }
+    install(&Package { name: package, program: name, what }, || Ok(()))
+}
+
+/// A package of the system.
+pub(crate) struct Package<'a> {
+    /// Its name there.
+    pub(crate) name: &'a str,
+    /// The program that it is wanted for.
+    pub(crate) program: &'a str,
+    /// Who needs that.
+    pub(crate) what: &'a str,
+}
+
+/// Installs a package, where this process may. `prepare` runs just before.
+///
+/// # Errors
+///
+/// It may not or can't be installed: the message names the command that would.
+pub(crate) fn install(package: &Package<'_>, prepare: fn() -> Result<()>) -> Result<()> {
+    let Package { name, program: wanted, what } = package;
     if !is_root() || !process::exists("apt-get", "--version") {
-        bail!("{what} need `{name}`: run `apt-get install {package}`");
+        bail!("{what} need `{wanted}`: run `apt-get install {name}`");
     }
-    eprintln!("{what} need `{name}`, and there is none: installing {package}");
+    eprintln!("{what} need `{wanted}`, and there is none: installing {name}");
+    prepare()?;
     process::run(program("apt-get").arg("update"))?;
-    let install = ["install", "--yes", "--no-install-recommends", package];
+    let install = ["install", "--yes", "--no-install-recommends", name];
     process::run(program("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 

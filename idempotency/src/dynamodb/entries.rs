@@ -1,17 +1,26 @@
 //! Entries of the outbox and of delay queues, for whoever carries them on.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use std::{collections::HashMap, sync::Arc};
+
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use bytes::Bytes;
-use headgate_store::{Due, READ_ROWS_MAX};
+use headgate_store::{Batch, Due, Operation, READ_ROWS_MAX};
 use headgate_types::UnixTime;
 
 use super::{
     COUNTED, DynamoDb,
-    commit::Retries,
+    commit::{Commit, Retries},
     failure::{self, Failure},
     layout::{self, PARTITION_KEY, Row, SHARDS, SORT_KEY, VALUE},
+    translate::incomplete,
 };
 use crate::store::StoreError;
+
+/// Rows that one request removes at most.
+const REMOVED_MAX: usize = 25;
+
+/// Called with what a commit has added to the outbox, right after the commit. It must not block.
+pub type Emitted = Arc<dyn Fn(Vec<Outgoing>) + Send + Sync>;
 
 /// An entry of the outbox: what a commit appended to a log that is elsewhere. It stays until it is
 /// [published](DynamoDb::published), and may be published twice by a publisher that dies between.
@@ -28,7 +37,42 @@ pub struct Outgoing {
     sort: String,
 }
 
+impl Outgoing {
+    /// What tells it from all others of the outbox.
+    pub fn id(&self) -> &str {
+        &self.sort
+    }
+
+    fn key(&self) -> Row {
+        let shard = layout::outbox_shard(&self.topic, self.partition);
+        layout::place(layout::outbox(shard), self.sort.clone())
+    }
+}
+
 impl DynamoDb {
+    /// Has whatever commits add to the outbox told from here on, by all clones: whoever publishes
+    /// it then need not look for it. Only the first one that asks is told.
+    pub fn tell_emitted(&self, emitted: Emitted) {
+        self.emitted.get_or_init(|| emitted);
+    }
+
+    /// Tells what a commit has added to the outbox.
+    pub(super) fn told(&self, batch: &Batch, commit: &Commit) {
+        let Some(emitted) = self.emitted.get() else { return };
+        let rows = batch.operations().iter().zip(0..).filter_map(|(operation, at)| {
+            let Operation::Append { topic, partition, time, payload } = operation else {
+                return None;
+            };
+            let mut row = layout::entry(topic, *partition, *time, (commit.version, at));
+            row.insert(VALUE.to_owned(), layout::blob(payload));
+            outgoing(&row)
+        });
+        let rows: Vec<_> = rows.collect();
+        if !rows.is_empty() {
+            emitted(rows);
+        }
+    }
+
     /// Entries of one shard of the outbox, of all [`SHARDS`], in the order of their times, at most
     /// [`READ_ROWS_MAX`] and 1 MB. All entries of a topic's partition are in one shard.
     ///
@@ -40,22 +84,56 @@ impl DynamoDb {
         found.iter().map(|row| outgoing(row).ok_or_else(foreign)).collect()
     }
 
-    /// Removes an entry of the outbox once the log has it.
+    /// Removes entries of the outbox once the log has them, 25 with a request.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`]: the entry may be there still.
-    pub async fn published(&self, entry: &Outgoing) -> Result<(), StoreError> {
-        let shard = layout::outbox_shard(&entry.topic, entry.partition);
-        let key = layout::place(layout::outbox(shard), entry.sort.clone());
-        let begun = self.meter.write(1);
-        let call = self.client.delete_item().table_name(&self.settings.table).set_key(Some(key));
-        let call = call.return_consumed_capacity(COUNTED);
-        let done = Box::pin(call.send()).await;
-        let done = begun.ended(done.map_err(failure::of));
-        let done = done.map_err(|failure| failure.of_a_read())?;
-        self.meter.write_units(done.consumed_capacity());
+    /// [`StoreError::Unavailable`]: some of the entries may be there still.
+    pub async fn published(&self, entries: &[Outgoing]) -> Result<(), StoreError> {
+        for entries in entries.chunks(REMOVED_MAX) {
+            let mut left = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let request = DeleteRequest::builder().set_key(Some(entry.key())).build();
+                let request = request.map_err(incomplete)?;
+                left.push(WriteRequest::builder().delete_request(request).build());
+            }
+            self.remove(left).await?;
+        }
         Ok(())
+    }
+
+    /// Removes rows; what DynamoDB leaves for later is asked for again.
+    async fn remove(&self, mut left: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let table = &self.settings.table;
+        let mut retries = Retries::new(&self.settings);
+        loop {
+            let begun = self.meter.write(1);
+            let call = self.client.batch_write_item().return_consumed_capacity(COUNTED);
+            let call = call.set_request_items(Some(HashMap::from([(table.clone(), left.clone())])));
+            let sent = Box::pin(call.send());
+            let sent = retries.bound(async { sent.await.map_err(failure::of) }).await;
+            let error = match begun.ended(sent) {
+                Ok(done) => {
+                    for consumed in done.consumed_capacity() {
+                        self.meter.write_units([consumed]);
+                    }
+                    left = done
+                        .unprocessed_items
+                        .unwrap_or_default()
+                        .remove(table)
+                        .unwrap_or_default();
+                    if left.is_empty() {
+                        return Ok(());
+                    }
+                    StoreError::Busy
+                }
+                Err(failure @ (Failure::Lost(_) | Failure::Again(_))) => failure.of_a_read(),
+                Err(failure) => return Err(failure.of_a_read()),
+            };
+            if !retries.wait(&self.meter).await {
+                return Err(error);
+            }
+        }
     }
 
     /// Entries of a delay queue that are due, the longest due first, at most [`READ_ROWS_MAX`]. One

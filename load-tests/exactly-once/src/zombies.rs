@@ -134,7 +134,7 @@ async fn drain(table: &DynamoDb, children: &mut BTreeMap<String, u32>) -> Result
                 *children.entry(name).or_default() += 1;
             }
             for entry in &entries {
-                table.published(entry).await?;
+                table.published(std::slice::from_ref(entry)).await?;
             }
         }
     }

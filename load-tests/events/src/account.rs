@@ -1,0 +1,111 @@
+//! What came of it all, read from the log and the store when nobody works any more.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use headgate_idempotency::{STATE_SPACE, dynamodb::SHARDS};
+use headgate_store::Key;
+
+use crate::{
+    handlers::{SCOPES, TOPICS, state},
+    world::World,
+};
+
+/// Entries that are read at once.
+const ROWS: usize = 1_000;
+/// Faults that are told one by one.
+const TOLD_MAX: usize = 10;
+
+/// What is wrong.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) faults: Vec<String>,
+    /// Entries of a level's topic that bear an id that was there before: harmless, and told.
+    pub(crate) copies: u64,
+}
+
+/// Whether every group has passed everything and the outbox is empty.
+pub(crate) async fn is_done(world: &World) -> Result<bool> {
+    for (topic, scope) in TOPICS.iter().zip(SCOPES) {
+        let Some(bounds) = world.parts.log.bounds(topic).await? else { return Ok(false) };
+        let offsets = world.parts.log.offsets(scope, topic).await?;
+        let passed = bounds.iter().zip(offsets.iter().chain(std::iter::repeat(&None)));
+        let is_passed = |next: u64, offset: Option<u64>| next == 0 || offset == Some(next);
+        if passed.into_iter().any(|(bounds, offset)| !is_passed(bounds.next, *offset)) {
+            return Ok(false);
+        }
+    }
+    let Some(table) = &world.table else { return Ok(true) };
+    for shard in 0..SHARDS {
+        if !table.outbox(shard, 1).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Counts every name's effects and children.
+pub(crate) async fn judge(world: &World, names: &[String]) -> Result<Verdict> {
+    let mut verdict = Verdict::default();
+    for (level, topic) in TOPICS.iter().enumerate() {
+        for name in names {
+            let counted = counted(world, level, name).await?;
+            verdict.note(counted, || format!("{name} has {counted} effects on level {level}"));
+        }
+        let logged = logged(world, topic, &mut verdict).await?;
+        let children: u64 = logged.values().map(|_| 1).sum();
+        if children != names.len() as u64 {
+            verdict.faults.push(format!("{topic} has {children} different events"));
+        }
+    }
+    verdict.faults.truncate(TOLD_MAX);
+    Ok(verdict)
+}
+
+async fn counted(world: &World, level: usize, name: &str) -> Result<u64> {
+    let key = Key::new(STATE_SPACE, state(level, name).into_bytes());
+    let item = world.store.get(&key).await?;
+    Ok(item.map_or(Ok(0), |item| serde_json::from_slice(&item.content.value))?)
+}
+
+/// How often each id is in a topic.
+async fn logged(
+    world: &World,
+    topic: &str,
+    verdict: &mut Verdict,
+) -> Result<BTreeMap<String, u64>> {
+    let mut found = BTreeMap::new();
+    let bounds = world.parts.log.bounds(topic).await?.unwrap_or_default();
+    for (partition, bounds) in (0..).zip(bounds) {
+        let mut from = bounds.first;
+        while from < bounds.next {
+            let entries = world.parts.log.read(topic, partition, from, ROWS).await?;
+            let Some(last) = entries.last() else { break };
+            from = last.offset + 1;
+            for entry in &entries {
+                *found.entry(entry.event()?.id.to_string()).or_default() += 1;
+            }
+        }
+    }
+    verdict.copies += found.values().map(|count| count - 1).sum::<u64>();
+    Ok(found)
+}
+
+impl Verdict {
+    fn note(&mut self, count: u64, fault: impl Fn() -> String) {
+        match count {
+            1 => return,
+            0 => self.lost += 1,
+            _ => self.doubled += 1,
+        }
+        if self.faults.len() < TOLD_MAX {
+            self.faults.push(fault());
+        }
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.lost == 0 && self.doubled == 0 && self.faults.is_empty()
+    }
+}

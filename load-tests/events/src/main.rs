@@ -1,0 +1,76 @@
+//! Measures and breaks the way of events, and tells what came of it.
+
+use std::{env, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::Parser;
+use headgate_load_events::{Crashes, Cycles, On, Part, crashes, cycles};
+use headgate_load_exactly_once::Machine;
+
+/// Measures and breaks the way of events.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// A part of the work, as a process of its own.
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// Only this scenario: `cycles`, `embedded` or `kafka`.
+    #[arg(long)]
+    only: Option<String>,
+    /// Different events.
+    #[arg(long, default_value_t = 100_000)]
+    keys: u64,
+    /// Of all that happens by chance.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the data lies: the disk that is used.
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if let Some(part) = &arguments.part {
+        part.run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Machine { model, cores, kernel, load_before, floor_us } = Machine::read(&arguments.folder)?;
+    say(&format!(
+        "{model}, {cores} cores, Linux {kernel}, load before {load_before}, F {floor_us} µs"
+    ));
+    let wants = |name: &str| arguments.only.as_ref().is_none_or(|only| only == name);
+    let mut holds = true;
+    if wants("cycles") {
+        let folder = tempfile::tempdir_in(&arguments.folder)?;
+        let sizes = Cycles { events: arguments.keys, half_load: Duration::from_secs(10) };
+        let rate = cycles(&sizes, folder.path())?;
+        say(&format!(
+            "cycles on the embedded engine: {:.0}/s; at half of it p50 {:?}, p99 {:?}",
+            rate.per_second, rate.p50, rate.p99
+        ));
+    }
+    for (name, on, kill, brk) in
+        [("embedded", On::Embedded, 1_500, None), ("kafka", On::Kafka, 1_000, Some(20))]
+    {
+        if wants(name) {
+            let folder = tempfile::tempdir_in(&arguments.folder)?;
+            let report = crashes(&Crashes {
+                on,
+                keys: arguments.keys,
+                kill_every: Duration::from_millis(kill),
+                break_every: brk.map(Duration::from_secs),
+                within: Duration::from_mins(40),
+                program: env::current_exe()?,
+                folder: folder.path().to_owned(),
+                seed: arguments.seed,
+            })?;
+            say(&report.to_string());
+            holds &= report.holds();
+        }
+    }
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+fn say(text: &str) {
+    println!("{text}");
+}

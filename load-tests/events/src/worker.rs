@@ -1,0 +1,26 @@
+//! A process that handles events until it is killed.
+
+use std::io;
+
+use anyhow::Result;
+
+use crate::world::{Place, World};
+
+/// What a worker says once its consumers run.
+pub(crate) const READY: &str = "ready";
+
+/// Handles events until it is killed, or whoever started it is gone.
+#[expect(clippy::print_stdout, reason = "whoever started this waits for it")]
+pub(crate) fn work(place: &Place) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let mut world = World::open(place).await?;
+        let consumers = world.start().await?;
+        println!("{READY}");
+        tokio::task::spawn_blocking(|| io::copy(&mut io::stdin().lock(), &mut io::sink()))
+            .await??;
+        world.stop(consumers).await;
+        anyhow::Ok(())
+    })
+}
