@@ -6,6 +6,7 @@ use std::{
     collections::HashSet,
     num::NonZeroUsize,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -14,20 +15,26 @@ use headgate_router::table::Tie;
 use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
 use headgate_types::Clock;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 pub(crate) use self::snapshot::{Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
     facts::Keeper,
-    identity::{self, Authenticator, FetchKeys, Refreshes},
+    identity::{self, Authenticator, FetchKeys, Refreshes, SourceStatus},
     mirror::MirrorState,
     passport::{self, Mint},
     settings::Settings,
     split::SplitState,
     upstream::UpstreamState,
 };
+
+/// Time between two looks whether keys were fetched.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// An edge, ready to serve.
 #[derive(Debug)]
@@ -198,6 +205,23 @@ impl Edge {
                 // The edge lives as long as this.
                 _applied = applied.changed() => {}
             }
+        }
+    }
+
+    /// Fetches the keys of every identity source in force once, for `within` at most. A source whose
+    /// fetch failed is left as it is.
+    pub async fn fetch_keys(self: Arc<Self>, within: Duration) {
+        let (_running, shutdown) = watch::channel(false);
+        let tried = async {
+            let is_tried = |one: &SourceStatus| one.is_usable || one.last_error.is_some();
+            while !self.authenticator().status().iter().all(is_tried) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = Arc::clone(&self).keep_keys_fresh(shutdown) => {}
+            // What is not there in time is fetched by whoever keeps the keys fresh.
+            _tried = timeout(within, tried) => {}
         }
     }
 

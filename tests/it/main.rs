@@ -49,6 +49,7 @@ mod tokens;
 mod trace;
 mod trailers;
 mod unix_sockets;
+mod upgrade;
 mod upstream_failures;
 mod verbs;
 mod websockets;

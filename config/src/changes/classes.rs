@@ -4,7 +4,9 @@ use super::Class;
 
 /// Each key of the documents with its class; `*` stands for a name that people choose.
 ///
-/// What is bound, opened or started once per process changes only with the process. A route that
+/// What is bound, opened or started once per process changes only with the process, which
+/// `headgate upgrade` replaces without a gap; `data.dir`, where two processes meet, alone needs a
+/// restart. A route that
 /// asks for other requests or sends them elsewhere is not the route that a WebSocket was opened
 /// on. Everything else is read anew by each request.
 pub(super) const CLASSES: &[(Class, &[&str])] = &[
