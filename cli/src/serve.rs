@@ -22,6 +22,7 @@ use crate::{
     exit::Invalid,
     facts::FactsLog,
     live::Live,
+    machine,
     output::Output,
     reload::{Reload, Running, Start},
 };
@@ -78,6 +79,7 @@ pub(crate) fn serve(
         fetch: Arc::new(HttpFetch::default()),
         digest: loaded.digest.as_str().into(),
     };
+    let threads = loaded.settings.edge.threads.get();
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
     let bound = Bound::new(&loaded.settings.edge).map_err(not_bound)?;
     let admin = bind_admin(loaded.admin_listen)?;
@@ -118,6 +120,7 @@ pub(crate) fn serve(
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
+        ("machine", machine::task(&edge, threads)),
     ];
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);
