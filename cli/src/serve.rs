@@ -27,6 +27,7 @@ use crate::{
     exit::{self, Invalid},
     facts::FactsLog,
     live::Live,
+    machine,
     output::Output,
     reload::{Reload, Running, Start},
     upgrade::{Giver, TakeOver},
@@ -88,6 +89,7 @@ pub(crate) fn serve(
         fetch: Arc::new(HttpFetch::default()),
         digest: loaded.digest.as_str().into(),
     };
+    let threads = loaded.settings.edge.threads.get();
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
     let Sockets { bound, admin, addresses } = Sockets::bind(&loaded, take_over.as_mut())?;
     let hand_over = bound.hand_over();
@@ -129,6 +131,7 @@ pub(crate) fn serve(
         ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
+        ("machine", machine::task(&edge, threads)),
     ];
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);

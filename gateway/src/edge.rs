@@ -20,13 +20,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(crate) use self::snapshot::{Route, Snapshot, Terms, Tools};
+pub(crate) use self::snapshot::{FALLBACK, Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
     facts::Keeper,
     identity::{self, Authenticator, FetchKeys, Refreshes, SourceStatus},
     mirror::MirrorState,
+    overload::{Limits, Protection},
     passport::{self, Mint},
     settings::Settings,
     split::SplitState,
@@ -43,6 +44,7 @@ pub struct Edge {
     pub(crate) threads: NonZeroUsize,
     pub(crate) connections: Arc<Connections>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) protection: Protection,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
     /// Takes facts of requests. None: none are kept.
@@ -118,6 +120,9 @@ impl Edge {
         let tools = Tools { clock, metrics, fetch, records };
         let snapshot = Snapshot::compile(settings, &tools, &digest, None)?;
         let limits = &settings.edge.limits;
+        let protection = Protection::default();
+        protection.enforce(&settings.edge.overload);
+        snapshot.enforce();
         Ok(Arc::new(Self {
             connections: Connections::new(
                 limits.connections_max.get(),
@@ -125,6 +130,7 @@ impl Edge {
             ),
             threads: settings.edge.threads,
             lifecycle: Lifecycle::default(),
+            protection,
             metrics: counts,
             access,
             facts: OnceLock::new(),
@@ -161,6 +167,8 @@ impl Edge {
         self.connections
             .limit(limits.connections_max.get(), limits.connections_per_client_max.get());
         let stays: HashSet<_> = after.routes.iter().map(|route| Arc::as_ptr(&route.end)).collect();
+        self.protection.enforce(&settings.edge.overload);
+        after.enforce();
         self.snapshot.store(Arc::new(after));
         for route in &before.routes {
             if !stays.contains(&Arc::as_ptr(&route.end)) {
@@ -234,6 +242,16 @@ impl Edge {
     pub fn upstreams(&self) -> Vec<UpstreamState> {
         let now = self.clock.now();
         self.snapshot().upstreams.iter().map(|upstream| upstream.state(now)).collect()
+    }
+
+    /// What protects the edge, its upstreams and routes, as it stands.
+    pub fn limits(&self) -> Limits {
+        let (now, snapshot) = (self.clock.now(), self.snapshot());
+        Limits {
+            instance: self.protection.state(self.lifecycle.in_flight()),
+            upstreams: snapshot.upstreams.iter().map(|upstream| upstream.limits(now)).collect(),
+            routes: snapshot.routes.iter().map(|route| route.limits(now)).collect(),
+        }
     }
 
     /// The split routes as they stand, for operators.
