@@ -27,15 +27,21 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// Accepts up to [`CONNECTIONS_MAX`] connections at once.
-#[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
     places: Arc<Semaphore>,
+    /// Ends the accepting, once. None: it has ended.
+    no_more: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Listener {
-    pub(crate) fn new(socket: TcpListener) -> Self {
-        Self { socket, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    /// Accepts until `no_more` is ready.
+    pub(crate) fn new(
+        socket: TcpListener,
+        no_more: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Self { socket, places, no_more: Some(no_more) }
     }
 }
 
@@ -44,9 +50,21 @@ impl serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, client) = serve::Listener::accept(&mut self.socket).await;
-        (Connection::new(stream, place), client)
+        let (socket, places) = (&mut self.socket, Arc::clone(&self.places));
+        let accepted = async {
+            let place = places.acquire_owned().await.ok();
+            let (stream, client) = serve::Listener::accept(socket).await;
+            (Connection::new(stream, place), client)
+        };
+        if let Some(no_more) = &mut self.no_more {
+            tokio::select! {
+                biased;
+                () = no_more => {}
+                accepted = accepted => return accepted,
+            }
+        }
+        self.no_more = None;
+        std::future::pending().await
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {

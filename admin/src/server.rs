@@ -25,7 +25,8 @@ impl Server {
         Self { listener, state }
     }
 
-    /// Serves until `shutdown` is ready, and then for one second at most what is still open.
+    /// Serves until `shutdown` is ready, and then for one second at most what is still open. Nobody
+    /// is accepted once `no_more` is ready: whoever was, has the time in between for a request.
     ///
     /// # Errors
     ///
@@ -34,12 +35,13 @@ impl Server {
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O and time.
-    pub async fn run<F>(self, shutdown: F) -> io::Result<()>
+    pub async fn run<N, F>(self, no_more: N, shutdown: F) -> io::Result<()>
     where
+        N: Future<Output = ()> + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         self.listener.set_nonblocking(true)?;
-        let listener = Listener::new(TcpListener::from_std(self.listener)?);
+        let listener = Listener::new(TcpListener::from_std(self.listener)?, Box::pin(no_more));
         let (stopping, stopped) = oneshot::channel::<()>();
         let shutdown = async move {
             shutdown.await;

@@ -35,6 +35,12 @@ pub(crate) enum Verb {
     Demo,
     /// Serves until SIGTERM or Ctrl-C.
     Run(Run),
+    /// Takes over from the edge that runs with the same `data.dir`, without a gap, and serves as
+    /// `run` does.
+    ///
+    /// Fails before anything has changed when the configuration can't be used. The running edge
+    /// does the same by itself on SIGQUIT.
+    Upgrade(Run),
     /// Checks a configuration and tells every fault at once; opens no socket.
     Check(Config),
     /// Reports what a configuration may say and what is hardly meant all the same.

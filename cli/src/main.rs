@@ -9,12 +9,14 @@ mod output;
 mod clock;
 mod facts;
 mod live;
+mod machine;
 mod reload;
 mod serve;
 mod store;
 
 mod demo;
 mod run;
+mod upgrade;
 
 mod audit;
 mod check;
@@ -48,9 +50,10 @@ use crate::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the edge's own log says: what went wrong, and each change of the configuration. pingora
+/// What the edge's own log says: what went wrong, each change of the configuration, and upgrades. pingora
 /// tells of every connection that a client breaks off.
-const LOG_LEVEL: &str = "warn,headgate::reload=info,pingora_core=off,h2=error,hyper=error";
+const LOG_LEVEL: &str =
+    "warn,headgate::reload=info,headgate::upgrade=info,pingora_core=off,h2=error,hyper=error";
 
 fn main() -> ExitCode {
     headgate_gateway::tls::install_provider();
@@ -71,13 +74,14 @@ fn main() -> ExitCode {
 }
 
 fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
-    if matches!(verb, Verb::Demo | Verb::Run(_)) {
+    if matches!(verb, Verb::Demo | Verb::Run(_) | Verb::Upgrade(_)) {
         let format = if output.json { logs::Format::Json } else { logs::Format::Text };
         logs::init(format, LOG_LEVEL)?;
     }
     match verb {
         Verb::Demo => demo::demo(output),
         Verb::Run(args) => run::run(&args, output),
+        Verb::Upgrade(args) => upgrade::upgrade(&args, output),
         Verb::Check(args) => check::check(&args.config, output),
         Verb::Audit(args) => audit::audit(&args, output),
         Verb::Explain(args) => explain::explain(args, output),

@@ -9,7 +9,7 @@ use std::{
 use headgate_config::{Faults, Style};
 use serde::Serialize;
 
-use crate::exit;
+use crate::{exit, upgrade};
 
 /// Where a verb writes, and whether for people or machines.
 pub(crate) struct Output<'a> {
@@ -47,7 +47,9 @@ pub(crate) fn report(error: &anyhow::Error, output: &mut Output<'_>) -> io::Resu
         }
         return Ok(ExitCode::from(exit::INVALID));
     }
-    let (code, exit) = if error.is::<exit::Unreachable>() {
+    let (code, exit) = if let Some(error) = error.downcast_ref::<upgrade::Error>() {
+        (error.code(), error.exit())
+    } else if error.is::<exit::Unreachable>() {
         (exit::Unreachable::CODE, exit::UNREACHABLE)
     } else if error.is::<exit::Refused>() {
         (exit::Refused::CODE, exit::INVALID)

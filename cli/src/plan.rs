@@ -14,6 +14,7 @@ use crate::{
     exit::{self, Invalid, Unreachable},
     output::{Output, columns},
     plan::tally::{Tally, grouped},
+    upgrade::DATA_DIR,
 };
 
 mod pages;
@@ -149,6 +150,15 @@ fn text(plan: &Plan) -> String {
     if let Some(more) = plan.changes.len().checked_sub(CHANGES_SHOWN_MAX).filter(|more| *more > 0) {
         // Writing to a text can't fail.
         writeln!(text, "  and {}; --json tells them", grouped(more as u64)).unwrap_or_default();
+    }
+    let is_handed_over = |change: &&Change| change.class == Class::HandOver;
+    let (restart, upgrade): (Vec<&Change>, Vec<&Change>) =
+        plan.changes.iter().filter(is_handed_over).partition(|change| change.what == DATA_DIR);
+    if !upgrade.is_empty() {
+        text.push_str("what is handed over takes effect by `headgate upgrade`\n");
+    }
+    if !restart.is_empty() {
+        text.push_str("data.dir takes effect by a restart\n");
     }
     if let Some(replay) = &plan.replay {
         text.push('\n');

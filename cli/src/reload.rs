@@ -24,8 +24,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::reload::loader::{Begin, Loader, Trigger};
-pub(crate) use crate::reload::{running::Running, start::Start};
+use crate::reload::loader::{Begin, Trigger};
+pub(crate) use crate::reload::{loader::Loader, running::Running, start::Start};
 
 /// A change counts once nothing changed for so long: an editor's several steps are one.
 const QUIET: Duration = Duration::from_millis(50);
@@ -55,6 +55,8 @@ pub(crate) struct Reload {
     hangup: Signal,
     wishes: mpsc::Receiver<Wish>,
     handle: Handle,
+    /// Whether another process was taken over from, whose last words are in the store.
+    catches_up: bool,
 }
 
 /// Sets and unsets overlays, and shows what is in force.
@@ -90,11 +92,25 @@ impl Reload {
         let (sender, wishes) = mpsc::channel(WISHES_MAX);
         let handle = Handle { wishes: sender, running: running.clone() };
         let loader = Arc::new(Mutex::new(loader));
-        Ok(Self { loader, running, changed, hangup, wishes, handle })
+        Ok(Self { loader, running, changed, hangup, wishes, handle, catches_up: false })
     }
 
     pub(crate) fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// What owns the configuration: whoever locks it, keeps it as it is.
+    pub(crate) fn loader(&self) -> Arc<Mutex<Loader>> {
+        Arc::clone(&self.loader)
+    }
+
+    /// Keeps what the process begins with; where it took over from another one, later, so that
+    /// nobody waits for it.
+    pub(crate) fn begin(&mut self, took_over: bool) {
+        self.catches_up = took_over;
+        if !took_over {
+            self.loader.lock().begin();
+        }
     }
 
     /// Runs until the edge ends.
@@ -112,7 +128,11 @@ impl Reload {
 
     async fn run(mut self) {
         // What changed between the load of the start and the first watch is found by a look.
-        self.blocking(|loader| {
+        let catches_up = self.catches_up;
+        self.blocking(move |loader| {
+            if catches_up {
+                loader.catch_up();
+            }
             loader.follow();
             loader.look();
         })

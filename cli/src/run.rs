@@ -7,6 +7,7 @@ use crate::{
     output::Output,
     reload::Start,
     serve::{print_addresses, serve},
+    upgrade::Again,
 };
 
 /// Loads the files, serves until a signal, and follows the files as they change.
@@ -16,6 +17,7 @@ use crate::{
 /// Faults of the configuration, all at once, before any socket is opened: of the platform's file,
 /// where no last good one is kept, and with `--strict` all.
 pub(crate) fn run(args: &args::Run, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
-    let start = Start::of(&args.config.config, args.strict)?;
+    let again = Again::new(args, output.json);
+    let start = Start::of(&args.config.config, args.strict)?.again(again);
     serve(start, |addresses| print_addresses(addresses, output))
 }

@@ -4,31 +4,42 @@ use std::{
     io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::Context as _;
 use headgate_admin::{NoOverlays, Overlays, Readiness, Server, State};
+use headgate_config::Loaded;
 use headgate_gateway::{
     Drained, Edge, Parts, Phase,
     identity::HttpFetch,
-    server::{self, Address, BindError, Bound, Signals, Task},
+    server::{self, Address, BindError, Bound, HandOver, Inherited, Kind, Signals, Task},
 };
 use headgate_telemetry::access;
-use tokio::sync::watch;
+use headgate_types::Clock;
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
     events::Events,
-    exit::Invalid,
+    exit::{self, Invalid},
     facts::FactsLog,
     live::Live,
+    machine,
     output::Output,
     reload::{Reload, Running, Start},
+    upgrade::{Giver, TakeOver},
 };
 
 /// Time that queued access lines have to be written at the end.
 const ACCESS_FLUSH: Duration = Duration::from_secs(2);
+
+/// Time for the first request of an operator's connection that was accepted just before another
+/// process took over.
+const FIRST_REQUEST_FOR: Duration = Duration::from_millis(500);
 
 /// The addresses of a bound edge.
 #[derive(Debug)]
@@ -65,7 +76,7 @@ pub(crate) fn serve(
     start: Start,
     announce: impl FnOnce(&Addresses) -> io::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let Start { loaded, stores, metrics, clock, begin } = start;
+    let Start { loaded, stores, metrics, clock, begin, again, mut take_over } = start;
     let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
     let records = stores.records(&clock);
@@ -79,6 +90,7 @@ pub(crate) fn serve(
         fetch: Arc::new(HttpFetch::default()),
         digest: loaded.digest.as_str().into(),
     };
+    let threads = loaded.settings.edge.threads.get();
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
     let events = Events::open(&loaded, (&stores, records.as_ref()), &clock, &metrics)?;
     if let Some(events) = &events {
@@ -86,31 +98,32 @@ pub(crate) fn serve(
         events.register(&edge, &loaded.settings);
         edge.publish_through(Arc::new(events.clone()));
     }
-    let bound = Bound::new(&loaded.settings.edge).map_err(not_bound)?;
-    let admin = bind_admin(loaded.admin_listen)?;
-    let addresses = Addresses { edge: bound.addresses(), admin: admin.local_addr()? };
+    let Sockets { bound, admin, addresses } = Sockets::bind(&loaded, take_over.as_mut())?;
+    let hand_over = bound.hand_over();
     let signals = Signals::catch().context("signals")?;
-    let reload = match begin {
+    let mut reload = match begin {
         Some(begin) => {
             let (clock, metrics) = (Arc::clone(&clock), metrics.config());
             Some(Reload::new(begin, &edge, clock, metrics).context("signals")?)
         }
         None => None,
     };
+    let arrived = take_over.map(|it| it.take(&stores, &edge)).transpose()?;
+    if let Some(reload) = &mut reload {
+        reload.begin(arrived.is_some());
+    }
+    let is_unwanted = Arc::<AtomicBool>::default();
+    let upgrades = again.map(|again| {
+        let loader = reload.as_ref().map(Reload::loader);
+        let giver = Giver::new(again, &edge, &hand_over, &stores, &loaded);
+        giver.with(loader, arrived).task(Arc::clone(&is_unwanted))
+    });
+    let upgrades = upgrades.transpose().context("signals")?;
     announce(&addresses)?;
 
     let mint = edge.mint();
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
-    let handle = reload.as_ref().map(Reload::handle);
-    let running = match &handle {
-        Some(handle) => handle.running(),
-        // The last value stays when its sender is gone.
-        None => watch::channel(Arc::new(Running::new(loaded, clock.unix_time()))).1,
-    };
-    let overlays: Arc<dyn Overlays> = match handle {
-        Some(handle) => Arc::new(handle),
-        None => Arc::new(NoOverlays),
-    };
+    let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
     let state = State {
         readiness: readiness_watch,
         exporter,
@@ -124,9 +137,10 @@ pub(crate) fn serve(
         events: events.as_ref().map(Events::for_operators),
     };
     let mut tasks = vec![
-        ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
+        ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
+        ("machine", machine::task(&edge, threads)),
     ];
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);
@@ -135,12 +149,47 @@ pub(crate) fn serve(
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
     tasks.extend(events.map(|events| ("events", events.task(&edge, running))));
+    tasks.extend(upgrades.map(|task| ("upgrade", task)));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
     if let Drained::CutOff { exchanges } = drained {
         tracing::warn!(exchanges, "drain deadline passed, exchanges cut off");
     }
-    Ok(ExitCode::SUCCESS)
+    let unwanted = is_unwanted.load(Ordering::Relaxed);
+    Ok(if unwanted { ExitCode::from(exit::INVALID) } else { ExitCode::SUCCESS })
+}
+
+/// All listening sockets.
+struct Sockets {
+    bound: Bound,
+    admin: TcpListener,
+    addresses: Addresses,
+}
+
+impl Sockets {
+    /// Takes over what is there, and binds the rest.
+    fn bind(loaded: &Loaded, take_over: Option<&mut TakeOver>) -> anyhow::Result<Self> {
+        let mut none = Inherited::default();
+        let inherited = take_over.map_or(&mut none, |it| &mut it.inherited);
+        let bound = Bound::taking(&loaded.settings.edge, inherited).map_err(not_bound)?;
+        let admin = bind_admin(loaded.admin_listen, inherited, &bound.hand_over())?;
+        let addresses = Addresses { edge: bound.addresses(), admin: admin.local_addr()? };
+        Ok(Self { bound, admin, addresses })
+    }
+}
+
+/// What is in force, as it changes, and who sets values over it.
+fn in_force(
+    reload: Option<&Reload>,
+    loaded: Arc<Loaded>,
+    clock: &dyn Clock,
+) -> (watch::Receiver<Arc<Running>>, Arc<dyn Overlays>) {
+    if let Some(handle) = reload.map(Reload::handle) {
+        return (handle.running(), Arc::new(handle));
+    }
+    let running = Running::new(loaded, clock.unix_time());
+    // The last value stays when its sender is gone.
+    (watch::channel(Arc::new(running)).1, Arc::new(NoOverlays))
 }
 
 /// Names the key that asks for the address.
@@ -154,30 +203,54 @@ fn not_bound(error: BindError) -> Invalid {
     }
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, Invalid> {
-    TcpListener::bind(address).map_err(|error| {
+fn bind_admin(
+    address: SocketAddr,
+    inherited: &mut Inherited,
+    hand_over: &HandOver,
+) -> Result<TcpListener, Invalid> {
+    let socket =
+        inherited.take(Kind::Admin, address).map_or_else(|| TcpListener::bind(address), Ok);
+    let socket = socket.map_err(|error| {
         Invalid::message(format!("can't listen on {address} (admin.listen): {error}"))
-    })
+    })?;
+    hand_over.add(Kind::Admin, address, &socket);
+    Ok(socket)
 }
 
-/// Serves the admin API, whose readiness follows the edge's phase.
-fn admin_task(server: Server, edge: Arc<Edge>, readiness: watch::Sender<Readiness>) -> Task {
+/// Serves the admin API, whose readiness follows the edge's phase. Another process that takes over
+/// answers in its place: at the same address the edge is as ready as before.
+fn admin_task(
+    server: Server,
+    (edge, hand_over): (Arc<Edge>, HandOver),
+    readiness: watch::Sender<Readiness>,
+) -> Task {
     Box::new(|mut shutdown| {
         Box::pin(async move {
+            let is_over = hand_over.clone();
             let follow = async move {
                 let mut phase = edge.lifecycle().watch();
                 // A signal may have come before this task ran: the phase counts, not its change.
-                if phase.wait_for(|phase| *phase > Phase::Serving).await.is_ok() {
+                let drains = phase.wait_for(|phase| *phase > Phase::Serving).await.is_ok();
+                if drains && !is_over.is_over() {
                     readiness.send_replace(Readiness::Draining);
                 }
                 std::future::pending::<()>().await;
             };
+            let no_more = hand_over.clone();
+            let no_more = async move { no_more.over().await };
             let stopped = async move {
-                // A sender that is gone means the same as one that says stop.
-                drop(shutdown.wait_for(|stop| *stop).await);
+                let over = async {
+                    hand_over.over().await;
+                    sleep(FIRST_REQUEST_FOR).await;
+                };
+                tokio::select! {
+                    // A sender that is gone means the same as one that says stop.
+                    _stopped = shutdown.wait_for(|stop| *stop) => {}
+                    () = over => {}
+                }
             };
             tokio::select! {
-                served = server.run(stopped) => if let Err(error) = served {
+                served = server.run(no_more, stopped) => if let Err(error) = served {
                     tracing::error!(%error, "admin listener failed");
                 },
                 () = follow => {}

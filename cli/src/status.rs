@@ -8,6 +8,7 @@ use crate::{
     admin::Admin,
     args,
     output::{Output, columns},
+    upgrade::DATA_DIR,
 };
 
 /// Asks the admin listener for `/v1/status` and prints the answer.
@@ -43,9 +44,12 @@ fn text(status: &Status) -> String {
         vec!["teams".to_owned(), status.teams.join(", ")],
         vec!["lines dropped".to_owned(), status.access_lines_dropped.to_string()],
     ]);
-    if !config.waits_for_hand_over.is_empty() {
-        let keys = config.waits_for_hand_over.join(", ");
-        rows.push(vec!["waits for a restart".to_owned(), keys]);
+    let (restart, upgrade): (Vec<&str>, Vec<&str>) =
+        config.waits_for_hand_over.iter().map(String::as_str).partition(|key| *key == DATA_DIR);
+    for (what, keys) in [("waits for an upgrade", upgrade), ("waits for a restart", restart)] {
+        if !keys.is_empty() {
+            rows.push(vec![what.to_owned(), keys.join(", ")]);
+        }
     }
     for listener in &status.listeners {
         rows.push(vec![format!("{} listener", listener.kind), listener.address.to_string()]);

@@ -8,7 +8,7 @@ use headgate_idempotency::{
     DynamoDb, OsRandom, Records, Settings, StoreError,
     dynamodb::{Credentials, Settings as TableSettings},
 };
-use headgate_store::{Batch, Done, Error, Store};
+use headgate_store::{Batch, Done, Engine, Error, Movable, Remote, Store};
 use headgate_telemetry::{
     DynamoDbCounts, DynamoDbMetrics, KeyCounts, KeyMetrics, Metrics, StoreCounts, StoreMetrics,
 };
@@ -40,7 +40,7 @@ pub(crate) struct Stores {
 
 /// The embedded store; none when it could not be opened.
 struct Local {
-    store: Option<Store>,
+    store: Option<(Store, Arc<Movable>)>,
     metrics: StoreMetrics,
 }
 
@@ -57,7 +57,8 @@ impl Stores {
     /// many.
     pub(crate) fn open_dir(dir: Option<&Path>, metrics: &Metrics) -> Result<Self, Invalid> {
         let Some(dir) = dir else { return Ok(Self::default()) };
-        let store = match Store::open(dir, &headgate_store::Settings::default()) {
+        let opened = Movable::open(dir, &headgate_store::Settings::default()).and_then(in_front);
+        let store = match opened {
             Ok(store) => Some(store),
             Err(error @ Error::Locked { .. }) => {
                 return Err(Invalid::message(format!("{error} (data.dir, {})", error.code())));
@@ -67,9 +68,24 @@ impl Stores {
                 None
             }
         };
+        Ok(Self::of(store, metrics))
+    }
+
+    /// Begins with the embedded store of another process, until that one lets go of it.
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started.
+    pub(crate) fn remote(dir: &Path, remote: Remote, metrics: &Metrics) -> Result<Self, Error> {
+        let settings = headgate_store::Settings::default();
+        let store = in_front(Movable::remote(dir, &settings, remote))?;
+        Ok(Self::of(Some(store), metrics))
+    }
+
+    fn of(store: Option<(Store, Arc<Movable>)>, metrics: &Metrics) -> Self {
         let metrics = metrics.store();
-        observe(store.as_ref(), &metrics);
-        Ok(Self { local: Some(Local { store, metrics }), table: None })
+        observe(store.as_ref().map(|(store, _)| store), &metrics);
+        Self { local: Some(Local { store, metrics }), table: None }
     }
 
     /// Makes the client of the table that idempotency records are kept in, if they are in one.
@@ -95,7 +111,13 @@ impl Stores {
 
     /// The embedded store. None where there is none, or it could not be opened.
     pub(crate) fn local(&self) -> Option<&Store> {
-        self.local.as_ref()?.store.as_ref()
+        self.local.as_ref()?.store.as_ref().map(|(store, _)| store)
+    }
+
+    /// The embedded store with its engine, which another process may take. None as with
+    /// [`local`](Self::local).
+    pub(crate) fn movable(&self) -> Option<(Store, Arc<Movable>)> {
+        self.local.as_ref()?.store.clone()
     }
 
     /// The table that records are in. None where they are in none, or its client could not be made.
@@ -124,7 +146,8 @@ impl Stores {
         metrics: &Metrics,
         clock: &Arc<dyn Clock>,
     ) -> Option<Task> {
-        let local = self.local.as_ref().map(|local| (local.store.clone(), local.metrics.clone()));
+        let local = self.local.as_ref();
+        let local = local.map(|local| (self.local().cloned(), local.metrics.clone()));
         let table = self.table.as_ref().and_then(|Table(client)| client.clone()).map(|table| {
             let handles = metrics.dynamodb();
             let durations = handles.clone();
@@ -163,6 +186,14 @@ fn connect(settings: TableSettings) -> anyhow::Result<Option<DynamoDb>> {
     }
     let client = runtime.block_on(DynamoDb::connect(settings));
     Ok(client.inspect_err(|error| refused(error.code(), error)).ok())
+}
+
+/// Puts a store in front of an engine.
+fn in_front(engine: Movable) -> Result<(Store, Arc<Movable>), Error> {
+    let engine = Arc::new(engine);
+    let front = Arc::clone(&engine) as Arc<dyn Engine>;
+    let store = Store::with_engine(front, &headgate_store::Settings::default())?;
+    Ok((store, engine))
 }
 
 fn refused(code: &'static str, error: impl std::error::Error) {

@@ -1,6 +1,6 @@
 //! The one spelling of a configuration, and its digest.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub(crate) struct Spelt {
 }
 
 impl Spelt {
-    fn of(file: &TeamFile) -> Self {
+    pub(crate) fn of(file: &TeamFile) -> Self {
         Self {
             upstreams: entries(&file.upstream),
             routes: entries(&file.route),
@@ -94,7 +94,7 @@ fn object<T>(text: &mut String, entries: BTreeMap<&str, T>, write: impl Fn(&mut 
         if index > 0 {
             text.push(',');
         }
-        text.push_str(&Value::from(key).to_string());
+        quote(key, text);
         text.push(':');
         write(text, value);
     }
@@ -117,7 +117,7 @@ fn write(value: &Value, text: &mut String) {
                 if index > 0 {
                     text.push(',');
                 }
-                text.push_str(&Value::from(key.as_str()).to_string());
+                quote(key, text);
                 text.push(':');
                 write(value, text);
             }
@@ -133,7 +133,18 @@ fn write(value: &Value, text: &mut String) {
             }
             text.push(']');
         }
-        plain => text.push_str(&plain.to_string()),
+        Value::String(plain) => quote(plain, text),
+        // Writing to a text can't fail.
+        plain => drop(write!(text, "{plain}")),
+    }
+}
+
+/// Writes a text as JSON spells it. Nearly all are plain, and copied as they are.
+fn quote(plain: &str, text: &mut String) {
+    if plain.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        text.push_str(&Value::from(plain).to_string());
+    } else {
+        text.extend(["\"", plain, "\""]);
     }
 }
 

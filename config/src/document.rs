@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod mirror;
+pub(crate) mod overload;
 pub(crate) mod owner;
 pub(crate) mod platform;
 pub(crate) mod scalar;

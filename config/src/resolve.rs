@@ -19,6 +19,7 @@ mod edge;
 mod events;
 mod idempotency;
 mod identity;
+mod overload;
 mod route;
 mod split;
 mod team;

@@ -15,16 +15,7 @@ const LIKENESS_MIN: f64 = 0.6;
 const WORD_BYTES_MAX: usize = 64;
 
 /// Keys that the design knows and this version does not, as paths with `*` for a name.
-const LATER: &[&str] = &[
-    "upstream.*.concurrency",
-    "upstream.*.breaker",
-    "upstream.*.tls",
-    "route.*.rate",
-    "route.*.cache",
-    "route.*.fallback",
-    "route.*.concurrency",
-    "route.*.breaker",
-];
+const LATER: &[&str] = &["upstream.*.tls", "route.*.cache", "route.*.breaker"];
 
 /// Walks a document and its schema side by side.
 ///
@@ -49,11 +40,15 @@ impl<'n> Walk<'n, '_> {
         if !words.is_empty() {
             return self.word(node, &words);
         }
-        let types = types(schema);
-        match (&node.value, &node.value.kind()) {
-            (Value::Table(_), kind) if types.contains(kind) => self.table(node, schema),
-            (Value::List(list), kind) if types.contains(kind) => self.list(node, list, schema),
-            (Value::Text(text), kind) if types.contains(kind) => {
+        let is_of_type = types(schema).any(|kind| kind == node.value.kind());
+        match &node.value {
+            value if !is_of_type || matches!(value, Value::Float | Value::Date(_)) => {
+                let noun = schema.get("x-noun").and_then(Json::as_str);
+                self.wrong_type(node, noun.or_else(|| types(schema).next().map(noun_of)))
+            }
+            Value::Table(_) => self.table(node, schema),
+            Value::List(list) => self.list(node, list, schema),
+            Value::Text(text) => {
                 let count = text.chars().count();
                 self.count(
                     node,
@@ -63,14 +58,9 @@ impl<'n> Walk<'n, '_> {
                 )?;
                 Some(text.clone().into())
             }
-            (Value::Integer(number), kind) if types.contains(kind) => {
-                self.number(node, *number, schema)
-            }
-            (Value::Boolean(boolean), kind) if types.contains(kind) => Some((*boolean).into()),
-            _ => {
-                let noun = schema.get("x-noun").and_then(Json::as_str);
-                self.wrong_type(node, noun.or_else(|| types.first().map(|kind| noun_of(kind))))
-            }
+            Value::Integer(number) => self.number(node, *number, schema),
+            Value::Boolean(boolean) => Some((*boolean).into()),
+            Value::Float | Value::Date(_) => None,
         }
     }
 
@@ -147,7 +137,7 @@ impl<'n> Walk<'n, '_> {
         self.count(node, bounds, table.len(), "entries")?;
         let properties = schema.get("properties").and_then(Json::as_object);
         let others = schema.get("additionalProperties").filter(|others| others.is_object());
-        let names = schema.pointer("/propertyNames/x-syntax").and_then(Json::as_str);
+        let names = schema.get("propertyNames").and_then(|names| names.get(SYNTAX)?.as_str());
         let mut good = Map::new();
         for (key, child) in table.iter() {
             self.path.push(Step::Key(key));
@@ -287,16 +277,16 @@ fn words(schema: &Json) -> Vec<&str> {
 }
 
 /// The types that a schema allows.
-fn types(schema: &Json) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Json::String(one)) => vec![one],
-        Some(Json::Array(several)) => several.iter().filter_map(Json::as_str).collect(),
-        _ => {
-            let branches = schema.get("anyOf").and_then(Json::as_array);
-            let kinds = branches.into_iter().flatten();
-            kinds.filter_map(|branch| branch.get("type")?.as_str()).collect()
-        }
-    }
+fn types(schema: &Json) -> impl Iterator<Item = &str> {
+    let (of_one, several) = match schema.get("type") {
+        Some(Json::Array(several)) => (None, several.as_slice()),
+        Some(one) => (one.as_str(), [].as_slice()),
+        None => (None, [].as_slice()),
+    };
+    let branches = if schema.get("type").is_none() { schema.get("anyOf") } else { None };
+    let branches = branches.and_then(Json::as_array).into_iter().flatten();
+    let named = branches.filter_map(|branch| branch.get("type")?.as_str());
+    of_one.into_iter().chain(several.iter().filter_map(Json::as_str)).chain(named)
 }
 
 /// The word that a misspelt one is nearest to.

@@ -6,6 +6,7 @@ use std::{
     collections::HashSet,
     num::NonZeroUsize,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -14,21 +15,28 @@ use headgate_router::table::Tie;
 use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
 use headgate_types::Clock;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
-pub(crate) use self::snapshot::{Function, Functions, Route, Snapshot, Terms, Tools};
+pub(crate) use self::snapshot::{FALLBACK, Function, Functions, Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
     facts::Keeper,
-    identity::{self, Authenticator, FetchKeys, Refreshes},
+    identity::{self, Authenticator, FetchKeys, Refreshes, SourceStatus},
     mirror::MirrorState,
+    overload::{Limits, Protection},
     passport::{self, Mint},
     publishing::Publish,
     settings::Settings,
     split::SplitState,
     upstream::UpstreamState,
 };
+
+/// Time between two looks whether keys were fetched.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// An edge, ready to serve.
 #[derive(Debug)]
@@ -37,6 +45,7 @@ pub struct Edge {
     pub(crate) threads: NonZeroUsize,
     pub(crate) connections: Arc<Connections>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) protection: Protection,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
     /// Takes facts of requests. None: none are kept.
@@ -114,6 +123,9 @@ impl Edge {
         let tools = Tools { clock, metrics, fetch, records };
         let snapshot = Snapshot::compile(settings, &tools, &digest, None)?;
         let limits = &settings.edge.limits;
+        let protection = Protection::default();
+        protection.enforce(&settings.edge.overload);
+        snapshot.enforce();
         Ok(Arc::new(Self {
             connections: Connections::new(
                 limits.connections_max.get(),
@@ -121,6 +133,7 @@ impl Edge {
             ),
             threads: settings.edge.threads,
             lifecycle: Lifecycle::default(),
+            protection,
             metrics: counts,
             access,
             facts: OnceLock::new(),
@@ -158,6 +171,8 @@ impl Edge {
         self.connections
             .limit(limits.connections_max.get(), limits.connections_per_client_max.get());
         let stays: HashSet<_> = after.routes.iter().map(|route| Arc::as_ptr(&route.end)).collect();
+        self.protection.enforce(&settings.edge.overload);
+        after.enforce();
         self.snapshot.store(Arc::new(after));
         for route in &before.routes {
             if !stays.contains(&Arc::as_ptr(&route.end)) {
@@ -214,6 +229,23 @@ impl Edge {
         }
     }
 
+    /// Fetches the keys of every identity source in force once, for `within` at most. A source whose
+    /// fetch failed is left as it is.
+    pub async fn fetch_keys(self: Arc<Self>, within: Duration) {
+        let (_running, shutdown) = watch::channel(false);
+        let tried = async {
+            let is_tried = |one: &SourceStatus| one.is_usable || one.last_error.is_some();
+            while !self.authenticator().status().iter().all(is_tried) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = Arc::clone(&self).keep_keys_fresh(shutdown) => {}
+            // What is not there in time is fetched by whoever keeps the keys fresh.
+            _tried = timeout(within, tried) => {}
+        }
+    }
+
     /// Signs Passports; its key rotation runs beside the data path.
     pub fn mint(&self) -> Arc<Mint> {
         Arc::clone(&self.mint)
@@ -223,6 +255,16 @@ impl Edge {
     pub fn upstreams(&self) -> Vec<UpstreamState> {
         let now = self.clock.now();
         self.snapshot().upstreams.iter().map(|upstream| upstream.state(now)).collect()
+    }
+
+    /// What protects the edge, its upstreams and routes, as it stands.
+    pub fn limits(&self) -> Limits {
+        let (now, snapshot) = (self.clock.now(), self.snapshot());
+        Limits {
+            instance: self.protection.state(self.lifecycle.in_flight()),
+            upstreams: snapshot.upstreams.iter().map(|upstream| upstream.limits(now)).collect(),
+            routes: snapshot.routes.iter().map(|route| route.limits(now)).collect(),
+        }
     }
 
     /// The split routes as they stand, for operators.

@@ -20,6 +20,7 @@ mod explain;
 mod facts;
 mod headers;
 mod mirror;
+pub mod overload;
 mod publishing;
 mod record;
 mod replay;
@@ -43,7 +44,7 @@ pub use crate::{
     call::Function,
     drain::{Drained, Hold, Lifecycle, Phase},
     edge::{BuildError, Edge, Parts},
-    error::{Error, Side},
+    error::{Error, Side, Wait},
     exchange::{Answering, Exchanges},
     explain::{Caller, Exchange, Explanation},
     facts::{FACTS_MAX, Fact, Keeper, Kept},

@@ -1,6 +1,7 @@
 //! The server: pingora's runtimes, listeners and TLS around our connections.
 
 mod backlog;
+mod hand_over;
 mod handshake;
 mod signals;
 
@@ -28,7 +29,10 @@ use pingora_core::{
 };
 use tokio::sync::watch;
 
-pub use crate::server::signals::Signals;
+pub use crate::server::{
+    hand_over::{HandOver, Inherited, Kind, Shared},
+    signals::Signals,
+};
 use crate::{
     connection,
     drain::Drained,
@@ -52,6 +56,7 @@ struct Socket {
 
 /// All listening sockets of an edge.
 pub struct Bound {
+    hand_over: HandOver,
     plain: Vec<Socket>,
     tls: Vec<Socket>,
     certificates: Option<Arc<Certificates>>,
@@ -105,18 +110,42 @@ impl Bound {
     ///
     /// [`BindError`] for the first address or certificate that can't be used; nothing stays bound.
     pub fn new(settings: &settings::Edge) -> Result<Self, BindError> {
+        Self::taking(settings, &mut Inherited::default())
+    }
+
+    /// As [`new`](Self::new), with the sockets that another process gave where they are the ones
+    /// that are wanted.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn taking(settings: &settings::Edge, inherited: &mut Inherited) -> Result<Self, BindError> {
+        let hand_over = HandOver::default();
         let certificates = match &settings.tls {
             Some(tls) => Some(Arc::new(check_certificates(&tls.certificates)?)),
             None => None,
         };
-        let plain = settings.listen.iter().map(|address| bind(address, false));
+        let mut bind = |kind, address: &SocketAddr| {
+            let socket = match inherited.take(kind, *address) {
+                Some(listener) => Socket::of(listener),
+                None => TcpListener::bind(address).and_then(Socket::of),
+            };
+            let is_tls = kind == Kind::Tls;
+            let failed = |source| BindError::Address { address: *address, is_tls, source };
+            let socket = socket.map_err(failed)?;
+            hand_over.add(kind, *address, &socket.listener);
+            Ok(socket)
+        };
+        let plain = settings.listen.iter().map(|address| bind(Kind::Plain, address));
+        let plain = plain.collect::<Result<_, _>>()?;
         let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
-        let tls = tls.map(|address| bind(address, true));
-        Ok(Self {
-            plain: plain.collect::<Result<_, _>>()?,
-            tls: tls.collect::<Result<_, _>>()?,
-            certificates,
-        })
+        let tls = tls.map(|address| bind(Kind::Tls, address)).collect::<Result<_, _>>()?;
+        Ok(Self { hand_over, plain, tls, certificates })
+    }
+
+    /// What gives the sockets to another process.
+    pub fn hand_over(&self) -> HandOver {
+        self.hand_over.clone()
     }
 
     /// The bound addresses, plain ones first.
@@ -134,13 +163,12 @@ fn check_certificates(settings: &[settings::Certificate]) -> Result<Certificates
     })
 }
 
-fn bind(address: &SocketAddr, is_tls: bool) -> Result<Socket, BindError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
+impl Socket {
+    fn of(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Socket { address, listener })
-    });
-    bound.map_err(|source| BindError::Address { address: *address, is_tls, source })
+        Ok(Self { address, listener })
+    }
 }
 
 /// Work beside the data path, run until the watch says true.
@@ -151,7 +179,7 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Serves until a signal, drains, and returns how that went.
 ///
 /// Runs its own runtimes: never to be called inside one. SIGTERM and SIGINT drain; a second
-/// signal ends at once.
+/// signal ends at once. So does a [`HandOver`] that is complete.
 pub fn run(
     edge: &Arc<Edge>,
     bound: Bound,
@@ -171,12 +199,13 @@ pub fn run(
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, configuration);
     server.bootstrap();
     let stop_accepting = watch::Sender::new(false);
+    let hand_over = bound.hand_over();
     server.add_service(Listening::new(edge, bound, stop_accepting.subscribe()));
     for (name, task) in tasks {
         server.add_service(Background { name, task: Mutex::new(Some(task)) });
     }
     let drained = Arc::new(Mutex::new(Drained::CutOff { exchanges: 0 }));
-    let drain = Drain::new(edge, signals, stop_accepting, &drained);
+    let drain = Drain::new(edge, (signals, hand_over), stop_accepting, &drained);
     server.run(RunArgs { shutdown_signal: Box::new(drain) });
     *drained.lock()
 }
@@ -193,7 +222,7 @@ struct Listening {
 impl Listening {
     fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
         let acceptor = bound.certificates.as_ref().and_then(handshake::acceptor);
-        let backlog = Backlog::new(edge, &bound, acceptor.clone());
+        let backlog = Backlog::new(edge, bound.hand_over(), acceptor.clone());
         let service = |acceptor, sockets: &[Socket]| {
             let mut service =
                 Service::new("edge".to_owned(), App { edge: Arc::clone(edge), acceptor });

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 mod events;
 mod idempotency;
 mod mirror;
+mod overload;
 mod split;
 mod upstream;
 
@@ -19,6 +20,10 @@ pub use crate::settings::{
     events::{HANDLER_CONCURRENCY, Handler, Publish, Redelivery, Topic},
     idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
     mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
+    overload::{
+        Breaker, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload, StaticAnswer,
+        UpstreamOverload,
+    },
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
 };
@@ -59,6 +64,8 @@ pub struct Edge {
     pub trusted_peers: Vec<IpNet>,
     /// What a client may use up.
     pub limits: Limits,
+    /// How the edge protects itself from overload.
+    pub overload: Overload,
     /// How the edge ends.
     pub drain: Drain,
     /// Whether each exchange is written down.
@@ -179,6 +186,7 @@ impl Default for Edge {
             threads: NonZeroUsize::MIN,
             trusted_peers: Vec::new(),
             limits: Limits::default(),
+            overload: Overload::default(),
             drain: Drain::default(),
             access_log: AccessLog::default(),
         }
@@ -340,6 +348,8 @@ pub struct Route {
     pub body_bytes_max: Option<ByteSize>,
     /// What an `idempotency-key` does. None means nothing: it is passed on like any header.
     pub idempotency: Option<Idempotency>,
+    /// What protects it, and what is behind it.
+    pub overload: RouteOverload,
 }
 
 /// Who may call a route.

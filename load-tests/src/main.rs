@@ -20,6 +20,7 @@ use crate::runner::{Binaries, Sample};
 use crate::scenario::{Row, Scenario};
 use crate::versions::Versions;
 
+mod changes;
 mod clock;
 mod edge;
 mod generator;
@@ -40,7 +41,7 @@ mod wire;
 /// `cargo xtask load SCENARIO` builds everything first and names the binaries.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What to run: `smoke`.
+    /// What to run: `smoke` or `reload`.
     scenario: String,
     /// The day of the run, as 2026-01-31: keeps the result as `load-tests/results/<date>-<scenario>`.
     #[arg(long)]

@@ -94,6 +94,10 @@ pub(crate) struct BarReport {
     pub(crate) cpu_max: Option<f64>,
     /// The ratio in each round; its median is what counts.
     pub(crate) cpu: Spread,
+    /// The most by which p99.9 may be above the other row's, in microseconds. None: not compared.
+    pub(crate) p999_more_max_us: Option<f64>,
+    /// By how much p99.9 is above the other row's in each round, at the rate where that is most.
+    pub(crate) p999_more_us: Spread,
     /// Whether the ratio holds, every request of the row was answered well and its access lines
     /// were written.
     pub(crate) holds: bool,
@@ -158,13 +162,24 @@ impl BarReport {
             Some(row.total() / against.total())
         });
         let cpu = Spread::of(ratios);
+        let more = row.iter().zip(against).map(|(row, against)| {
+            let rates = row.open.iter().zip(&against.open);
+            let more = rates.map(|(row, against)| row.p999 as f64 - against.p999 as f64);
+            more.max_by(f64::total_cmp).unwrap_or_default() / 1_000.0
+        });
+        let p999_more_us = Spread::of(more);
+        let p999_more_max_us = bar.p999_more_max.map(|most| most.as_secs_f64() * 1e6);
         let is_clean = RowReport::new(&bar.row, row, &scenario.open).is_clean();
         Self {
             row: bar.row.clone(),
             against: bar.against.clone(),
             cpu_max: bar.cpu_max,
             cpu,
-            holds: is_clean && bar.cpu_max.is_none_or(|max| cpu.median <= max),
+            p999_more_max_us,
+            p999_more_us,
+            holds: is_clean
+                && bar.cpu_max.is_none_or(|max| cpu.median <= max)
+                && p999_more_max_us.is_none_or(|max| p999_more_us.median <= max),
         }
     }
 }

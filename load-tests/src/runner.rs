@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use headgate_load::teams::Teams;
+
+use crate::changes::Changes;
 use crate::generator::{Generator, Tally};
 use crate::machine::Cores;
 use crate::process::{Cpu, Proxy};
-use crate::scenario::{Row, Scenario, Through};
+use crate::scenario::{ROUTES_A_TEAM, Row, Scenario, Through};
 use crate::statistics::percentile;
 use crate::token::Token;
 use crate::{edge, origin, wire};
@@ -79,14 +82,13 @@ pub(crate) fn run(
     let folder = tempfile::tempdir().context("can't make a folder")?;
     let origin = origin::start()?;
     let token = Token::new()?;
-    let config = edge::write(folder.path(), origin, &token)?;
-    let site = Site { binaries, folder: folder.path(), config, origin, cores };
+    let site = Site { binaries, folder: folder.path(), token: &token, origin, cores };
     let mut subjects = Vec::with_capacity(scenario.rows.len());
     for row in &scenario.rows {
-        let proxy = site.start(row)?;
+        let (proxy, changes) = site.start(row)?;
         let address = proxy.as_ref().map_or(origin, |proxy| proxy.address);
         let request = wire::request(&row.path, row.token.then_some(token.text.as_str()));
-        subjects.push(Subject { row, proxy, address, request, rounds: Vec::new() });
+        subjects.push(Subject { row, proxy, address, request, changes, rounds: Vec::new() });
     }
     for round in 0..scenario.rounds {
         for subject in &mut subjects {
@@ -106,23 +108,30 @@ struct Subject<'a> {
     proxy: Option<Proxy>,
     address: SocketAddr,
     request: Vec<u8>,
+    /// What changes while requests come at a rate. None: nothing.
+    changes: Option<Changes>,
     rounds: Vec<Round>,
 }
 
 impl Subject<'_> {
-    fn measure(&self, scenario: &Scenario, round: usize) -> Result<Round> {
+    fn measure(&mut self, scenario: &Scenario, round: usize) -> Result<Round> {
         let mut generator =
             Generator::new(self.address, self.request.clone(), scenario.connections)?;
         if let Some(proxy) = &self.proxy {
             proxy.empty_output()?;
         }
         let warm_up = generator.closed(scenario.warm_up)?;
-        let closed = self.sample(|| generator.closed(scenario.closed))?;
+        let closed = sample(self.proxy.as_ref(), || generator.closed(scenario.closed))?;
         let mut open = Vec::with_capacity(scenario.open.len());
         for rates in &scenario.open {
             // Each round draws other gaps, each row of a round the same.
             let seed = round as u64;
-            open.push(self.sample(|| generator.open(rates.rate, rates.time, seed))?);
+            let proxy = self.proxy.as_ref();
+            let mut load = || sample(proxy, || generator.open(rates.rate, rates.time, seed));
+            open.push(match &mut self.changes {
+                Some(changes) => changes.during(self.address, load)?,
+                None => load()?,
+            });
         }
         let answers = open.iter().chain([&closed]).map(|sample| sample.answers).sum::<u64>();
         let answers = answers + warm_up.latencies.len() as u64;
@@ -145,14 +154,14 @@ impl Subject<'_> {
         }
         Ok(Some(lines as f64 / answers as f64))
     }
+}
 
-    fn sample(&self, load: impl FnOnce() -> Result<Tally>) -> Result<Sample> {
-        let before = self.proxy.as_ref().map(Proxy::cpu).transpose()?;
-        let tally = load()?;
-        let after = self.proxy.as_ref().map(Proxy::cpu).transpose()?;
-        let used = before.zip(after).map(|(before, after)| after.since(before));
-        Ok(summarize(tally, used))
-    }
+fn sample(proxy: Option<&Proxy>, load: impl FnOnce() -> Result<Tally>) -> Result<Sample> {
+    let before = proxy.map(Proxy::cpu).transpose()?;
+    let tally = load()?;
+    let after = proxy.map(Proxy::cpu).transpose()?;
+    let used = before.zip(after).map(|(before, after)| after.since(before));
+    Ok(summarize(tally, used))
 }
 
 fn summarize(mut tally: Tally, used: Option<Cpu>) -> Sample {
@@ -177,29 +186,35 @@ fn summarize(mut tally: Tally, used: Option<Cpu>) -> Sample {
 struct Site<'a> {
     binaries: &'a Binaries,
     folder: &'a Path,
-    config: PathBuf,
+    token: &'a Token,
     origin: SocketAddr,
     cores: Cores,
 }
 
 impl Site<'_> {
-    fn start(&self, row: &Row) -> Result<Option<Proxy>> {
+    fn start(&self, row: &Row) -> Result<(Option<Proxy>, Option<Changes>)> {
+        let name = row.name.replace(' ', "-");
+        let mut changes = None;
         let mut command = match row.through {
-            Through::Direct => return Ok(None),
+            Through::Direct => return Ok((None, None)),
             Through::BareHyper => self.peer("bare-hyper"),
             Through::BareHyperUtil => self.peer("bare-hyper-util"),
             Through::BarePingora => self.peer("bare-pingora"),
             Through::Headgate => {
+                let folder = self.folder.join(format!("{name}.files"));
+                let teams = Teams { count: row.teams, routes: ROUTES_A_TEAM };
+                let config = edge::write(&folder, self.origin, self.token, teams)?;
+                let file = folder.join(edge::TEAM_FILE);
+                changes = row.change_every.map(|every| Changes::of(file, every)).transpose()?;
                 let mut command = Command::new(&self.binaries.edge);
-                command.arg("run").arg("--config").arg(&self.config);
+                command.arg("run").arg("--config").arg(config);
                 if !row.access_lines {
                     command.env(ACCESS_LOG, "off");
                 }
                 command
             }
         };
-        let name = row.name.replace(' ', "-");
-        Proxy::start(&mut command, &name, self.folder, self.cores).map(Some)
+        Ok((Some(Proxy::start(&mut command, &name, self.folder, self.cores)?), changes))
     }
 
     fn peer(&self, name: &str) -> Command {

@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 mod tests;
 
 /// All scenarios by name.
-const ALL: [(&str, &str); 1] = [("smoke", include_str!("../scenarios/smoke.toml"))];
+const ALL: [(&str, &str); 2] = [
+    ("smoke", include_str!("../scenarios/smoke.toml")),
+    ("reload", include_str!("../scenarios/reload.toml")),
+];
 
 /// Who is loaded how, and what must hold.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,7 +68,16 @@ pub(crate) struct Row {
     /// Whether the edge writes an access line for each request.
     #[serde(default)]
     pub(crate) access_lines: bool,
+    /// Further teams that the edge has, each with [`ROUTES_A_TEAM`] routes.
+    #[serde(default)]
+    pub(crate) teams: usize,
+    /// How often a team's file changes while requests come at a rate.
+    #[serde(default, deserialize_with = "some_duration")]
+    pub(crate) change_every: Option<Duration>,
 }
+
+/// Routes of each further team.
+pub(crate) const ROUTES_A_TEAM: usize = 200;
 
 /// What stands between generator and origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -83,7 +95,8 @@ pub(crate) enum Through {
     Headgate,
 }
 
-/// A ratio of two rows' processor time a request that must not be exceeded.
+/// Two rows side by side: the ratio of their processor time a request, and what one's latency at
+/// a rate is above the other's.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Bar {
@@ -93,6 +106,9 @@ pub(crate) struct Bar {
     pub(crate) against: String,
     /// The greatest ratio that passes. None only tells the ratio.
     pub(crate) cpu_max: Option<f64>,
+    /// The most by which p99.9 may be above the other row's, at each rate. None does not compare.
+    #[serde(default, deserialize_with = "some_duration")]
+    pub(crate) p999_more_max: Option<Duration>,
 }
 
 impl Scenario {
@@ -134,6 +150,10 @@ impl Scenario {
 
 fn root() -> String {
     "/".to_owned()
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -1,11 +1,13 @@
 //! Batches: what is written together or not at all, within limits.
 
 mod limits;
+mod parts;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use headgate_types::UnixTime;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use limits::name as named;
 use limits::within;
@@ -13,6 +15,7 @@ use limits::within;
 use crate::{
     error::Error,
     item::{Condition, Content, Edit, Key},
+    remote::times::{maybe_time, time},
 };
 
 /// Operations in one batch at most; `DynamoDB` allows 100.
@@ -37,7 +40,7 @@ pub const PARTITION_MAX: u32 = 1_023;
 pub const STEP_ROWS_MAX: usize = 100;
 
 /// One part of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operation {
     /// Only asks for a condition.
@@ -79,6 +82,7 @@ pub enum Operation {
         /// Up to [`PARTITION_MAX`].
         partition: u32,
         /// The entry's age counts from here; whole milliseconds.
+        #[serde(with = "time")]
         time: UnixTime,
         /// The entry.
         payload: Bytes,
@@ -118,6 +122,7 @@ pub enum Operation {
         /// The queue.
         queue: String,
         /// When it is due, whole milliseconds.
+        #[serde(with = "time")]
         due: UnixTime,
         /// Tells entries of one time apart.
         id: Bytes,
@@ -130,6 +135,7 @@ pub enum Operation {
         /// The queue.
         queue: String,
         /// When it is due.
+        #[serde(with = "time")]
         due: UnixTime,
         /// Its id.
         id: Bytes,
@@ -147,15 +153,17 @@ pub enum Operation {
     /// operation of its batch.
     Sweep {
         /// Items whose time to expire lies before it are removed.
+        #[serde(with = "time")]
         now: UnixTime,
     },
 }
 
 /// What a trim keeps. An entry goes when it is too old *or* one too many in bytes, and never when
 /// its offset is not below `below`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {
     /// Entries of this time and later stay. None: age removes nothing.
+    #[serde(with = "maybe_time")]
     pub since: Option<UnixTime>,
     /// Bytes that the partition may hold, 16 for each entry besides its payload. None: size
     /// removes nothing.
@@ -166,7 +174,8 @@ pub struct Keep {
 }
 
 /// What is written together or not at all. Clones share their operations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "parts::Parts", into = "parts::Parts")]
 pub struct Batch {
     // Shared between clones: whoever may have to send a batch again keeps one.
     operations: Arc<Vec<Operation>>,
@@ -315,7 +324,7 @@ impl Batch {
 }
 
 /// What a batch did, told once it has the durability that it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// The batch's number: batches take effect in this order, which has gaps where batches were
     /// refused. It is the version of the items that the batch wrote.
@@ -327,7 +336,7 @@ pub struct Ack {
 }
 
 /// How far an acknowledged batch has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Durability {
     /// In this process's memory only: what the engine for tests gives.
@@ -339,7 +348,7 @@ pub enum Durability {
 }
 
 /// What one operation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Done {
     /// The condition held.

@@ -4,11 +4,13 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use headgate_types::UnixTime;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::{Ack, Batch},
     error::Error,
     item::{Item, Key},
+    remote::times::time,
 };
 
 /// Rows that one read returns at most.
@@ -120,7 +122,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
 pub type Verdict = Result<Ack, Error>;
 
 /// The condition that did not hold, and what stands there instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The operation's place in its batch, from 0: the first whose condition does not hold.
     pub operation: usize,
@@ -158,7 +160,7 @@ impl From<io::Error> for Failure {
 }
 
 /// Where a partition begins and ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogBounds {
     /// The offset of the first entry that is kept; equal to `end` when none is.
     pub start: u64,
@@ -169,20 +171,22 @@ pub struct LogBounds {
 }
 
 /// An entry of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its place in the partition.
     pub offset: u64,
     /// The time that its writer gave it.
+    #[serde(with = "time")]
     pub time: UnixTime,
     /// What was appended.
     pub payload: Bytes,
 }
 
 /// An entry of a delay queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
     /// When it is due.
+    #[serde(with = "time")]
     pub due: UnixTime,
     /// Tells entries of one time apart.
     pub id: Bytes,
@@ -191,7 +195,7 @@ pub struct Due {
 }
 
 /// How much space the store takes and finds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     /// Bytes of the file. Space that is freed is used again but not returned: see
     /// [`compact`](crate::compact).

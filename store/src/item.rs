@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use headgate_types::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::remote::times::{maybe_time, time};
 
 /// Names an item: a key in a space. Items of a space are ordered by their keys' bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// What keeps one use apart from another, such as `state` or `idempotency`.
     pub space: String,
@@ -22,7 +25,7 @@ impl Key {
 }
 
 /// An attribute's value. A number and bytes are never equal, and numbers come before bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scalar {
     /// A number.
     Number(u64),
@@ -49,7 +52,7 @@ impl From<Bytes> for Scalar {
 }
 
 /// What an item holds, as its writer gives it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// Small values by name, which conditions compare and edits change.
     pub attributes: BTreeMap<String, Scalar>,
@@ -57,11 +60,12 @@ pub struct Content {
     pub value: Bytes,
     /// From when a sweep may remove the item, whole milliseconds. None: never. Until the sweep
     /// the item is there, so a condition that cares says [`Condition::ExpiredBy`].
+    #[serde(with = "maybe_time")]
     pub expires: Option<UnixTime>,
 }
 
 /// An item as it stands in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// The number of the batch that wrote it last. Never used twice, not even after a delete.
     pub version: u64,
@@ -72,7 +76,7 @@ pub struct Item {
 /// What must be true of an item for its operation, and with it the batch, to take place.
 ///
 /// The vocabulary is what the idempotency protocol needs of `DynamoDB`'s condition expressions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// Holds always.
     Always,
@@ -94,7 +98,7 @@ pub enum Condition {
     /// The item is there without this attribute.
     NoAttribute(String),
     /// The item is there, and its time to expire lies before this one.
-    ExpiredBy(UnixTime),
+    ExpiredBy(#[serde(with = "time")] UnixTime),
     /// All hold. Of none: holds.
     All(Vec<Self>),
     /// One holds at least. Of none: does not hold.
@@ -102,7 +106,7 @@ pub enum Condition {
 }
 
 /// How an attribute must stand to a value. Kinds that differ are unequal and have no order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compare {
     /// Is equal.
     Equal,
@@ -169,7 +173,7 @@ impl Compare {
 
 /// One change of an item's content. An update of an item that is not there starts from an empty
 /// one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Edit {
     /// Sets an attribute.
     Set(String, Scalar),
@@ -187,7 +191,7 @@ pub enum Edit {
     /// Sets the value.
     Value(Bytes),
     /// Sets or clears the time to expire.
-    Expires(Option<UnixTime>),
+    Expires(#[serde(with = "maybe_time")] Option<UnixTime>),
 }
 
 impl Edit {

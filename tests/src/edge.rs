@@ -31,7 +31,7 @@ pub struct Edge {
     plain: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
-    folder: Folder,
+    folder: Arc<Folder>,
 }
 
 /// A process that has ended.
@@ -100,7 +100,8 @@ pub(crate) async fn start(site: Site) -> Edge {
 /// # Panics
 ///
 /// When it does not become ready.
-pub async fn start_command(command: Command, folder: Folder) -> Edge {
+pub async fn start_command(command: Command, folder: impl Into<Arc<Folder>>) -> Edge {
+    let folder = folder.into();
     let mut process = Process::start(command);
     eventually("headgate ready", || {
         if let Some(status) = process.child.try_wait().unwrap() {
@@ -234,6 +235,29 @@ impl Edge {
         let mut command = Command::new(binary());
         command.args(["run", "--config", "headgate.toml"]).current_dir(self.folder.path());
         start_command(command, self.folder).await
+    }
+
+    /// Starts a process that takes over from it, and waits until that one has.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready.
+    pub async fn upgrade(&self) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["upgrade", "--config", "headgate.toml"]).current_dir(self.folder.path());
+        let new = start_command(command, Arc::clone(&self.folder)).await;
+        let took_over = || new.told().contains("took over").then_some(());
+        eventually("took over", took_over).await;
+        new
+    }
+
+    /// Whether it has ended by itself.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not tell.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.child.try_wait().unwrap().is_some()
     }
 
     /// All access lines so far.

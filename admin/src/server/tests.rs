@@ -26,7 +26,7 @@ fn run_with(state: State) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or_default() };
-    let server = tokio::spawn(Server::new(listener, state).run(stopped));
+    let server = tokio::spawn(Server::new(listener, state).run(std::future::pending(), stopped));
     Running { address, stop, server }
 }
 
@@ -45,6 +45,34 @@ async fn requests_on_one_connection_are_answered() {
     drop(client);
     drop(stop);
     server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_was_accepted_is_served_when_nobody_is_any_more() {
+    let (_change, state) = testing::state();
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, other) = (listener.local_addr().unwrap(), listener.try_clone().unwrap());
+    let (no_more, ended) = oneshot::channel::<()>();
+    let ended = async { ended.await.unwrap_or_default() };
+    let server = Server::new(listener, state).run(ended, std::future::pending());
+    let server = tokio::spawn(server);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /healthz HTTP/1.1\r\nhost: edge\r\n\r\n").await.unwrap();
+    client.read_u8().await.unwrap();
+
+    drop(no_more);
+
+    // Another process accepts from the same socket.
+    let waiting = TcpStream::connect(address).await.unwrap();
+    other.set_nonblocking(true).unwrap();
+    let other = TcpListener::from_std(other).unwrap();
+    assert_eq!(other.accept().await.unwrap().1, waiting.local_addr().unwrap());
+    client.write_all(b"GET /healthz HTTP/1.1\r\nhost: edge\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while answer.windows(3).filter(|piece| piece == b"ok\n").count() < 2 {
+        assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0);
+    }
+    server.abort();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Loads, compares, applies, keeps and tells. Blocks: never to be called on a thread that serves.
 
+mod hand_over;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use headgate_admin::{FaultStatus, OverlayError, OverlayStatus, OverlayWish};
@@ -97,6 +99,8 @@ pub(crate) struct Loader {
     metrics: ConfigMetrics,
     watch: Watch,
     running: watch::Sender<Arc<Running>>,
+    /// Whether another process has taken over, which follows the files from then on.
+    is_retired: bool,
 }
 
 impl Loader {
@@ -108,7 +112,7 @@ impl Loader {
         watch: Watch,
     ) -> Self {
         let running = Running::new(Arc::clone(&begin.loaded), clock.unix_time());
-        let mut this = Self {
+        let this = Self {
             started: Arc::clone(&begin.loaded),
             edge: Arc::clone(edge),
             running: watch::Sender::new(Arc::new(running)),
@@ -116,9 +120,9 @@ impl Loader {
             clock,
             metrics,
             watch,
+            is_retired: false,
         };
         this.log_parts(None);
-        this.keep();
         this.show();
         this
     }
@@ -136,13 +140,16 @@ impl Loader {
 
     /// Loads unless everything that was read last is as it was.
     pub(crate) fn look(&mut self) {
-        if !self.begin.reads.are_current(&Disk) {
+        if !self.is_retired && !self.begin.reads.are_current(&Disk) {
             self.reload(Trigger::Files);
         }
     }
 
     /// Loads, and puts in force what is good of it.
     pub(crate) fn reload(&mut self, trigger: Trigger) {
+        if self.is_retired {
+            return;
+        }
         self.expire();
         self.load(trigger);
         self.follow();
@@ -313,6 +320,9 @@ impl Loader {
 
     /// Puts an overlay in force and keeps it, or does neither.
     pub(crate) fn set_overlay(&mut self, wish: OverlayWish) -> Result<OverlayStatus, OverlayError> {
+        if self.is_retired {
+            return Err(OverlayError::Busy);
+        }
         self.expire();
         if self.begin.overlays.len() >= OVERLAYS_MAX {
             return Err(OverlayError::TooMany);
@@ -347,6 +357,9 @@ impl Loader {
 
     /// Ends an overlay before its time.
     pub(crate) fn unset_overlay(&mut self, id: u64) -> Result<OverlayStatus, OverlayError> {
+        if self.is_retired {
+            return Err(OverlayError::Busy);
+        }
         self.expire();
         let status = self.status_of(id)?;
         if let Err(error) = self.begin.shelf.remove_overlays(&[id]) {

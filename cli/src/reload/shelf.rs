@@ -42,6 +42,8 @@ pub(crate) struct Shelf {
     /// The manifest's number, and that of its chunks.
     generation: u64,
     manifest_chunks: usize,
+    /// Chunks that belong to nothing that is kept.
+    orphans: Vec<String>,
 }
 
 /// Why something can't be kept or found.
@@ -65,8 +67,7 @@ impl Shelf {
         self.store.is_some()
     }
 
-    /// The texts that were kept last; chunks that belong to none of them are removed. None where
-    /// nothing was kept.
+    /// The texts that were kept last. None where nothing was kept.
     pub(crate) fn find(&mut self) -> Result<Option<Kept>, ShelfError> {
         let Some(store) = self.store.clone() else { return Ok(None) };
         let Some(head) = store.get(&Key::new(HEADS, MANIFEST))? else { return Ok(None) };
@@ -88,9 +89,14 @@ impl Shelf {
             .map(|(id, count)| serde_json::from_slice::<KeptPart>(&joined(&chunks, id, *count)));
         let kept = parts.collect::<Result<Kept, _>>()?;
         let known: BTreeSet<String> = self.keys().collect();
-        let orphans = chunks.into_keys().filter(|key| !known.contains(key));
-        remove(&store, CHUNKS, orphans.map(Bytes::from))?;
+        self.orphans = chunks.into_keys().filter(|key| !known.contains(key)).collect();
         Ok(Some(kept))
+    }
+
+    /// Removes chunks that were found and belong to none of the texts.
+    pub(crate) fn tidy(&mut self) -> Result<(), ShelfError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        remove(store, CHUNKS, self.orphans.drain(..).map(Bytes::from))
     }
 
     /// Keeps the texts in place of those before. Blocks until they are on the disk.

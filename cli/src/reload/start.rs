@@ -13,6 +13,7 @@ use crate::{
         shelf::Shelf,
     },
     store::Stores,
+    upgrade::{Again, Error, TakeOver},
 };
 
 /// All that a process begins with.
@@ -23,6 +24,10 @@ pub(crate) struct Start {
     pub(crate) clock: Arc<dyn Clock>,
     /// None where the configuration does not come from files.
     pub(crate) begin: Option<Begin>,
+    /// How another process takes over. None: none does.
+    pub(crate) again: Option<Again>,
+    /// What this process takes over from. None: it begins by itself.
+    pub(crate) take_over: Option<TakeOver>,
 }
 
 impl Start {
@@ -36,7 +41,8 @@ impl Start {
         let mut stores = Stores::open_dir(loaded.data_dir.as_deref(), &metrics)?;
         stores.open_table(loaded.records.as_ref())?;
         let (loaded, clock) = (Arc::new(loaded), Arc::new(SystemClock));
-        Ok(Self { loaded, stores, metrics, clock, begin: None })
+        let (begin, again, take_over) = (None, None, None);
+        Ok(Self { loaded, stores, metrics, clock, begin, again, take_over })
     }
 
     /// Loads from files, with what was kept in place of parts that are at fault.
@@ -46,22 +52,50 @@ impl Start {
     /// Faults of the platform's file, where none was kept; any fault with `is_strict`; and as
     /// [`Stores::open_dir`].
     pub(crate) fn of(path: &Path, is_strict: bool) -> anyhow::Result<Self> {
-        let environment = headgate_config::environment();
-        if is_strict {
-            headgate_config::load_from(&Disk, path, &environment)?;
-        }
-        let (metrics, clock) = (Metrics::new(), Arc::new(SystemClock));
+        let origin = origin(path, is_strict)?;
+        let metrics = Metrics::new();
         // The folder is named by a file that may be broken elsewhere.
-        let data_dir = headgate_config::data_dir(&Disk, path, &environment);
-        let mut stores = Stores::open_dir(data_dir.as_deref(), &metrics)?;
+        let data_dir = headgate_config::data_dir(&Disk, path, &origin.environment);
+        let stores = Stores::open_dir(data_dir.as_deref(), &metrics)?;
+        Self::load(origin, stores, metrics, None)
+    }
+
+    /// Loads from files what a running edge is to be taken over with, which keeps the store as yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], where there is no such edge; any fault of the platform's file, since what was
+    /// last good runs already; any fault with `is_strict`.
+    pub(crate) fn taking_over(path: &Path, is_strict: bool) -> anyhow::Result<Self> {
+        let origin = origin(path, is_strict)?;
+        let metrics = Metrics::new();
+        let data_dir = headgate_config::data_dir(&Disk, path, &origin.environment);
+        let data_dir = data_dir.ok_or(Error::NoFolder)?;
+        let mut take_over = TakeOver::begin(&data_dir)?;
+        let stores = take_over.stores(&data_dir, &metrics)?;
+        Self::load(origin, stores, metrics, Some(take_over))
+    }
+
+    /// Lets a process take over that is started so.
+    pub(crate) fn again(self, again: Again) -> Self {
+        Self { again: Some(again), ..self }
+    }
+
+    fn load(
+        origin: Origin,
+        mut stores: Stores,
+        metrics: Metrics,
+        take_over: Option<TakeOver>,
+    ) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock);
         let mut shelf = Shelf::new(stores.local().cloned());
         let kept = shelf.find().unwrap_or_else(|error| {
             tracing::error!(%error, "last good configuration can't be read");
             None
         });
         let (overlays, last_overlay) = overlays(&shelf, clock.unix_time());
-        let origin = Origin { path: path.to_owned(), environment };
-        let (loaded, reads) = origin.load(kept.as_ref(), &overlays, true, clock.unix_time());
+        let use_kept = take_over.is_none();
+        let (loaded, reads) = origin.load(kept.as_ref(), &overlays, use_kept, clock.unix_time());
         let loaded = Arc::new(loaded?);
         for warning in &loaded.warnings {
             tracing::warn!(%warning, "configuration loaded with a warning");
@@ -69,8 +103,18 @@ impl Start {
         stores.open_table(loaded.records.as_ref())?;
         let begin =
             Begin { origin, loaded: Arc::clone(&loaded), reads, shelf, overlays, last_overlay };
-        Ok(Self { loaded, stores, metrics, clock, begin: Some(begin) })
+        let (begin, again) = (Some(begin), None);
+        Ok(Self { loaded, stores, metrics, clock, begin, again, take_over })
     }
+}
+
+/// Where the configuration is, without a fault if that is asked for.
+fn origin(path: &Path, is_strict: bool) -> anyhow::Result<Origin> {
+    let environment = headgate_config::environment();
+    if is_strict {
+        headgate_config::load_from(&Disk, path, &environment)?;
+    }
+    Ok(Origin { path: path.to_owned(), environment })
 }
 
 fn overlays(shelf: &Shelf, now: UnixTime) -> (Vec<Overlay>, u64) {

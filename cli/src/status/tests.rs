@@ -22,7 +22,7 @@ fn config() -> ConfigStatus {
             },
             PartStatus { name: "web".to_owned(), state: "current".to_owned(), faults: Vec::new() },
         ],
-        waits_for_hand_over: vec!["edge.listen".to_owned()],
+        waits_for_hand_over: ["data.dir", "edge.listen"].map(str::to_owned).into(),
         watching: "events".to_owned(),
         is_kept: true,
         overlays: vec![OverlayStatus {
@@ -68,5 +68,6 @@ fn overlays_come_first_and_then_what_is_wrong() {
     assert!(lines[1].starts_with("part tv") && lines[1].ends_with("last_good"), "{text}");
     assert!(lines[2].ends_with("HG1003: no such upstream (route.home.to)"), "{text}");
     assert!(!text.contains("part web"), "{text}");
-    assert!(text.contains("waits for a restart  edge.listen\n"), "{text}");
+    assert!(text.contains("waits for an upgrade  edge.listen\n"), "{text}");
+    assert!(text.contains("waits for a restart   data.dir\n"), "{text}");
 }

@@ -4,7 +4,9 @@ use super::Class;
 
 /// Each key of the documents with its class; `*` stands for a name that people choose.
 ///
-/// What is bound, opened or started once per process changes only with the process. A route that
+/// What is bound, opened or started once per process changes only with the process, which
+/// `headgate upgrade` replaces without a gap; `data.dir`, where two processes meet, alone needs a
+/// restart. A route that
 /// asks for other requests or sends them elsewhere is not the route that a WebSocket was opened
 /// on. Everything else is read anew by each request.
 pub(super) const CLASSES: &[(Class, &[&str])] = &[
@@ -53,6 +55,11 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.edge.max_h2_streams",
             "headgate.edge.max_head",
             "headgate.edge.max_headers",
+            "headgate.edge.overload.cut.best_effort",
+            "headgate.edge.overload.cut.bulk",
+            "headgate.edge.overload.cut.standard",
+            "headgate.edge.overload.exempt",
+            "headgate.edge.overload.mode",
             "headgate.edge.stream_idle",
             "headgate.edge.timeout",
             "headgate.edge.trusted_peers",
@@ -95,11 +102,19 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "team.route.*.canary.sticky",
             "team.route.*.canary.to",
             "team.route.*.canary.weight",
+            "team.route.*.concurrency.initial",
+            "team.route.*.concurrency.max",
+            "team.route.*.concurrency.min",
+            "team.route.*.concurrency.mode",
             "team.route.*.ends",
             "team.route.*.experiment.arms.*.to",
             "team.route.*.experiment.arms.*.weight",
             "team.route.*.experiment.salt",
             "team.route.*.experiment.sticky",
+            "team.route.*.fallback.body",
+            "team.route.*.fallback.status",
+            "team.route.*.fallback.to",
+            "team.route.*.fallback.type",
             "team.route.*.idempotency.keep",
             "team.route.*.idempotency.lease",
             "team.route.*.idempotency.max_answer",
@@ -120,9 +135,14 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "team.route.*.publish.topic",
             "team.route.*.publish.type",
             "team.route.*.publish.wait",
+            "team.route.*.rate.burst",
+            "team.route.*.rate.mode",
+            "team.route.*.rate.per",
+            "team.route.*.rate.rate",
             "team.route.*.require.*",
             "team.route.*.retry.budget",
             "team.route.*.retry.max",
+            "team.route.*.retry.mode",
             "team.route.*.retry.on",
             "team.route.*.scopes",
             "team.route.*.strangle.ends",
@@ -130,9 +150,16 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "team.route.*.strangle.salt",
             "team.route.*.strangle.sticky",
             "team.route.*.strangle.weight",
+            "team.route.*.throttle.mode",
             "team.route.*.timeout",
             "team.route.*.try_timeout",
             "team.team",
+            "team.upstream.*.breaker.consecutive_failures",
+            "team.upstream.*.breaker.mode",
+            "team.upstream.*.concurrency.initial",
+            "team.upstream.*.concurrency.max",
+            "team.upstream.*.concurrency.min",
+            "team.upstream.*.concurrency.mode",
             "team.upstream.*.connect_timeout",
             "team.upstream.*.endpoints",
             "team.upstream.*.idle_timeout",

@@ -80,6 +80,33 @@ fn good_files_are_what_a_strict_load_makes_of_them() {
     assert!(layered.faults().is_empty());
 }
 
+/// The teams' files and more of one, each with a route.
+fn many(count: usize) -> Memory {
+    (0..count).fold(both(), |files, number| {
+        let (path, route) = (format!("routes.d/tv/n{number}.toml"), format!("n{number}"));
+        let to = format!("/tv/n{number}");
+        let text = format!("team = \"tv\"\n[route.{route}]\nmatch = \"GET {to}\"\nto = \"up\"\n");
+        files.with(path, text)
+    })
+}
+
+#[test]
+fn files_that_are_read_at_once_come_to_what_they_come_to_one_by_one() {
+    let files = many(100);
+    let at_once = load_over(&files, None).unwrap();
+    let mut kept = load_over(&both(), None).unwrap().kept;
+    for count in (10..100).step_by(10) {
+        kept = load_over(&many(count), Some(&kept)).unwrap().kept;
+    }
+    let step_by_step = load_over(&files, Some(&kept)).unwrap();
+    assert_eq!(at_once.digest, step_by_step.digest);
+    assert_eq!(at_once.settings.routes.len(), 102);
+    let broken = files.with("routes.d/tv/n50.toml", "team = ");
+    let faults = load_over(&broken, None).unwrap().faults();
+    let named: Vec<_> = faults.iter().map(|fault| fault.at.file.as_str()).collect();
+    assert_eq!(named, ["routes.d/tv/n50.toml"]);
+}
+
 /// Every way in which a team's file can be wrong by itself or for its team.
 const BAD: [&str; 8] = [
     "",

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, OnceLock},
+    thread,
 };
 
 use headgate_types::UnixTime;
@@ -29,6 +30,11 @@ pub(crate) static TEAM_FILE: LazyLock<Json> = LazyLock::new(schema::team_file);
 
 /// What the names of texts end with that are not those on disk.
 const LAST_GOOD: &str = " (last good)";
+
+/// Threads that read team files at once: a start has nothing else to do, a reload reads few.
+const READERS_MAX: usize = 4;
+/// Files that are worth a thread.
+const FILES_A_READER: usize = 16;
 
 /// All that is read, before the parts are checked against one another.
 pub(crate) struct Input<'a> {
@@ -126,6 +132,9 @@ pub(crate) struct TeamFileRead {
 /// Team files by their texts, so that the next load reads only what has changed.
 pub(crate) type Cache = HashMap<SourceId, TeamFileRead>;
 
+/// A file's text or why it can't be read, and whether it is the last good one.
+type ChosenText<'a> = (&'a Result<Text, String>, bool);
+
 /// A text that was chosen, and whether it is the one on disk.
 pub(crate) struct Chosen<'a> {
     pub(crate) texts: &'a TeamTexts,
@@ -199,12 +208,13 @@ fn named(
     source
 }
 
-fn read_team_file(path: &Path, chosen: (&Result<Text, String>, bool)) -> TeamFileRead {
+fn read_team_file(path: &Path, chosen: ChosenText<'_>) -> TeamFileRead {
     let mut report = Report::default();
     let source = named(path, chosen.0, chosen.1, &mut report);
     let parsed = parse(&mut report, source.id);
     let is_whole = parsed.is_whole && chosen.0.is_ok();
     let document = Document::new(path, parsed.root, is_whole, &TEAM_FILE, &mut report);
+    document.spelt.get_or_init(|| Spelt::of(&document.doc));
     TeamFileRead { document, source, drafts: report.drafts().into() }
 }
 
@@ -250,6 +260,7 @@ impl<'a> Frame<'a> {
             owners.insert(report.sources.insert(Arc::clone(source)), owner.clone());
         }
         self.platform.drafts.iter().cloned().for_each(|draft| report.push(draft));
+        read_ahead(teams, cache);
         let mut documents = Vec::new();
         for (name, chosen) in teams {
             let owner = Owner::Team(name.as_str().into());
@@ -307,15 +318,48 @@ fn keep_at_fault(
     }
 }
 
-fn read_cached(
-    path: &Path,
-    chosen: (&Result<Text, String>, bool),
-    cache: &mut Cache,
-) -> TeamFileRead {
-    let (text, is_last_good) = chosen;
-    let suffix = if is_last_good { LAST_GOOD } else { "" };
-    let Ok(known) = text else { return read_team_file(path, chosen) };
-    let id = Source::id_of(&format!("{}{suffix}", path.display()), known);
+/// Reads the files that are not known yet, on as many threads as they are worth. Whatever no
+/// thread could be had for is read when it is needed.
+fn read_ahead(teams: &BTreeMap<String, Chosen<'_>>, cache: &mut Cache) {
+    let chosen = teams.values().flat_map(|chosen| {
+        chosen.texts.iter().map(|(path, text)| (path.as_path(), (text, chosen.is_last_good)))
+    });
+    let unread = chosen.filter_map(|(path, chosen)| {
+        let id = id_of(path, chosen).filter(|id| !cache.contains_key(id))?;
+        Some((id, path, chosen))
+    });
+    let unread: Vec<_> = unread.collect();
+    let readers = thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX);
+    let share = unread.len().div_ceil(readers).max(FILES_A_READER);
+    if unread.len() <= share {
+        return;
+    }
+    let read_all = |share: &[(SourceId, &Path, ChosenText<'_>)]| {
+        let read = |(id, path, chosen): &(_, &Path, _)| (*id, read_team_file(path, *chosen));
+        share.iter().map(read).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let readers: Vec<_> = unread
+            .chunks(share)
+            .map(|share| {
+                let named = thread::Builder::new().name("config-reader".to_owned());
+                named.spawn_scoped(scope, move || read_all(share))
+            })
+            .collect();
+        for reader in readers.into_iter().flatten() {
+            cache.extend(reader.join().into_iter().flatten());
+        }
+    });
+}
+
+/// What names a text that could be read.
+fn id_of(path: &Path, chosen: ChosenText<'_>) -> Option<SourceId> {
+    let suffix = if chosen.1 { LAST_GOOD } else { "" };
+    Some(Source::id_of(&format!("{}{suffix}", path.display()), chosen.0.as_ref().ok()?))
+}
+
+fn read_cached(path: &Path, chosen: ChosenText<'_>, cache: &mut Cache) -> TeamFileRead {
+    let Some(id) = id_of(path, chosen) else { return read_team_file(path, chosen) };
     cache.entry(id).or_insert_with(|| read_team_file(path, chosen)).clone()
 }
 

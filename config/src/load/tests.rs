@@ -6,6 +6,7 @@ use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
 mod events;
 mod idempotency;
+mod overload;
 mod split;
 
 const PLATFORM: &str = r#"

@@ -18,7 +18,10 @@ use crate::{
     },
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input},
-    resolve::route::{Upstreams, merged, no_upstream},
+    resolve::{
+        overload,
+        route::{Upstreams, merged, no_upstream},
+    },
     source::{Step, key_path},
 };
 
@@ -146,8 +149,11 @@ fn function(
     match &handler.call.as_ref()?.0 {
         Called::At { endpoint, .. } => {
             let upstream = document::team::Upstream::default();
+            let at = overload::At::new(file, "handler", name);
+            let overload = overload::upstream(&upstream, &at, report);
             // No configured name has a dot.
-            Some(upstreams.add(team, &format!("handler.{name}"), &upstream, vec![endpoint.clone()]))
+            let own = format!("handler.{name}");
+            Some(upstreams.add((team, &own), &upstream, vec![endpoint.clone()], overload))
         }
         Called::Upstream { name: upstream, .. } => {
             let found = upstreams.position(team, upstream);

@@ -19,7 +19,7 @@ use crate::{
     resolve::{
         NOBODY, OriginDraft, claims,
         edge::at_least_one,
-        events, idempotency,
+        events, idempotency, overload,
         split::{self, Legacy},
     },
     source::{Node, Place, key_path},
@@ -41,10 +41,10 @@ impl Upstreams {
     /// Takes in an upstream, and tells its position.
     pub(super) fn add(
         &mut self,
-        team: &str,
-        name: &str,
+        (team, name): (&str, &str),
         upstream: &team::Upstream,
         endpoints: Vec<settings::Endpoint>,
+        overload: settings::UpstreamOverload,
     ) -> usize {
         let position = self.list.len();
         self.positions.entry(team.to_owned()).or_default().insert(name.to_owned(), position);
@@ -60,6 +60,7 @@ impl Upstreams {
             idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
             connections_max: at_least_one(upstream.max_connections),
             idle_timeout: upstream.idle_timeout.0,
+            overload,
         });
         position
     }
@@ -95,9 +96,10 @@ pub(super) fn merged<'i, T>(
 
 pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
     let mut upstreams = Upstreams::default();
-    for ((team, name), (_, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
+    for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
         let endpoints = upstream.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
-        upstreams.add(team, name, upstream, endpoints);
+        let at = overload::At::new(file, "upstream", name);
+        upstreams.add((team, name), upstream, endpoints, overload::upstream(upstream, &at, report));
     }
     upstreams
 }
@@ -126,6 +128,7 @@ pub(super) fn routes(
         let keyed = one.idempotency(timeout);
         let split = one.split(upstreams).resolve(upstream, &legacy);
         let mirror = one.split(upstreams).mirror();
+        let protection = one.protection(team, upstreams);
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
@@ -151,6 +154,7 @@ pub(super) fn routes(
             },
             body_bytes_max: route.max_body.as_ref().map(|size| size.0),
             idempotency: keyed,
+            overload: protection,
         });
     }
     (routes, origins)
@@ -342,6 +346,11 @@ impl Resolver<'_, '_> {
         let report = &mut *self.report;
         let one = idempotency::Resolver { input, file, name, route, timeout, report };
         Some(one.resolve(table))
+    }
+
+    fn protection(&mut self, team: &str, upstreams: &Upstreams) -> settings::RouteOverload {
+        let at = overload::At::new(self.file, "route", self.name);
+        overload::route((self.input, team, upstreams), self.route, &at, self.report)
     }
 
     fn priority(&mut self, ceiling: Option<&Ceiling>) -> (Class, Origin) {

@@ -11,45 +11,48 @@ use tokio::net::TcpStream;
 use crate::{
     connection,
     edge::Edge,
-    server::{Bound, handshake},
+    server::{
+        HandOver,
+        hand_over::{Kind, Shared},
+        handshake,
+    },
 };
 
 /// Connections that are taken from one socket's backlog at the end.
 const BACKLOG_MAX: usize = 4_096;
 
-/// Second handles of the listening sockets, which keep them open until their backlog is empty.
+/// Serves at the end what waits for this process alone.
 pub(super) struct Backlog {
     edge: Arc<Edge>,
-    plain: Vec<TcpListener>,
-    tls: Vec<TcpListener>,
+    hand_over: HandOver,
     acceptor: Option<Arc<Acceptor>>,
 }
 
 impl Backlog {
-    pub(super) fn new(edge: &Arc<Edge>, bound: &Bound, acceptor: Option<Arc<Acceptor>>) -> Self {
-        // Without a second handle the backlog is lost, as it is with every other server.
-        let twin = |socket: &super::Socket| socket.listener.try_clone().ok();
-        Self {
-            edge: Arc::clone(edge),
-            plain: bound.plain.iter().filter_map(twin).collect(),
-            tls: bound.tls.iter().filter_map(twin).collect(),
-            acceptor,
-        }
+    pub(super) fn new(
+        edge: &Arc<Edge>,
+        hand_over: HandOver,
+        acceptor: Option<Arc<Acceptor>>,
+    ) -> Self {
+        Self { edge: Arc::clone(edge), hand_over, acceptor }
     }
 
     /// Serves what waits and closes the sockets. To be called when nobody else accepts.
     pub(super) fn serve(&mut self) {
-        for listener in self.plain.drain(..) {
+        for Shared { kind, listener, .. } in self.hand_over.close() {
             for (stream, peer) in waiting(&listener) {
                 let edge = Arc::clone(&self.edge);
-                tokio::spawn(connection::serve_plain(edge, Box::new(stream), peer));
-            }
-        }
-        let Some(acceptor) = &self.acceptor else { return };
-        for listener in self.tls.drain(..) {
-            for (stream, peer) in waiting(&listener) {
-                let (edge, acceptor) = (Arc::clone(&self.edge), Arc::clone(acceptor));
-                tokio::spawn(handshake::serve(edge, acceptor, stream, peer));
+                match (kind, &self.acceptor) {
+                    (Kind::Plain, _) => {
+                        tokio::spawn(connection::serve_plain(edge, Box::new(stream), peer));
+                    }
+                    (Kind::Tls, Some(acceptor)) => {
+                        let acceptor = Arc::clone(acceptor);
+                        tokio::spawn(handshake::serve(edge, acceptor, stream, peer));
+                    }
+                    // Operators' connections are the admin server's.
+                    (Kind::Tls, None) | (Kind::Admin, _) => break,
+                }
             }
         }
     }

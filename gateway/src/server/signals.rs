@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     drain::{Drained, Phase},
     edge::Edge,
+    server::HandOver,
 };
 
 /// Catches SIGTERM and SIGINT from the moment it is made, so that a signal which comes before the
@@ -54,6 +55,7 @@ impl Signals {
 pub(super) struct Drain {
     edge: Arc<Edge>,
     signals: tokio::sync::Mutex<Signals>,
+    hand_over: HandOver,
     stop_accepting: watch::Sender<bool>,
     drained: Arc<Mutex<Drained>>,
 }
@@ -61,13 +63,14 @@ pub(super) struct Drain {
 impl Drain {
     pub(super) fn new(
         edge: &Arc<Edge>,
-        signals: Signals,
+        (signals, hand_over): (Signals, HandOver),
         stop_accepting: watch::Sender<bool>,
         drained: &Arc<Mutex<Drained>>,
     ) -> Self {
         Self {
             edge: Arc::clone(edge),
             signals: tokio::sync::Mutex::new(signals),
+            hand_over,
             stop_accepting,
             drained: Arc::clone(drained),
         }
@@ -78,7 +81,11 @@ impl Drain {
 impl ShutdownSignalWatch for Drain {
     async fn recv(&self) -> ShutdownSignal {
         let mut signals = self.signals.lock().await;
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            // Another process accepts from the same sockets.
+            () = self.hand_over.over() => drop(self.stop_accepting.send_replace(true)),
+        }
         tracing::info!("draining");
         self.edge.metrics.drains();
         let mut phase = self.edge.lifecycle.watch();

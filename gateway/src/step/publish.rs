@@ -63,8 +63,6 @@ pub(crate) async fn publish(
     if key.is_none() && publish.is_key_required {
         return Err(Error::KeyMissing);
     }
-    let priority = dispatch::priority(context.route, &parts.headers);
-    record.prioritized(priority);
     let wish = parts.headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
     let deadline = deadline::effective(record.started(), context.route.timeout, wish);
     let left = || deadline.remaining(context.edge.clock.now()).ok_or(Error::DeadlineExceeded);
@@ -76,7 +74,7 @@ pub(crate) async fn publish(
     let body = timeout(left()?, collect(record, body, limits)).await;
     let body = body.map_err(|_elapsed| Error::BodyTimeout)??;
     let mut event = event(context, publish, record, (parts, key.as_ref(), body))?;
-    event.priority = priority.class();
+    event.priority = record.priority().class();
     let log = context.edge.publisher().ok_or(Error::LogUnavailable)?;
     let publication = publication(context, publish, (parts, key.as_ref()), event)?;
     let owner = publication.owner.clone();

@@ -4,11 +4,12 @@
 //! with that file at fault. Prints the median of each, and ends with 1 when one misses its bar: 2 s
 //! for the first load, 1 s for those after it.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, path::Path, time::Duration};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use clap::Parser;
 use headgate_config::{Ask, Kept, Loaded, Memory, PartState, load_layered};
+use headgate_load::teams::Teams;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,11 +36,13 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let files = files(&arguments);
+    let teams = Teams { count: arguments.teams, routes: arguments.routes };
+    let files = files(teams);
     let last = arguments.teams.checked_sub(1).ok_or_else(|| anyhow!("no teams"))?;
     let routes = arguments.teams * arguments.routes;
-    let changed = files.clone().with(path(last), team(last, arguments.routes, "/changed"));
-    let broken = files.clone().with(path(last), "team = ");
+    let (path, text) = teams.file(last, "/changed");
+    let changed = files.clone().with(&path, text);
+    let broken = files.clone().with(&path, "team = ");
     let (mut firsts, mut nexts, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
         let first = timed(&files, None, &mut firsts)?;
@@ -89,46 +92,11 @@ fn timed(files: &Memory, kept: Option<&Kept>, times: &mut Vec<Duration>) -> Resu
     Ok(loaded)
 }
 
-fn name(team: usize) -> String {
-    format!("team{team:04}")
-}
-
-fn path(team: usize) -> String {
-    format!("routes.d/{}/routes.toml", name(team))
-}
-
-fn files(arguments: &Arguments) -> Memory {
+fn files(teams: Teams) -> Memory {
     let mut platform = "[identity.accounts]\njwks = \"https://id.example/jwks.json\"\n\
-        [[device]]\nname = \"tv\"\nwhen = [\"header x-app ~ '^tv/'\"]\n"
+        [[device]]\nname = \"web\"\nwhen = [\"*\"]\n"
         .to_owned();
-    for team in 0..arguments.teams {
-        let claim = format!("[team.{0}]\nclaims = [{{ prefix = \"/{0}/\" }}]\n", name(team));
-        platform.push_str(&claim);
-    }
+    platform.push_str(&teams.claims());
     let all = Memory::default().with("headgate.toml", platform);
-    (0..arguments.teams)
-        .fold(all, |all, one| all.with(path(one), team(one, arguments.routes, "/route")))
-}
-
-fn team(number: usize, routes: usize, below: &str) -> String {
-    let name = name(number);
-    let mut text = format!("team = \"{name}\"\n");
-    for upstream in 0..routes.div_ceil(5) {
-        // Writing to a text can't fail.
-        let _infallible = writeln!(
-            text,
-            "[upstream.up{upstream}]\nendpoints = [\"127.0.0.1:7001\", \"127.0.0.1:7002\"]"
-        );
-    }
-    for route in 0..routes {
-        let device = if route % 4 == 0 { " device=tv" } else { "" };
-        let _infallible = writeln!(
-            text,
-            "[route.route{route}]\nmatch = \"GET /{name}{below}{route}/{{id}}{device}\"\n\
-             to = \"up{}\"\nauth = \"accounts\"\ntimeout = \"900ms\"\n\
-             retry = {{ max = 2, on = [\"connect\", \"503\"] }}",
-            route / 5
-        );
-    }
-    text
+    teams.files().fold(all, |all, (path, text)| all.with(path, text))
 }

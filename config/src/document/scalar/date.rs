@@ -32,6 +32,6 @@ pub(super) fn write_date(seconds: u64) -> String {
     headgate_types::UnixTime::from_secs(seconds).to_string()
 }
 
-fn digits(text: &str) -> Option<u64> {
+pub(super) fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

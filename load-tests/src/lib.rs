@@ -1,0 +1,3 @@
+//! What more than one load test needs.
+
+pub mod teams;
