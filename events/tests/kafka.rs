@@ -1,5 +1,7 @@
 //! The log on a real Kafka.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of a test are tests too")]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

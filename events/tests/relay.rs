@@ -1,5 +1,7 @@
 //! The relay of `DynamoDB`'s outbox, at each point at which it may stop.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test are tests too")]
+
 use std::{
     sync::{
         Arc,

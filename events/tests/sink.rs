@@ -1,5 +1,7 @@
 //! The sink on a real `PostgreSQL`.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test are tests too")]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

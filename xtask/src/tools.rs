@@ -40,7 +40,8 @@ pub(crate) fn compilers() -> Result<()> {
     let what = "the libraries that are built from C";
     ensure("cc", "--version", "gcc", what)?;
     ensure("make", "--version", "make", what)?;
-    ensure("cmake", "--version", "cmake", what)
+    ensure("cmake", "--version", "cmake", what)?;
+    ensure("perl", "--version", "perl", what)
 }
 
 /// Makes sure of a program, by the system's package where this process may install it.

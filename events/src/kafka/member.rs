@@ -241,7 +241,9 @@ impl Drop for KafkaMember {
 fn first_free(inner: &Inner, group: &Arc<str>) -> u32 {
     let mut members = inner.members.lock();
     let taken = members.entry(Arc::clone(group)).or_default();
-    let number = (0..).find(|number| !taken.contains(number)).unwrap_or_default();
+    // One of so many and one more is free.
+    let more = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+    let number = (0..=more).find(|number| !taken.contains(number)).unwrap_or(more);
     taken.insert(number);
     number
 }

@@ -7,7 +7,7 @@ use rdkafka::{
         AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
     },
     error::{KafkaError, KafkaResult},
-    metadata::Metadata,
+    metadata::{Metadata, MetadataTopic},
     types::RDKafkaErrorCode as Code,
 };
 use tokio::time::{Instant, sleep};
@@ -175,7 +175,7 @@ pub(super) fn bounds_of(inner: &Inner, name: &str, partition: u32) -> KafkaResul
 /// The names of all topics but Kafka's own, in order.
 pub(super) fn names(inner: &Inner) -> Result<Vec<String>, LogError> {
     let found = metadata(inner, None)?;
-    let all = found.topics().iter().map(|topic| topic.name());
+    let all = found.topics().iter().map(MetadataTopic::name);
     let mut names: Vec<_> =
         all.filter(|name| !name.starts_with(INTERNAL)).map(names::ours).collect();
     names.sort_unstable();

@@ -69,7 +69,7 @@ impl Run {
         loop {
             let due = self.due;
             let polled = tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = told(&mut stopped) => break,
                 () = at(due) => {
                     self.write().await;
                     None
@@ -280,7 +280,7 @@ impl Run {
         self.is_set_back = false;
         loop {
             tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => return false,
+                () = told(stopped) => return false,
                 () = sleep(JOIN_EVERY) => {}
             }
             match self.log.join(self.database.group(), &self.topic).await {
@@ -292,6 +292,11 @@ impl Run {
             }
         }
     }
+}
+
+/// Waits until the sink is stopped.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
 async fn at(due: Option<Instant>) {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 use serde_json::Value as Json;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Row as _,
+    error::DatabaseError,
     postgres::{PgConnectOptions, PgConnection},
 };
 use tokio::time::timeout;
@@ -195,7 +196,7 @@ impl Database {
     /// Sorts an error. Nothing is done on its connection any more: what it left there is not known.
     fn fail(&mut self, error: &sqlx::Error) -> Failure {
         self.connection = None;
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error.as_database_error().and_then(DatabaseError::code);
         match code {
             Some(code) if UNFIT.iter().any(|class| code.starts_with(class)) => {
                 Failure::Unfit(shorten(error))
@@ -206,7 +207,7 @@ impl Database {
 }
 
 fn made_already(error: sqlx::Error) -> Result<(), sqlx::Error> {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     let is_made = code.is_some_and(|code| MADE_ALREADY.contains(&code.as_ref()));
     if is_made { Ok(()) } else { Err(error) }
 }

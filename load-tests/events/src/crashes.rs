@@ -23,8 +23,6 @@ use crate::{
 const BATCH: usize = 500;
 /// Of ten roots, how many are appended twice.
 const TWICE_OF_TEN: u32 = 3;
-/// Between two looks at whether all is done.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What the workers stand on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,10 +198,6 @@ impl Run<'_> {
             self.kills += 1;
             self.workers.push(Worker::start(self.sizes, self.place, 0)?);
         }
-        // Offsets that are committed now and then.
-        if is_done {
-            sleep(LOOK_EVERY).await
-        };
         Ok(is_done)
     }
 

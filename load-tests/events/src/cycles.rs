@@ -91,6 +91,7 @@ async fn passed(world: &World, events: u64) -> Result<()> {
 async fn half_load(world: &World, rate: f64, sizes: &Cycles) -> Result<(Duration, Duration)> {
     let mut times = Vec::new();
     let mut tick = interval(TICK);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some hundreds")]
     let each = (rate * TICK.as_secs_f64()).max(1.0) as u64;
     let ticks = sizes.half_load.as_millis() / TICK.as_millis();
     let mut published = sizes.events;
@@ -113,6 +114,6 @@ async fn half_load(world: &World, rate: f64, sizes: &Cycles) -> Result<(Duration
         });
     }
     times.sort_unstable();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
-    Ok((at(0.5).unwrap_or_default(), at(0.99).unwrap_or_default()))
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+    Ok((at(50), at(99)))
 }

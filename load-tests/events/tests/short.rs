@@ -17,7 +17,7 @@ fn run(on: On, keys: u64, folder: &Path) -> Report {
         folder: folder.to_owned(),
         seed: 1,
     };
-    crashes(&sizes).unwrap()
+    crashes(&sizes).expect("the processes start and the work is done in time")
 }
 
 #[test]
