@@ -11,8 +11,8 @@ mod state;
 use std::time::Duration;
 
 use headgate_router::overload::{
-    mode::{Mode, Ruled as Rule},
     instance::Instance,
+    mode::{Mode, Ruled as Rule},
     priority::Usage,
     verdict::{ADMIT_ALL, Layer, Reason, Refusal},
 };
