@@ -11,7 +11,7 @@ use axum::{
 };
 use headgate_idempotency::Records;
 use headgate_telemetry::Exporter;
-use headgate_types::parse_duration;
+use headgate_types::{TraceId, parse_duration};
 use serde::Serialize;
 use tokio::{sync::watch, task::spawn_blocking};
 
@@ -22,6 +22,7 @@ use crate::{
     overlays::Overlays,
     problem::{self, Problem},
     status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
+    why::{NotKept, Why},
 };
 
 /// Where the edge is in its life.
@@ -60,6 +61,13 @@ pub trait StatusSource: Send + Sync {
 
     /// The routes whose requests are copied.
     fn mirrors(&self) -> Vec<MirrorStatus>;
+
+    /// The life of the exchanges of a trace.
+    ///
+    /// # Errors
+    ///
+    /// [`NotKept`] when none that has ended is kept.
+    fn why(&self, trace: TraceId) -> Result<Why, NotKept>;
 
     /// The configuration in force, as a JSON object.
     fn config(&self) -> String;

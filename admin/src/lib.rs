@@ -12,6 +12,7 @@ mod server;
 mod status;
 #[cfg(test)]
 mod testing;
+mod why;
 
 pub use crate::{
     api::{FactsAsk, Readiness, State, StatusSource, router},
@@ -24,4 +25,5 @@ pub use crate::{
         MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status, StrangleStatus,
         UpstreamStatus,
     },
+    why::{NotKept, Why, WhyAttempt, WhyExchange, WhyLayer},
 };

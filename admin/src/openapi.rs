@@ -9,6 +9,7 @@ use crate::{
     overlays::{OverlayList, OverlayRequest},
     problem,
     status::Status,
+    why::Why,
 };
 
 /// The document that describes the admin API, as `OpenAPI` 3.1.
@@ -89,6 +90,7 @@ fn schemas() -> Map<String, Value> {
     name::<Routes>(&mut generator);
     name::<Strangle>(&mut generator);
     name::<Mirrors>(&mut generator);
+    name::<Why>(&mut generator);
     name::<Ready>(&mut generator);
     name::<HeldKeys>(&mut generator);
     name::<HeldKey>(&mut generator);

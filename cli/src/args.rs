@@ -1,5 +1,7 @@
 //! The command line: verbs and their arguments.
 
+mod overload;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
@@ -9,6 +11,8 @@ use clap::{
 use clap_complete::Shell;
 use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
+
+pub(crate) use crate::args::overload::{Top, Why};
 
 /// An edge that routes devices to their BFFs.
 ///
@@ -46,6 +50,11 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Admin),
+    /// Shows what goes through a running edge, route by route.
+    Top(Top),
+    /// Tells the life of a recent exchange: what decided on it, and by what numbers. Exit code 1 when
+    /// none of the trace is kept.
+    Why(Why),
     /// Tells how the answers to copied requests compare.
     #[command(subcommand)]
     Mirror(Mirror),

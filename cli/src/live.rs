@@ -2,12 +2,13 @@
 
 mod mirror;
 mod strangle;
+mod why;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
-    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, MirrorStatus, RouteStatus, Status,
-    StatusSource, StrangleStatus, UpstreamStatus,
+    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, MirrorStatus, NotKept, RouteStatus,
+    Status, StatusSource, StrangleStatus, UpstreamStatus, Why,
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
@@ -16,7 +17,7 @@ use headgate_gateway::{
     settings::{IdentityKind, Route},
 };
 use headgate_telemetry::access;
-use headgate_types::{Clock, UnixTime, format_duration};
+use headgate_types::{Clock, TraceId, UnixTime, format_duration};
 use tokio::sync::watch;
 
 use crate::{
@@ -140,6 +141,10 @@ impl StatusSource for Live {
 
     fn strangle(&self) -> Vec<StrangleStatus> {
         strangle::strangle(&self.edge.splits(), self.clock.unix_time())
+    }
+
+    fn why(&self, trace: TraceId) -> Result<Why, NotKept> {
+        why::why(&self.edge.why(trace))
     }
 
     fn config(&self) -> String {

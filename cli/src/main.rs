@@ -28,6 +28,8 @@ mod routes;
 mod schema;
 mod status;
 mod strangle;
+mod top;
+mod why;
 
 use std::{
     io::{self, Write as _},
@@ -85,6 +87,8 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
         Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Top(args) => top::top(&args, output),
+        Verb::Why(args) => why::why(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),
         Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),

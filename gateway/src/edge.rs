@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
 use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
-use headgate_types::Clock;
+use headgate_types::{Clock, TraceId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -24,6 +24,7 @@ use crate::{
     identity::{self, Authenticator, FetchKeys, Refreshes},
     mirror::MirrorState,
     passport::{self, Mint},
+    recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
     upstream::UpstreamState,
@@ -38,6 +39,8 @@ pub struct Edge {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
+    /// The exchanges that have ended last.
+    pub(crate) recent: Recent,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
     pub(crate) mint: Arc<Mint>,
@@ -120,6 +123,7 @@ impl Edge {
             lifecycle: Lifecycle::default(),
             metrics: counts,
             access,
+            recent: Recent::new(settings.edge.recent, settings.edge.threads),
             facts: OnceLock::new(),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
@@ -222,6 +226,11 @@ impl Edge {
     pub fn mirrors(&self) -> Vec<MirrorState> {
         let state = |route: &Arc<Route>| Some(route.mirror.as_ref()?.state(&route.settings));
         self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
+    /// What is kept of the exchanges of a trace, for operators.
+    pub fn why(&self, trace: TraceId) -> Told {
+        self.recent.tell(trace, self.clock.unix_time())
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

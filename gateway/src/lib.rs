@@ -19,6 +19,7 @@ mod explain;
 mod facts;
 mod headers;
 mod mirror;
+mod recent;
 mod record;
 mod replay;
 mod split;
@@ -45,6 +46,7 @@ pub use crate::{
     explain::{Caller, Exchange, Explanation},
     facts::{FACTS_MAX, Fact, Keeper, Kept},
     mirror::{FieldState, MirrorState},
+    recent::Told,
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},
     step::draw::Drawn,

@@ -21,6 +21,7 @@ use crate::{
     facts, headers,
     identity::Verified,
     mirror::Watch,
+    step::draw::Drawn,
     stream::Busy,
 };
 
@@ -41,8 +42,8 @@ pub(crate) struct Record {
     version: Version,
     is_grpc: bool,
     route: Option<Arc<Route>>,
-    /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
-    arm: Option<usize>,
+    /// What was drawn on a split route. None until then.
+    drawn: Option<Drawn>,
     device: Option<Device>,
     priority: Option<Priority>,
     caller: Option<Arc<Verified>>,
@@ -84,7 +85,7 @@ impl Record {
             version: parts.version,
             is_grpc: headers::is_grpc(&parts.headers),
             route: None,
-            arm: None,
+            drawn: None,
             device: None,
             priority: None,
             caller: None,
@@ -189,14 +190,14 @@ impl Record {
         self.mark(Mark::Routed);
     }
 
-    /// Notes the arm that the request drew on a split route.
-    pub(crate) fn drawn(&mut self, arm: Option<usize>) {
-        self.arm = arm;
+    /// Notes what the request drew on a split route.
+    pub(crate) fn drawn(&mut self, drawn: Option<Drawn>) {
+        self.drawn = drawn;
     }
 
     /// The arm that the request drew; none on a route that is not split, and for the rest.
     pub(crate) fn arm(&self) -> Option<usize> {
-        self.arm
+        self.drawn.and_then(|drawn| drawn.choice.arm)
     }
 
     /// Notes the caller; where anybody may call, that took no time.
@@ -255,7 +256,7 @@ impl Record {
     /// Notes an attempt that has ended.
     pub(crate) fn attempted(&mut self, attempt: Attempt) {
         if let Some(route) = &self.route {
-            route.upstream(self.arm).metrics.attempted(attempt.result);
+            route.upstream(self.arm()).metrics.attempted(attempt.result);
             if !self.attempts.is_empty() {
                 route.metrics.retried();
             }
@@ -298,12 +299,7 @@ impl Record {
         self.code = Some(error.code());
     }
 
-    fn line<'r>(
-        &'r self,
-        outcome: Outcome,
-        duration: Duration,
-        config: &'r access::Members,
-    ) -> access::Line<'r> {
+    fn line(&self, outcome: Outcome, duration: Duration) -> access::Line<'_> {
         let caller = self.caller.as_deref().map(|caller| access::Caller {
             source: &caller.identity.source,
             subject: caller.pseudonym(),
@@ -323,16 +319,33 @@ impl Record {
             outcome,
             status: self.status.map(|status| status.as_u16()),
             code: self.code,
-            route: self.route.as_deref().map(|route| route.members(self.arm)),
+            route: self.route.as_deref().map(|route| route.members(self.arm())),
             device: self.device.as_ref(),
             priority: self.priority.map(Priority::class),
             identity: caller,
+            rulings: &[],
             attempts: &self.attempts,
             request_bytes: self.request_bytes(),
             response_bytes: self.bytes_out,
             duration,
             journal: &self.journal,
-            config,
+            config: &self.terms.members,
+        }
+    }
+
+    /// What is kept of the exchange beside its line.
+    fn detail(&self) -> access::Detail<'_> {
+        let route = self.route.as_deref();
+        let granted = route.map(|route| route.settings.priority);
+        let by = |drawn: Drawn| {
+            let sticky = route.and_then(|route| route.split.as_ref())?.sticky();
+            let by = if drawn.is_chosen { "token" } else { sticky.as_str() };
+            Some(access::ArmDetail { by, bucket: drawn.choice.bucket })
+        };
+        access::Detail {
+            route: route.map(Route::matches),
+            arm: self.drawn.and_then(by),
+            granted: granted.filter(|_| self.priority.is_some()),
         }
     }
 
@@ -368,8 +381,15 @@ impl Drop for Record {
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
         self.end_watch(outcome);
         let duration = now.since(self.started());
-        if let Some(config) = &self.terms.members {
-            self.edge.access.record(&self.line(outcome, duration, config));
+        let kept = self.edge.recent.keeps(outcome, now);
+        if self.terms.writes_lines || kept.is_some() {
+            let line = self.line(outcome, duration);
+            if self.terms.writes_lines {
+                self.edge.access.record(&line);
+            }
+            if let Some(kind) = kept {
+                self.edge.recent.keep(kind, &line, &self.detail());
+            }
         }
         let metrics = if let Some(route) = &self.route {
             &route.metrics
@@ -377,7 +397,7 @@ impl Drop for Record {
             self.terms.unrouted.arrived();
             &self.terms.unrouted
         };
-        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm)) {
+        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm())) {
             arm.metrics.ended(outcome, self.time, duration);
         }
         metrics.ended(outcome, duration);

@@ -11,12 +11,14 @@ use ipnet::IpNet;
 
 mod idempotency;
 mod mirror;
+mod recent;
 mod split;
 mod upstream;
 
 pub use crate::settings::{
     idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
     mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
+    recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
 };
@@ -57,6 +59,8 @@ pub struct Edge {
     pub drain: Drain,
     /// Whether each exchange is written down.
     pub access_log: AccessLog,
+    /// What is kept of recent exchanges in memory.
+    pub recent: Recent,
 }
 
 /// Where a line for each exchange goes.
@@ -175,6 +179,7 @@ impl Default for Edge {
             limits: Limits::default(),
             drain: Drain::default(),
             access_log: AccessLog::default(),
+            recent: Recent::default(),
         }
     }
 }

@@ -15,12 +15,14 @@ pub mod trace;
 
 pub use crate::{
     labels::{
-        ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal, Reload, Settled,
+        ArmToken, AttemptResult, BadHead, BreakerState, Denial, GateScope, Kept, Layer,
+        LayerReason, Listener, MirrorResult, Refusal, Reload, Ruled, Settled,
     },
     metrics::{
-        ArmCounts, ArmMetrics, ArmNames, ConfigMetrics, DynamoDbCounts, DynamoDbMetrics,
-        EdgeMetrics, FactsMetrics, HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
-        MirrorMetrics, RouteMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
+        ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
+        DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, HandlerMetrics,
+        IdentityMetrics, KeyCounts, KeyMetrics, Metrics, MirrorMetrics, RetryBudgetMetrics,
+        RouteMetrics, Ruling, RulingMetrics, StoreCounts, StoreMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

@@ -4,6 +4,7 @@ mod arm;
 mod config;
 mod idempotency;
 mod mirror;
+mod overload;
 mod store;
 mod upstream;
 
@@ -23,6 +24,9 @@ pub use crate::metrics::{
     config::ConfigMetrics,
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     mirror::MirrorMetrics,
+    overload::{
+        BreakerMetrics, GateLevels, GateMetrics, RetryBudgetMetrics, Ruling, RulingMetrics,
+    },
     store::{StoreCounts, StoreMetrics},
     upstream::UpstreamMetrics,
 };

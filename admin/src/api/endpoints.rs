@@ -6,7 +6,7 @@ use super::{
     State, config, document, facts, healthz, metrics, mirrors, passport_keys, readyz, routes,
     status, strangle,
 };
-use crate::{idempotency, overlays, problem};
+use crate::{idempotency, overlays, problem, why};
 
 /// One method of one path of the API.
 pub(crate) struct Endpoint {
@@ -206,6 +206,26 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         summary: "How the answers to copied requests compare",
         answers: &[json("The routes whose requests are copied", "Mirrors")],
         handler: || get(mirrors),
+    },
+    Endpoint {
+        path: "/v1/why/{trace_id}",
+        takes: Takes::Get(&[Parameter {
+            name: "trace_id",
+            is_path: true,
+            kind: "string",
+            summary: "The `headgate-trace-id` of an answer",
+        }]),
+        summary: "The life of a recent exchange: what decided on it, and by what numbers",
+        answers: &[
+            json("The last exchange of the trace, and earlier ones", "Why"),
+            Answer {
+                status: 404,
+                summary: "None that has ended is kept; the detail says how far back they are",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+        ],
+        handler: || get(why::why),
     },
     Endpoint {
         path: "/v1/config",

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -72,8 +72,10 @@ pub(crate) struct Terms {
     trusted_peers: Vec<IpNet>,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
-    /// What the access line of every exchange says of the configuration. None when none is written.
-    pub(crate) members: Option<Members>,
+    /// What the access line of every exchange says of the configuration.
+    pub(crate) members: Members,
+    /// Whether access lines are written.
+    pub(crate) writes_lines: bool,
 }
 
 /// A route as the data path uses it.
@@ -90,6 +92,8 @@ pub(crate) struct Route {
     pub(crate) metrics: RouteMetrics,
     /// What the access line of each of its exchanges says of it, unless an arm says more.
     members: Members,
+    /// What it matches, made when an exchange of it is first kept.
+    matches: OnceLock<Members>,
     pub(crate) retry: Policy,
     pub(crate) budget: Arc<Budget>,
     /// What an `idempotency-key` does. None: nothing.
@@ -119,8 +123,8 @@ impl Terms {
             drain: edge.drain.clone(),
             trusted_peers: edge.trusted_peers.clone(),
             unrouted: metrics.no_route(),
-            members: (edge.access_log == AccessLog::Stdout)
-                .then(|| Members::of(&[("config", digest)])),
+            members: Members::of(&[("config", digest)]),
+            writes_lines: edge.access_log == AccessLog::Stdout,
         }
     }
 
@@ -242,6 +246,7 @@ impl Route {
                 ("route", &one.name),
                 ("upstream", &upstream.settings.name),
             ]),
+            matches: OnceLock::new(),
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: budget.map_or_else(
                 || Arc::new(Budget::new(one.retry.budget, tools.clock.now())),
@@ -288,6 +293,11 @@ impl Route {
     /// Where a request that drew an arm, or none, is sent.
     pub(crate) fn upstream(&self, drawn: Option<usize>) -> &Arc<Upstream> {
         self.arm(drawn).map_or(&self.upstream, |arm| &arm.upstream)
+    }
+
+    /// What the route matches, for whoever asks why.
+    pub(crate) fn matches(&self) -> &Members {
+        self.matches.get_or_init(|| Members::of(&[("match", &self.settings.pattern.to_string())]))
     }
 
     /// What the access line of such a request says of its route.
