@@ -18,6 +18,8 @@ use tokio::{sync::watch, task::spawn_blocking};
 pub(crate) use self::endpoints::{Answer, ENDPOINTS, Endpoint, Parameter, Takes};
 use self::endpoints::{JSON, JWKS};
 use crate::{
+    history::History,
+    limits::LimitsStatus,
     openapi,
     overlays::Overlays,
     problem::{self, Problem},
@@ -61,6 +63,12 @@ pub trait StatusSource: Send + Sync {
 
     /// The routes whose requests are copied.
     fn mirrors(&self) -> Vec<MirrorStatus>;
+
+    /// What protects the edge, its upstreams and its routes.
+    fn limits(&self) -> LimitsStatus;
+
+    /// What has moved and changed. May wait for the disk.
+    fn history(&self, ask: FactsAsk) -> History;
 
     /// The life of the exchanges of a trace.
     ///
@@ -217,6 +225,19 @@ async fn facts(state: extract::State<State>, query: extract::RawQuery) -> Respon
         Ok(text) => typed(JSON, text),
         Err(error) => {
             tracing::error!(%error, "facts can't be read");
+            Problem::Internal.into_response()
+        }
+    }
+}
+
+async fn history(state: extract::State<State>, query: extract::RawQuery) -> Response {
+    let ask = query.0.as_deref().and_then(facts_ask);
+    let Some(ask) = ask else { return Problem::BadQuery.into_response() };
+    let status = Arc::clone(&state.status);
+    match spawn_blocking(move || status.history(ask)).await {
+        Ok(history) => to_json(&history),
+        Err(error) => {
+            tracing::error!(%error, "timeline can't be read");
             Problem::Internal.into_response()
         }
     }

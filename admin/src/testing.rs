@@ -12,10 +12,12 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ConfigStatus, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, IdentityStatus,
-    ListenerStatus, MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays,
-    PartStatus, Readiness, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus,
-    UpstreamStatus, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
+    ConfigStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus,
+    History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
+    MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
+    Readiness, RouteLimits, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus,
+    UpstreamLimits, UpstreamStatus, Why, WhyAttempt, WhyExchange, WhyLayer,
+    overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -134,6 +136,33 @@ impl StatusSource for Edge {
             caller_ms: Some(1.5),
             mirror_ms: None,
         }]
+    }
+
+    fn limits(&self) -> LimitsStatus {
+        let gate = GateStatus {
+            no_load_ms: Some(1.5),
+            in_flight_by_class: [("bulk".to_owned(), 3)].into(),
+            shed_from: Some(256),
+            ..GateStatus::default()
+        };
+        LimitsStatus {
+            instance: InstanceLimits { cpu: Some(0.5), ..InstanceLimits::default() },
+            upstreams: vec![UpstreamLimits {
+                gate: Some(gate),
+                endpoints: vec![EndpointLimits::default()],
+                ..UpstreamLimits::default()
+            }],
+            routes: vec![RouteLimits { retries_left: 7.5, ..RouteLimits::default() }],
+        }
+    }
+
+    fn history(&self, ask: FactsAsk) -> History {
+        let entry = HistoryEntry {
+            kind: "limit".to_owned(),
+            to: Some(ask.since.as_secs().to_string()),
+            ..HistoryEntry::default()
+        };
+        History { entries: vec![entry], next: ask.after, is_kept: true }
     }
 
     fn why(&self, trace: TraceId) -> Result<Why, NotKept> {

@@ -1,5 +1,6 @@
 //! The running edge as the admin API shows it.
 
+pub(crate) mod limits;
 mod mirror;
 mod strangle;
 mod why;
@@ -7,8 +8,8 @@ mod why;
 use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
-    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, MirrorStatus, NotKept, RouteStatus,
-    Status, StatusSource, StrangleStatus, UpstreamStatus, Why,
+    EndpointStatus, FactsAsk, History, IdentityStatus, LimitsStatus, ListenerStatus, MirrorStatus,
+    NotKept, RouteStatus, Status, StatusSource, StrangleStatus, UpstreamStatus, Why,
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
@@ -25,6 +26,7 @@ use crate::{
     plan::Configuration,
     reload::Running,
     serve::Addresses,
+    timeline::Timeline,
 };
 
 /// Tells the state of the running edge.
@@ -38,6 +40,7 @@ pub(crate) struct Live {
     /// What is in force.
     running: watch::Receiver<Arc<Running>>,
     facts: Option<FactsLog>,
+    timeline: Timeline,
 }
 
 impl Live {
@@ -61,7 +64,14 @@ impl Live {
                 .collect(),
             running,
             facts: None,
+            timeline: Timeline::of(None),
         }
+    }
+
+    /// Tells what has moved and changed too.
+    pub(crate) fn with_timeline(mut self, timeline: Timeline) -> Self {
+        self.timeline = timeline;
+        self
     }
 
     /// Tells facts of requests too.
@@ -141,6 +151,14 @@ impl StatusSource for Live {
 
     fn strangle(&self) -> Vec<StrangleStatus> {
         strangle::strangle(&self.edge.splits(), self.clock.unix_time())
+    }
+
+    fn limits(&self) -> LimitsStatus {
+        limits::limits(&self.edge.limits(), &self.running().loaded)
+    }
+
+    fn history(&self, ask: FactsAsk) -> History {
+        self.timeline.page(ask, self.clock.unix_time())
     }
 
     fn why(&self, trace: TraceId) -> Result<Why, NotKept> {

@@ -11,6 +11,7 @@ mod live;
 mod reload;
 mod serve;
 mod store;
+mod timeline;
 
 mod demo;
 mod run;
@@ -20,12 +21,15 @@ mod check;
 mod completions;
 mod config;
 mod explain;
+mod history;
 mod idempotency;
+mod limits;
 mod mirror;
 mod overlays;
 mod plan;
 mod routes;
 mod schema;
+mod shed;
 mod status;
 mod strangle;
 mod top;
@@ -87,6 +91,9 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
         Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Limits(args) => limits::limits(&args, output),
+        Verb::Shed(args) => shed::shed(args, output),
+        Verb::History(args) => history::history(&args, output),
         Verb::Top(args) => top::top(&args, output),
         Verb::Why(args) => why::why(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),

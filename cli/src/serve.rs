@@ -24,6 +24,7 @@ use crate::{
     live::Live,
     output::Output,
     reload::{Reload, Running, Start},
+    timeline::{Timeline, Watched},
 };
 
 /// Time that queued access lines have to be written at the end.
@@ -104,12 +105,16 @@ pub(crate) fn serve(
         Some(handle) => Arc::new(handle),
         None => Arc::new(NoOverlays),
     };
+    let timeline = Timeline::of(stores.local());
+    let watched = Watched::new(&edge, &running, &clock, &metrics);
     let state = State {
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
         status: Arc::new(
-            Live::new(&edge, running, &addresses, Arc::clone(&clock), log).with_facts(facts),
+            Live::new(&edge, running, &addresses, Arc::clone(&clock), log)
+                .with_facts(facts)
+                .with_timeline(timeline.clone()),
         ),
         overlays,
         records: records.clone(),
@@ -118,6 +123,7 @@ pub(crate) fn serve(
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
+        ("timeline", watched.task(timeline)),
     ];
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);

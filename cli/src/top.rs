@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use self::scrape::{Counts, Routes, read};
+pub(crate) use self::scrape::{Counts, Routes};
+use self::scrape::read;
 use crate::{
     admin::Admin,
     args,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Bytes of a page of metrics that are read: some thousands of routes with all their series.
-const PAGE_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const PAGE_BYTES_MAX: u64 = 256 << 20;
 /// Moves the cursor home and clears what is below, so that a terminal does not flicker.
 const HOME: &str = "\x1b[H\x1b[J";
 
@@ -69,7 +70,12 @@ pub(crate) fn top(args: &args::Top, output: &mut Output<'_>) -> anyhow::Result<E
     }
 }
 
-fn scraped(admin: &Admin) -> anyhow::Result<Routes> {
+/// What an edge's metrics say of its routes.
+///
+/// # Errors
+///
+/// As [`top`].
+pub(crate) fn scraped(admin: &Admin) -> anyhow::Result<Routes> {
     Ok(read(&String::from_utf8_lossy(&admin.get("/metrics")?.body()?)))
 }
 

@@ -175,8 +175,8 @@ words! {
         SchedulerLag = "scheduler_lag",
         /// The edge's CPU quota is used up.
         Cpu = "cpu",
-        /// The edge's memory is used up.
-        Memory = "memory",
+        /// Whoever operates the edge wants it so.
+        Operator = "operator",
         /// More in flight on the edge than it finishes in time.
         InFlight = "in_flight",
         /// A key used up its rate.

@@ -7,17 +7,17 @@ use headgate_types::Outcome;
 
 /// What a page says of one route.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Counts {
-    pub(super) arrived: u64,
+pub(crate) struct Counts {
+    pub(crate) arrived: u64,
     /// Exchanges that ended, by [`Kept::index`].
-    pub(super) ended: [u64; Kept::ALL.len()],
-    pub(super) in_flight: f64,
+    pub(crate) ended: [u64; Kept::ALL.len()],
+    pub(crate) in_flight: f64,
     /// Exchanges that took at most so many seconds, by ascending bounds; the last is above all.
-    pub(super) took: Vec<(f64, u64)>,
+    pub(crate) took: Vec<(f64, u64)>,
 }
 
 /// The routes of a page, by team and name.
-pub(super) type Routes = BTreeMap<(String, String), Counts>;
+pub(crate) type Routes = BTreeMap<(String, String), Counts>;
 
 /// Reads the series of routes; lines of other metrics are passed over.
 pub(super) fn read(page: &str) -> Routes {
