@@ -8,6 +8,7 @@ mod output;
 mod clock;
 mod facts;
 mod live;
+mod machine;
 mod reload;
 mod serve;
 mod store;

@@ -22,6 +22,7 @@ use crate::{
     exit::Invalid,
     facts::FactsLog,
     live::Live,
+    machine,
     output::Output,
     reload::{Reload, Running, Start},
     timeline::{Timeline, Watched},
@@ -79,6 +80,7 @@ pub(crate) fn serve(
         fetch: Arc::new(HttpFetch::default()),
         digest: loaded.digest.as_str().into(),
     };
+    let threads = loaded.settings.edge.threads.get();
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
     let bound = Bound::new(&loaded.settings.edge).map_err(not_bound)?;
     let admin = bind_admin(loaded.admin_listen)?;
@@ -123,6 +125,7 @@ pub(crate) fn serve(
         ("admin", admin_task(Server::new(admin, state), Arc::clone(&edge), readiness)),
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
+        ("machine", machine::task(&edge, threads)),
         ("timeline", watched.task(timeline)),
     ];
     if let Some((keeper, task)) = facts_kept {

@@ -5,6 +5,7 @@
 pub(crate) mod idempotency;
 pub(crate) mod keys;
 pub(crate) mod mirror;
+pub(crate) mod overload;
 pub(crate) mod owner;
 pub(crate) mod platform;
 pub(crate) mod scalar;

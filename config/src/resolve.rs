@@ -18,6 +18,7 @@ pub(crate) mod claims;
 mod edge;
 mod idempotency;
 mod identity;
+mod overload;
 mod route;
 mod split;
 mod team;

@@ -19,14 +19,9 @@ const LATER: &[&str] = &[
     "events",
     "topic",
     "handler",
-    "upstream.*.concurrency",
-    "upstream.*.breaker",
     "upstream.*.tls",
-    "route.*.rate",
     "route.*.cache",
-    "route.*.fallback",
     "route.*.publish",
-    "route.*.concurrency",
     "route.*.breaker",
 ];
 

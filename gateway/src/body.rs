@@ -9,7 +9,7 @@ mod request;
 pub use crate::body::client::ClientBody;
 pub(crate) use crate::body::{
     capture::Capture,
-    origin::{OriginBody, Pace, ReadAhead},
+    origin::{Held, OriginBody, Pace, ReadAhead},
     request::{BodyWatch, RequestBody, RequestBodyLimits},
 };
 

@@ -34,6 +34,7 @@ use crate::{
     drain::Phase,
     edge::{Edge, Terms},
     exchange::{Answering, Exchanges},
+    overload,
     stream::{Activity, EdgeStream, Patience},
     streams::{self, Streams},
     timer::SpareTimer,
@@ -73,6 +74,8 @@ pub(crate) struct Connection {
     pub(crate) members: Members,
     /// The address for `x-forwarded-for`.
     pub(crate) forwarded_for: HeaderValue,
+    /// A number that stands for the client's address.
+    pub(crate) user: u64,
     /// The connection's clock.
     pub(crate) activity: Arc<Activity>,
     /// What its exchanges limit their attempts with.
@@ -96,6 +99,7 @@ impl Connection {
             listener,
             members: Members::of_client(peer, listener),
             forwarded_for: address_value(peer.ip()),
+            user: user_of(peer.ip()),
             activity: Activity::new(Arc::clone(&edge.clock)),
             timer: SpareTimer::default(),
         })
@@ -117,11 +121,14 @@ pub(crate) async fn serve_tls(edge: Arc<Edge>, stream: Stream, peer: SocketAddr)
 
 /// Takes a place for a client's connection, or counts that there was none.
 pub(crate) fn enter(edge: &Edge, peer: SocketAddr) -> Result<Place, Refusal> {
-    let entered = edge.connections.enter(peer.ip());
+    let is_full = edge.protection.meter.is_memory_full();
+    let entered =
+        if is_full { Err(Refusal::Memory) } else { edge.connections.enter(peer.ip()) };
     entered.inspect_err(|refused| edge.metrics.connection_refused(*refused))
 }
 
 async fn serve(edge: Arc<Edge>, mut stream: Stream, peer: SocketAddr, listener: Listener) {
+    overload::watch_thread(&edge);
     let connection = Connection::new(&edge, peer, listener);
     let _counted = Counted::new(&edge, &connection);
     let activity = Arc::clone(&connection.activity);
@@ -326,6 +333,15 @@ pub(crate) fn peer_of(stream: &(impl GetSocketDigest + ?Sized)) -> SocketAddr {
     let digest = stream.get_socket_digest();
     let peer = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
     peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))
+}
+
+/// A number for a client's address, and one for all addresses of a subscriber where those are many:
+/// a network of 64 bits in IPv6 (RFC 6177).
+fn user_of(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => u64::try_from(address.to_bits() >> 64).unwrap_or_default(),
+    }
 }
 
 fn address_value(address: IpAddr) -> HeaderValue {

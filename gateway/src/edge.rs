@@ -16,13 +16,14 @@ use headgate_types::{Clock, TraceId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(crate) use self::snapshot::{Route, Snapshot, Terms, Tools};
+pub(crate) use self::snapshot::{FALLBACK, Route, Snapshot, Terms, Tools};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
     facts::Keeper,
     identity::{self, Authenticator, FetchKeys, Refreshes},
     mirror::MirrorState,
+    overload::{Limits, Protection},
     passport::{self, Mint},
     recent::{Recent, Told},
     settings::Settings,
@@ -37,6 +38,7 @@ pub struct Edge {
     pub(crate) threads: NonZeroUsize,
     pub(crate) connections: Arc<Connections>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) protection: Protection,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
     /// The exchanges that have ended last.
@@ -114,6 +116,9 @@ impl Edge {
         let tools = Tools { clock, metrics, fetch, records };
         let snapshot = Snapshot::compile(settings, &tools, &digest, None)?;
         let limits = &settings.edge.limits;
+        let protection = Protection::default();
+        protection.enforce(&settings.edge.overload);
+        snapshot.enforce();
         Ok(Arc::new(Self {
             connections: Connections::new(
                 limits.connections_max.get(),
@@ -121,6 +126,7 @@ impl Edge {
             ),
             threads: settings.edge.threads,
             lifecycle: Lifecycle::default(),
+            protection,
             metrics: counts,
             access,
             recent: Recent::new(settings.edge.recent, settings.edge.threads),
@@ -158,6 +164,8 @@ impl Edge {
         self.connections
             .limit(limits.connections_max.get(), limits.connections_per_client_max.get());
         let stays: HashSet<_> = after.routes.iter().map(|route| Arc::as_ptr(&route.end)).collect();
+        self.protection.enforce(&settings.edge.overload);
+        after.enforce();
         self.snapshot.store(Arc::new(after));
         for route in &before.routes {
             if !stays.contains(&Arc::as_ptr(&route.end)) {
@@ -214,6 +222,16 @@ impl Edge {
     pub fn upstreams(&self) -> Vec<UpstreamState> {
         let now = self.clock.now();
         self.snapshot().upstreams.iter().map(|upstream| upstream.state(now)).collect()
+    }
+
+    /// What protects the edge, its upstreams and routes, as it stands.
+    pub fn limits(&self) -> Limits {
+        let (now, snapshot) = (self.clock.now(), self.snapshot());
+        Limits {
+            instance: self.protection.state(self.lifecycle.in_flight()),
+            upstreams: snapshot.upstreams.iter().map(|upstream| upstream.limits(now)).collect(),
+            routes: snapshot.routes.iter().map(|route| route.limits(now)).collect(),
+        }
     }
 
     /// The split routes as they stand, for operators.

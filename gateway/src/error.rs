@@ -1,5 +1,8 @@
 //! What can end an exchange other than the origin's answer.
 
+use std::time::Duration;
+
+use headgate_router::overload::verdict::{ADMIT_ALL, Layer, Reason, Refusal};
 use headgate_types::Outcome;
 
 /// Why the edge answers in the origin's place.
@@ -59,6 +62,24 @@ pub enum Error {
     /// The store that the request needs can't be asked.
     #[error("store is not available")]
     StoreUnavailable,
+    /// The edge itself is overloaded, and keeps its capacity for higher ranks.
+    #[error("edge is overloaded")]
+    ShedOverload(Wait),
+    /// The upstream or route is overloaded, and its capacity is kept for higher ranks.
+    #[error("shed by priority")]
+    ShedPriority(Wait),
+    /// No permit of the upstream or route within the time that a wait makes sense.
+    #[error("concurrency limit reached")]
+    LimitedConcurrency(Wait),
+    /// The origin fails too often to be tried.
+    #[error("breaker is open")]
+    BreakerOpen(Wait),
+    /// The caller used up its rate.
+    #[error("rate limit reached")]
+    LimitedRate(Wait),
+    /// The time left does not suffice for a usual call.
+    #[error("too little time is left")]
+    TooLate,
     /// Every endpoint is at its cap of connections.
     #[error("every endpoint is at its connection limit")]
     ConnectionsExhausted,
@@ -85,6 +106,33 @@ pub enum Error {
     Internal(&'static str),
 }
 
+/// The time after which trying again makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(pub Duration);
+
+/// The least time after which a refused client should come back.
+const WAIT_MIN: Duration = Duration::from_secs(1);
+/// Clients are spread over this much more, so that they do not come back together.
+const WAIT_SPREAD: Duration = Duration::from_secs(2);
+/// And over so much more for each part of the ranks that is refused: who is refused in deep
+/// overload would be refused again soon.
+const WAIT_SPREAD_DEEP: Duration = Duration::from_secs(8);
+
+impl Wait {
+    /// The wait that a refusal leads to, spread by any number that belongs to the request.
+    fn of(refusal: &Refusal, draw: u64) -> Self {
+        let depth = f64::from(ADMIT_ALL - refusal.threshold.min(ADMIT_ALL)) / f64::from(ADMIT_ALL);
+        let spread = WAIT_SPREAD + WAIT_SPREAD_DEEP.mul_f64(depth);
+        let place = f64::from(u32::try_from(draw >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+        let spread = spread.mul_f64(place);
+        match refusal.layer {
+            // These know when.
+            Layer::Rate | Layer::Breaker => Self(refusal.retry_after + WAIT_MIN.mul_f64(place)),
+            _ => Self(WAIT_MIN + spread),
+        }
+    }
+}
+
 /// Whose fault an error is, after pingora's three sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -97,6 +145,31 @@ pub enum Side {
 }
 
 impl Error {
+    /// The error that a layer's refusal ends an exchange with.
+    pub(crate) fn refused(refusal: &Refusal, draw: u64) -> Self {
+        let wait = Wait::of(refusal, draw);
+        match (refusal.layer, refusal.reason) {
+            (Layer::Instance, _) => Self::ShedOverload(wait),
+            (_, Reason::DeadlineTooClose) => Self::TooLate,
+            (Layer::Concurrency, Reason::Level | Reason::ClassReserve) => Self::ShedPriority(wait),
+            (Layer::Breaker | Layer::Throttle, _) => Self::BreakerOpen(wait),
+            (Layer::Rate, _) => Self::LimitedRate(wait),
+            _ => Self::LimitedConcurrency(wait),
+        }
+    }
+
+    /// When trying again makes sense, where the error knows.
+    pub const fn wait(self) -> Option<Duration> {
+        match self {
+            Self::ShedOverload(wait)
+            | Self::ShedPriority(wait)
+            | Self::LimitedConcurrency(wait)
+            | Self::BreakerOpen(wait)
+            | Self::LimitedRate(wait) => Some(wait.0),
+            _ => None,
+        }
+    }
+
     /// The stable code, with a page in `docs/errors/`.
     pub const fn code(self) -> &'static str {
         match self {
@@ -124,6 +197,12 @@ impl Error {
             Self::KeyInDoubt => "HG0023",
             Self::AnswerNotKept => "HG0024",
             Self::StoreUnavailable => "HG0025",
+            Self::ShedOverload(_) => "HG0030",
+            Self::ShedPriority(_) => "HG0031",
+            Self::LimitedConcurrency(_) => "HG0032",
+            Self::BreakerOpen(_) => "HG0033",
+            Self::LimitedRate(_) => "HG0034",
+            Self::TooLate => "HG0035",
         }
     }
 
@@ -143,12 +222,16 @@ impl Error {
             }
             Self::KeyBusy => Outcome::IdempotencyBusy,
             Self::StoreUnavailable => Outcome::StoreUnavailable,
-            Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
+            Self::ShedOverload(_) => Outcome::ShedOverload,
+            Self::ShedPriority(_) => Outcome::ShedPriority,
+            Self::BreakerOpen(_) => Outcome::BreakerOpen,
+            Self::LimitedRate(_) => Outcome::LimitedRate,
+            Self::LimitedConcurrency(_) | Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
             Self::NoEndpoint | Self::KeysUnavailable => Outcome::OriginUnhealthy,
             Self::Connect => Outcome::OriginConnect,
             Self::Reset | Self::Garbled => Outcome::OriginReset,
             Self::AttemptTimeout => Outcome::OriginTimeout,
-            Self::DeadlineExceeded => Outcome::DeadlineExceeded,
+            Self::DeadlineExceeded | Self::TooLate => Outcome::DeadlineExceeded,
             Self::Internal(_) => Outcome::Internal,
         }
     }
@@ -169,8 +252,11 @@ impl Error {
             | Self::KeyBusy
             | Self::KeyInDoubt
             | Self::AnswerNotKept
+            | Self::LimitedRate(_)
+            | Self::TooLate
             | Self::ClientLeft => Side::Downstream,
             Self::NoEndpoint
+            | Self::BreakerOpen(_)
             | Self::Connect
             | Self::Reset
             | Self::Garbled
@@ -178,6 +264,9 @@ impl Error {
             | Self::DeadlineExceeded => Side::Upstream,
             Self::KeysUnavailable
             | Self::ConnectionsExhausted
+            | Self::ShedOverload(_)
+            | Self::ShedPriority(_)
+            | Self::LimitedConcurrency(_)
             | Self::StoreUnavailable
             | Self::Internal(_) => Side::Internal,
         }
@@ -189,3 +278,6 @@ impl Error {
         matches!(self.outcome().retry(), After | Yes)
     }
 }
+
+#[cfg(test)]
+mod tests;

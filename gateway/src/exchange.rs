@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use headgate_telemetry::{Listener, trace};
 use http::{Request, Response, Version, request::Parts};
 use http_body::Body as _;
@@ -100,7 +101,10 @@ fn run(
                     if has_body {
                         connection.activity.linger();
                     }
-                    step::respond::refuse(record, error)
+                    match step::fall_back::answer_of(&record, error) {
+                        Some(answer) => step::respond::degrade(record, error, answer),
+                        None => step::respond::refuse(record, error),
+                    }
                 }
             };
         response.headers_mut().insert(headers::TRACE_ID, trace_id);
@@ -127,8 +131,10 @@ async fn serve(
     record.note_facts(&snapshot, step::classify::facts(parts, &target, early.as_deref()));
     let route = step::route::find(&snapshot, parts, &target, &device, early.as_deref())?;
     record.routed(&route);
+    step::shed::shed(edge, connection, &route, record, &parts.headers)?;
     let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;
     record.authenticated(caller.as_ref());
+    step::limit::limit(&route, (caller.as_deref(), connection), record)?;
     let asked = (&parts.headers, Some(record.trace_id()));
     let drawn = step::draw::draw(&snapshot, &route, caller.as_deref(), asked).await;
     record.drawn(drawn);
@@ -147,13 +153,31 @@ async fn serve(
         device: &device,
         target: &target,
     };
+    let is_bodyless = body.is_end_stream();
+    let permits = match step::admit::admit(&context, record, &parts.headers).await {
+        Ok(permits) => permits,
+        // Boxed, as below.
+        Err(error) => {
+            let fallback = Box::pin(step::fall_back::ask(&context, record, parts, body, error));
+            return fallback.await.map(Entered::Passed);
+        }
+    };
     let copy = step::mirror::copy(&context, record, parts);
     let mut call = step::dispatch::dispatch(&context, record, parts, body).await?;
+    call.permits = Some(permits);
     if let Some(copy) = copy {
         step::mirror::send(copy, record, &mut call);
     }
-    let answer = step::forward::forward(edge, connection, &route, record, &mut call).await?;
-    Ok(Entered::Passed(answer))
+    match step::forward::forward(edge, connection, &route, record, &mut call).await {
+        Ok(answer) => Ok(Entered::Passed(answer)),
+        Err(error) if is_bodyless && !context.target.is_websocket => {
+            step::fall_back::unsay(&mut parts.headers, &context);
+            let empty = ClientBody::from(Bytes::new());
+            let fallback = Box::pin(step::fall_back::ask(&context, record, parts, empty, error));
+            fallback.await.map(Entered::Passed)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) const DEADLINE: HeaderName = HeaderName::from_static("headgate-deadli
 pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("headgate-attempt");
 /// The arm of a split route that the request drew, to a BFF.
 pub(crate) const ARM: HeaderName = HeaderName::from_static("headgate-arm");
+/// On an answer that came from elsewhere than the route's own upstream.
+pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("headgate-degraded");
 /// On a copy of a request, to the mirror.
 pub(crate) const MIRROR: HeaderName = HeaderName::from_static("headgate-mirror");
 /// The client's address, to a BFF.

@@ -19,6 +19,7 @@ mod explain;
 mod facts;
 mod headers;
 mod mirror;
+pub mod overload;
 mod recent;
 mod record;
 mod replay;
@@ -41,7 +42,7 @@ pub use crate::{
     body::{BodyError, ClientBody, ResponseBody},
     drain::{Drained, Lifecycle, Phase},
     edge::{BuildError, Edge, Parts},
-    error::{Error, Side},
+    error::{Error, Side, Wait},
     exchange::{Answering, Exchanges},
     explain::{Caller, Exchange, Explanation},
     facts::{FACTS_MAX, Fact, Keeper, Kept},

@@ -1,5 +1,7 @@
 //! What is known of one exchange, counted and written down when it ends, however it ends.
 
+mod rulings;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use crate::{
     facts, headers,
     identity::Verified,
     mirror::Watch,
+    overload::Ruling,
     step::draw::Drawn,
     stream::Busy,
 };
@@ -46,6 +49,12 @@ pub(crate) struct Record {
     drawn: Option<Drawn>,
     device: Option<Device>,
     priority: Option<Priority>,
+    /// Whether something else answers in its upstream's place.
+    is_degraded: bool,
+    /// Whether it is among those that the edge's own protection counts as in flight.
+    is_counted: bool,
+    /// What the protective layers said, in the order in which they were met.
+    rulings: SmallVec<[Ruling; 3]>,
     caller: Option<Arc<Verified>>,
     attempts: SmallVec<[Attempt; 1]>,
     journal: Journal,
@@ -88,6 +97,9 @@ impl Record {
             drawn: None,
             device: None,
             priority: None,
+            is_degraded: false,
+            is_counted: false,
+            rulings: SmallVec::new(),
             caller: None,
             attempts: SmallVec::new(),
             journal: Journal::start(edge.clock.now()),
@@ -208,11 +220,6 @@ impl Record {
         }
     }
 
-    /// Notes what the request is worth.
-    pub(crate) fn prioritized(&mut self, priority: Priority) {
-        self.priority = Some(priority);
-    }
-
     /// Lets the answer be watched: the request was copied.
     pub(crate) fn watch_answer(&mut self, watch: Watch) {
         self.watch = Some(Box::new(watch));
@@ -276,7 +283,11 @@ impl Record {
     /// Does what [`Record::answered`] does, at a moment that the caller has read.
     pub(crate) fn answered_at(&mut self, status: StatusCode, now: Moment) {
         self.status = Some(status);
-        let outcome = if status.is_server_error() { Outcome::Origin5xx } else { Outcome::Ok };
+        let outcome = match self.is_degraded {
+            _ if status.is_server_error() => Outcome::Origin5xx,
+            true => Outcome::OkDegraded,
+            false => Outcome::Ok,
+        };
         self.outcome.get_or_insert(outcome);
         self.mark_at(Mark::ResponseHead, now);
     }
@@ -380,6 +391,7 @@ impl Drop for Record {
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
         self.end_watch(outcome);
+        self.left(now);
         let duration = now.since(self.started());
         let kept = self.edge.recent.keeps(outcome, now);
         if self.terms.writes_lines || kept.is_some() {

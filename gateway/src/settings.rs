@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 mod idempotency;
 mod mirror;
+mod overload;
 mod recent;
 mod split;
 mod upstream;
@@ -18,6 +19,10 @@ mod upstream;
 pub use crate::settings::{
     idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
     mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
+    overload::{
+        Breaker, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload, StaticAnswer,
+        UpstreamOverload,
+    },
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
@@ -55,6 +60,8 @@ pub struct Edge {
     pub trusted_peers: Vec<IpNet>,
     /// What a client may use up.
     pub limits: Limits,
+    /// How the edge protects itself from overload.
+    pub overload: Overload,
     /// How the edge ends.
     pub drain: Drain,
     /// Whether each exchange is written down.
@@ -177,6 +184,7 @@ impl Default for Edge {
             threads: NonZeroUsize::MIN,
             trusted_peers: Vec::new(),
             limits: Limits::default(),
+            overload: Overload::default(),
             drain: Drain::default(),
             access_log: AccessLog::default(),
             recent: Recent::default(),
@@ -337,6 +345,8 @@ pub struct Route {
     pub body_bytes_max: Option<ByteSize>,
     /// What an `idempotency-key` does. None means nothing: it is passed on like any header.
     pub idempotency: Option<Idempotency>,
+    /// What protects it, and what is behind it.
+    pub overload: RouteOverload,
 }
 
 /// Who may call a route.

@@ -11,12 +11,21 @@ use std::{
     },
 };
 
-use headgate_router::balance::{Balancer, Load};
+use headgate_router::{
+    balance::{Balancer, Load},
+    overload::{
+        breaker::{self, State},
+        outlier::Endpoints,
+    },
+};
 use headgate_telemetry::UpstreamMetrics;
 use headgate_types::Moment;
 use http::HeaderValue;
 
-use crate::settings;
+use crate::{
+    overload::{Admission, EndpointLimits, UpstreamLimits},
+    settings::{self, UpstreamOverload},
+};
 pub(crate) use crate::upstream::{
     connect::ConnectError,
     pool::{Lease, SendError},
@@ -54,6 +63,10 @@ pub(crate) struct Upstream {
     pub(crate) addresses: Vec<Arc<str>>,
     /// Who is asked next.
     pub(crate) balancer: Balancer,
+    /// Requests at once.
+    pub(crate) admission: Arc<Admission>,
+    /// What keeps calls from endpoints that fail.
+    pub(crate) breakers: Endpoints,
     /// What is counted.
     pub(crate) metrics: UpstreamMetrics,
 }
@@ -69,12 +82,31 @@ fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// What an upstream may take over from the one before it.
+struct Parts {
+    ids: Vec<u64>,
+    balancer: Balancer,
+    admission: Arc<Admission>,
+    breakers: Endpoints,
+}
+
+fn breaker_settings(settings: &settings::Upstream) -> breaker::Settings {
+    let consecutive_failures = settings.overload.breaker.consecutive_failures;
+    breaker::Settings { consecutive_failures, ..breaker::Settings::default() }
+}
+
 impl Upstream {
     /// Prepares an upstream; no connection is opened.
     pub(crate) fn new(settings: &settings::Upstream, metrics: UpstreamMetrics) -> Arc<Self> {
         let balancer = Balancer::new(settings.endpoints.len());
         let ids = settings.endpoints.iter().map(|_| next_id()).collect();
-        Self::with(settings, metrics, balancer, ids)
+        let parts = Parts {
+            ids,
+            balancer,
+            admission: Admission::new(&settings.overload.concurrency),
+            breakers: Endpoints::new(settings.endpoints.len(), breaker_settings(settings)),
+        };
+        Self::with(settings, metrics, parts)
     }
 
     /// The upstream that follows this one: itself when nothing has changed, else one that keeps
@@ -92,24 +124,60 @@ impl Upstream {
             known.copied().unwrap_or_else(next_id)
         };
         let ids = kept.iter().map(id).collect();
-        let balancer = self.balancer.successor(kept);
-        Self::with(settings, self.metrics.clone(), balancer, ids)
+        let breaker = breaker_settings(settings);
+        let same_breaker = self.settings.overload.breaker.consecutive_failures
+            == settings.overload.breaker.consecutive_failures;
+        let known = kept.iter().map(|at| at.filter(|_| same_breaker));
+        let parts = Parts {
+            ids,
+            admission: Arc::clone(&self.admission),
+            breakers: self.breakers.successor(known, breaker),
+            balancer: self.balancer.successor(kept),
+        };
+        Self::with(settings, self.metrics.clone(), parts)
     }
 
     fn with(
         settings: &settings::Upstream,
         metrics: UpstreamMetrics,
-        balancer: Balancer,
-        ids: Vec<u64>,
+        parts: Parts,
     ) -> Arc<Self> {
+        let Parts { ids, balancer, admission, breakers } = parts;
         Arc::new(Self {
             ids,
             audience: format!("{}/{}", settings.team, settings.name).into(),
             addresses: settings.endpoints.iter().map(|one| one.to_string().into()).collect(),
             settings: settings.clone(),
             balancer,
+            admission,
+            breakers,
             metrics,
         })
+    }
+
+    /// Puts what protects it in force as configured.
+    pub(crate) fn enforce(&self) {
+        let UpstreamOverload { concurrency, breaker } = &self.settings.overload;
+        self.admission.apply(concurrency);
+        self.breakers.switch().set(breaker.mode);
+    }
+
+    /// What protects it, as it stands.
+    pub(crate) fn limits(&self, now: Moment) -> UpstreamLimits {
+        let UpstreamOverload { concurrency, breaker } = &self.settings.overload;
+        let endpoint = |(at, address): (usize, &Arc<str>)| EndpointLimits {
+            address: Arc::clone(address),
+            breaker: self.breakers.breaker(at).map_or(State::Closed, |breaker| breaker.state(now)),
+        };
+        UpstreamLimits {
+            team: Arc::clone(&self.settings.team),
+            name: Arc::clone(&self.settings.name),
+            concurrency: *concurrency,
+            gate: self.admission.state(),
+            breaker: *breaker,
+            breaker_counts: self.breakers.switch().counts(),
+            endpoints: self.addresses.iter().enumerate().map(endpoint).collect(),
+        }
     }
 
     /// The number by which an endpoint's connections are kept. One that does not exist has none.

@@ -249,6 +249,8 @@ words! {
         InAll = "in_all",
         /// The client address has as many connections as it may.
         PerClient = "per_client",
+        /// The edge has no memory for more.
+        Memory = "memory",
     }
 }
 

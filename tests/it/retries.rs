@@ -125,21 +125,33 @@ async fn last_answer_is_passed_on_when_all_fail() {
     assert_eq!((busy[0].requests().len(), busy[1].requests().len()), (1, 1), "another endpoint");
 }
 
-#[tokio::test]
-async fn retries_stay_inside_their_budget() {
+/// Retries of so many requests that all fail, one after the other, and what the budget's reserve let
+/// pass meanwhile.
+async fn retries_of_failures(count: usize, budget: &str) -> (usize, f64) {
     let busy = Bff::failing(503).await;
-    let edge = edge(&[&busy.endpoint()], "max = 3, on = [\"503\"], budget = \"10%\"").await;
-
+    let retry = format!(
+        "throttle = {{ mode = \"off\" }}\nretry = {{ max = 3, on = [\"503\"], {budget} }}"
+    );
+    // A limit that learns of the refusals would refuse some itself.
+    let edge = Site::with_route(&busy, "concurrency = { mode = \"off\" }", &retry)
+        .edge("threads = 1")
+        .start()
+        .await;
     let mut client = edge.h1().await;
     let started = Instant::now();
-    for _ in 0..200 {
+    for _ in 0..count {
         assert_eq!(client.send(get("/tv/x")).await.status, 503);
     }
+    (busy.requests().len() - count, 3.0 + 3.0 * started.elapsed().as_secs_f64())
+}
 
-    let retries = busy.requests().len() - 200;
+#[tokio::test]
+async fn retries_stay_inside_their_budget() {
     // Nothing succeeds, so nothing is earned: only what lets a quiet route retry at all.
-    let reserve = 3.0 + 3.0 * started.elapsed().as_secs_f64();
+    let (retries, reserve) = retries_of_failures(200, "budget = \"10%\"").await;
     assert!(retries > 0 && retries as f64 <= reserve, "{retries} retries, {reserve} in reserve");
+    let (retries, _) = retries_of_failures(10, "budget = \"10%\", mode = \"observe\"").await;
+    assert_eq!(retries, 30);
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use std::fmt;
 pub enum Outcome {
     /// The origin answered below 500.
     Ok,
+    /// A fallback answered in the origin's place.
+    OkDegraded,
     /// No route matched.
     NoRoute,
     /// No credential, or one that is not good.
@@ -24,8 +26,16 @@ pub enum Outcome {
     ClientTooLarge,
     /// The client left before the answer had ended.
     ClientCancelled,
+    /// A rate limit was reached.
+    LimitedRate,
     /// A concurrency or connection limit was reached.
     LimitedConcurrency,
+    /// Refused by its priority: the upstream can't serve everything.
+    ShedPriority,
+    /// Refused by its priority: the edge itself can't serve everything.
+    ShedOverload,
+    /// Not even tried: the origin fails too often.
+    BreakerOpen,
     /// The route wants an `idempotency-key` and the request has none.
     IdempotencyMissing,
     /// The key belongs to another request, or to one whose answer can't be repeated.
@@ -66,8 +76,9 @@ pub enum RetryAdvice {
 
 impl Outcome {
     /// All outcomes that the edge can reach.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Ok,
+        Self::OkDegraded,
         Self::NoRoute,
         Self::DeniedAuth,
         Self::DeniedPolicy,
@@ -75,7 +86,11 @@ impl Outcome {
         Self::ClientTimeout,
         Self::ClientTooLarge,
         Self::ClientCancelled,
+        Self::LimitedRate,
         Self::LimitedConcurrency,
+        Self::ShedPriority,
+        Self::ShedOverload,
+        Self::BreakerOpen,
         Self::IdempotencyMissing,
         Self::IdempotencyConflict,
         Self::IdempotencyBusy,
@@ -93,6 +108,7 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::OkDegraded => "ok_degraded",
             Self::NoRoute => "no_route",
             Self::DeniedAuth => "denied_auth",
             Self::DeniedPolicy => "denied_policy",
@@ -100,7 +116,11 @@ impl Outcome {
             Self::ClientTimeout => "client_timeout",
             Self::ClientTooLarge => "client_too_large",
             Self::ClientCancelled => "client_cancelled",
+            Self::LimitedRate => "limited_rate",
             Self::LimitedConcurrency => "limited_concurrency",
+            Self::ShedPriority => "shed_priority",
+            Self::ShedOverload => "shed_overload",
+            Self::BreakerOpen => "breaker_open",
             Self::IdempotencyMissing => "idempotency_missing",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::IdempotencyBusy => "idempotency_busy",
@@ -136,11 +156,17 @@ impl Outcome {
             | Self::OriginReset
             | Self::OriginTimeout
             | Self::DeadlineExceeded => RetryAdvice::Yes,
-            Self::LimitedConcurrency
+            Self::LimitedRate
+            | Self::LimitedConcurrency
+            | Self::ShedPriority
+            | Self::ShedOverload
+            | Self::BreakerOpen
             | Self::IdempotencyBusy
             | Self::StoreUnavailable
             | Self::OriginUnhealthy => RetryAdvice::After,
-            Self::Ok | Self::ClientCancelled | Self::Origin5xx => RetryAdvice::Unstated,
+            Self::Ok | Self::OkDegraded | Self::ClientCancelled | Self::Origin5xx => {
+                RetryAdvice::Unstated
+            }
         }
     }
 }

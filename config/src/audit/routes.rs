@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headgate_gateway::settings::Auth;
-use headgate_router::{device, retry};
+use headgate_gateway::settings::{Auth, Fallback, RateLimit};
+use headgate_router::{device, overload::mode::Mode, retry};
 use headgate_types::format_duration;
 use http::Method;
 
@@ -14,7 +14,11 @@ use crate::{
 };
 
 pub(super) fn public(subject: &Subject<'_>) -> Vec<Mark> {
-    let is_public = |view: &&RouteView<'_>| matches!(view.route.auth, Auth::None);
+    let acts = |rate: &RateLimit| matches!(rate.mode, Mode::Enforce(_));
+    let is_public = |view: &&RouteView<'_>| {
+        let route = view.route;
+        matches!(route.auth, Auth::None) && !route.overload.rates.iter().any(acts)
+    };
     let mark = |view: &RouteView<'_>| {
         view.mark("auth", format!("anybody may call `{}`", view.route.pattern))
     };
@@ -71,12 +75,18 @@ pub(super) fn vain_retries(subject: &Subject<'_>) -> Vec<Mark> {
     subject.routes.iter().filter_map(mark).collect()
 }
 
-/// Where a route leads, by position: its upstream, those of its split, and that of its mirror.
+/// Where a route leads, by position: its upstream, those of its split, and those of its mirror and
+/// its fallback.
 fn upstreams<'v>(view: &'v RouteView<'_>) -> impl Iterator<Item = usize> + 'v {
     let split = view.route.split.iter();
     let arms = split.flat_map(|split| split.arms.iter().chain([&split.rest]));
     let mirror = view.route.mirror.iter().map(|mirror| mirror.upstream);
-    [view.route.upstream].into_iter().chain(arms.map(|arm| arm.upstream)).chain(mirror)
+    let fallback = match view.route.overload.fallback {
+        Some(Fallback::Upstream(upstream)) => Some(upstream),
+        _ => None,
+    };
+    let own = [view.route.upstream].into_iter().chain(fallback);
+    own.chain(arms.map(|arm| arm.upstream)).chain(mirror)
 }
 
 pub(super) fn idle_upstreams(subject: &Subject<'_>) -> Vec<Mark> {

@@ -111,8 +111,8 @@ pub const RULES: &[Rule] = &[
         id: "HGA001",
         name: "public-route",
         severity: Severity::Medium,
-        finds: "A route that anybody may call; there is no limit on how often yet.",
-        remedy: "Name an identity source in `auth`, or ignore the rule for this route.",
+        finds: "A route that anybody may call, as often as they like: it has no `rate` that is enforced.",
+        remedy: "Name an identity source in `auth` or a `rate`, or ignore the rule for this route.",
         find: routes::public,
     },
     Rule {

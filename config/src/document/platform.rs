@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     idempotency::RecordStore,
     keys::ApiKey,
+    overload::Overload,
     owner::Team,
     scalar::{Address, HeaderName, KeysUrl, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     split::Testers,
@@ -93,6 +94,8 @@ pub(crate) struct Edge {
     pub(crate) keep_alive: Length,
     /// Time that an HTTP/2 connection without open streams is kept.
     pub(crate) h2_idle: Length,
+    /// How the edge protects itself from overload.
+    pub(crate) overload: Overload,
     /// How the edge ends after SIGTERM.
     pub(crate) drain: Drain,
     /// Where a JSON line for each exchange goes. Without it nobody can look a single request up;
@@ -120,6 +123,7 @@ impl Default for Edge {
             timeout: Length(limits.request_timeout),
             keep_alive: Length(limits.keep_alive),
             h2_idle: Length(limits.h2_idle),
+            overload: Overload::default(),
             drain: Drain::default(),
             access_log: AccessLog::default(),
         }

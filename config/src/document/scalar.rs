@@ -3,12 +3,16 @@
 use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
     ops::Range,
     time::Duration,
 };
 
 use headgate_gateway::settings::Endpoint;
-use headgate_router::{ParseError, compare::Field, device, pattern::Pattern, retry, split::Weight};
+use headgate_router::{
+    ParseError, compare::Field, device, overload::mode::Mode, pattern::Pattern, retry,
+    split::Weight,
+};
 use headgate_types::{ByteSize, Ratio, format_duration, parse_duration};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -245,6 +249,27 @@ forms! {
     read read_endpoint,
     write ToString::to_string;
 
+    /// Whether a protective layer acts.
+    LayerMode(Mode), form "mode",
+    expected "a mode",
+    examples ["observe", "enforce", "enforce:25%"],
+    read |text| text.parse().map_err(|error| (Code::BadValue, error)),
+    write ToString::to_string;
+
+    /// Requests in a time.
+    PerTime((NonZeroU32, Duration)), form "rate",
+    expected "a rate such as \"5/s\", \"100/m\" or \"1000/h\", at most a million",
+    examples ["5/s", "100/m"],
+    read read_rate,
+    write |(requests, period)| write_rate(*requests, *period);
+
+    /// A route with its team.
+    RouteId((String, String)), form "route-id",
+    expected "a team and its route such as \"tv/home\"",
+    examples ["tv/home"],
+    read read_route_id,
+    write |(team, route)| format!("{team}/{route}");
+
     /// The name of a team, route, upstream, identity source or device class.
     Name(String), form "name",
     expected "a name of at most 64 letters, digits, \"-\" and \"_\" that begins with a letter or digit",
@@ -274,6 +299,13 @@ forms! {
     write ToString::to_string;
 }
 
+/// None of it.
+impl Default for Share {
+    fn default() -> Self {
+        Self(Ratio::default())
+    }
+}
+
 /// Checks a text against the form that a schema names.
 pub(crate) fn check(form: &str, text: &str) -> Result<(), Misfit> {
     let known = PLAIN_FORMS.iter().find(|known| known.name == form);
@@ -293,6 +325,29 @@ fn is_name(text: &str) -> bool {
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
+}
+
+/// The letters of a rate's periods.
+const PERIODS: [(&str, Duration); 3] =
+    [("s", Duration::from_secs(1)), ("m", Duration::from_mins(1)), ("h", Duration::from_hours(1))];
+/// More in one period would leave too little time between two requests to count in.
+const RATE_REQUESTS_MAX: u32 = 1_000_000;
+
+fn read_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
+    let (requests, period) = text.split_once('/')?;
+    let requests = u32::try_from(digits(requests)?).ok().filter(|count| *count <= RATE_REQUESTS_MAX);
+    let period = PERIODS.iter().find(|(letter, _)| *letter == period)?.1;
+    Some((NonZeroU32::new(requests?)?, period))
+}
+
+fn write_rate(requests: NonZeroU32, period: Duration) -> String {
+    let letter = PERIODS.iter().find(|(_, length)| *length == period).map_or("s", |(it, _)| it);
+    format!("{requests}/{letter}")
+}
+
+fn read_route_id(text: &str) -> Option<(String, String)> {
+    let (team, route) = text.split_once('/')?;
+    (is_name(team) && is_name(route)).then(|| (team.to_owned(), route.to_owned()))
 }
 
 fn read_endpoint(text: &str) -> Option<Endpoint> {

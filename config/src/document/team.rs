@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use headgate_router::retry;
+use headgate_router::{overload::mode::Mode, retry};
 use headgate_types::{Class, Ratio};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     idempotency::Idempotency,
     mirror::Mirror,
-    scalar::{Condition, EndpointAddress, Length, Match, Share, Size, Until},
+    overload::{Breaker, Concurrency, Fallback, RateLimit, Throttle},
+    scalar::{Condition, EndpointAddress, LayerMode, Length, Match, Share, Size, Until},
     split::{Canary, Experiment, Strangle},
 };
 
@@ -49,6 +50,10 @@ pub(crate) struct Upstream {
     pub(crate) max_idle: u32,
     /// Time after which an idle connection is closed. Keep it below the endpoint's own.
     pub(crate) idle_timeout: Length,
+    /// Requests at once, of all routes.
+    pub(crate) concurrency: Concurrency,
+    /// What keeps calls from an endpoint that fails.
+    pub(crate) breaker: Breaker,
 }
 
 /// A healthy endpoint in the same region accepts within milliseconds; one lost SYN costs a second.
@@ -69,6 +74,8 @@ impl Default for Upstream {
             max_connections: CONNECTIONS_MAX,
             max_idle: IDLE_MAX,
             idle_timeout: Length(IDLE_TIMEOUT),
+            concurrency: Concurrency::default(),
+            breaker: Breaker::default(),
         }
     }
 }
@@ -131,6 +138,17 @@ pub(crate) struct Route {
     /// What an `idempotency-key` does: the first request with it is passed on, and later ones get
     /// the first one's answer. Without this table it is passed on like any header.
     pub(crate) idempotency: Option<Idempotency>,
+    /// Requests of this route at once, beside the upstream's limit. Without this table it has no
+    /// limit of its own.
+    pub(crate) concurrency: Option<Concurrency>,
+    /// Requests per time. All that are listed hold.
+    #[schemars(length(max = 8))]
+    pub(crate) rate: Vec<RateLimit>,
+    /// What is done while most of the route's requests fail.
+    pub(crate) throttle: Throttle,
+    /// What answers where a request is refused for load, or where the upstream can't be reached.
+    /// Without this table: the edge says what went wrong.
+    pub(crate) fallback: Option<Fallback>,
     /// The last day on which the route is wanted, or a moment, in UTC. It is served on after that;
     /// `headgate audit` reports it.
     pub(crate) ends: Option<Until>,
@@ -157,6 +175,10 @@ impl Default for Route {
             retry: Retry::default(),
             max_body: None,
             idempotency: None,
+            concurrency: None,
+            rate: Vec::new(),
+            throttle: Throttle::default(),
+            fallback: None,
             ends: None,
         }
     }
@@ -189,6 +211,9 @@ pub(crate) struct Retry {
     pub(crate) on: Vec<Condition>,
     /// Retries that are allowed, as a share of the successes of the last seconds.
     pub(crate) budget: Share,
+    /// Whether the budget acts: `off`, `observe` (count what would be refused), `enforce`, or
+    /// `enforce:25%` for a share of what would be refused.
+    pub(crate) mode: LayerMode,
 }
 
 /// One: a second endpoint is worth a try, a third failure in a row is an outage.
@@ -203,6 +228,7 @@ impl Default for Retry {
             max: RETRY_MAX,
             on: vec![Condition(retry::Condition::Connect)],
             budget: Share(Ratio::new(RETRY_BUDGET).unwrap_or_default()),
+            mode: LayerMode(Mode::default()),
         }
     }
 }

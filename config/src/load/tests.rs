@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
 mod idempotency;
+mod overload;
 mod split;
 
 const PLATFORM: &str = r#"

@@ -17,6 +17,7 @@ use crate::{
     document::{platform, why::MEMORY_MAX},
     fault::{Code, Draft, Report},
     load::{Input, reason},
+    resolve::overload,
     source::{Step, key_path},
 };
 
@@ -56,6 +57,7 @@ pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
         ),
         trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
         limits: limits(edge),
+        overload: overload::edge(&edge.overload),
         drain: drain(input, report),
         access_log: match edge.access_log {
             platform::AccessLog::Stdout => AccessLog::Stdout,

@@ -19,7 +19,7 @@ use crate::{
     resolve::{
         NOBODY, OriginDraft, claims,
         edge::at_least_one,
-        idempotency,
+        idempotency, overload,
         split::{self, Legacy},
     },
     source::{Node, Place, key_path},
@@ -69,7 +69,7 @@ fn merged<'i, T>(
 
 pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
     let mut upstreams = Upstreams::default();
-    for ((team, name), (_, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
+    for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
         let of_team = upstreams.positions.entry(team.to_owned()).or_default();
         of_team.insert(name.to_owned(), upstreams.list.len());
         upstreams.list.push(settings::Upstream {
@@ -84,6 +84,7 @@ pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
             idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
             connections_max: at_least_one(upstream.max_connections),
             idle_timeout: upstream.idle_timeout.0,
+            overload: overload::upstream(upstream, &overload::At::new(file, "upstream", name), report),
         });
     }
     upstreams
@@ -112,6 +113,7 @@ pub(super) fn routes(
         let keyed = one.idempotency(timeout);
         let split = one.split(upstreams).resolve(upstream, &legacy);
         let mirror = one.split(upstreams).mirror();
+        let protection = one.protection(team, upstreams);
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
@@ -136,6 +138,7 @@ pub(super) fn routes(
             },
             body_bytes_max: route.max_body.as_ref().map(|size| size.0),
             idempotency: keyed,
+            overload: protection,
         });
     }
     (routes, origins)
@@ -308,6 +311,11 @@ impl Resolver<'_, '_> {
         let report = &mut *self.report;
         let one = idempotency::Resolver { input, file, name, route, timeout, report };
         Some(one.resolve(table))
+    }
+
+    fn protection(&mut self, team: &str, upstreams: &Upstreams) -> settings::RouteOverload {
+        let at = overload::At::new(self.file, "route", self.name);
+        overload::route((self.input, team, upstreams), self.route, &at, self.report)
     }
 
     fn priority(&mut self, ceiling: Option<&Ceiling>) -> (Class, Origin) {

@@ -11,13 +11,19 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use headgate_router::balance::{Call, End};
+use headgate_router::{
+    balance::{Call, End},
+    overload::limit,
+};
 use headgate_types::{Clock, Deadline};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::{body::BodyError, error::Error, headers, record::Record, streams, upstream::Lease};
+use crate::{
+    body::BodyError, error::Error, headers, overload::Permits, record::Record, streams,
+    upstream::Lease,
+};
 
 /// How long an answer's body may take.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +35,20 @@ pub(crate) enum Pace {
     Streaming(Duration),
 }
 
+/// What an exchange holds until its answer's last byte was read.
+pub(crate) struct Held {
+    pub(crate) lease: Lease,
+    pub(crate) call: Call,
+    /// None where the answer may last for as long as it likes.
+    pub(crate) permits: Option<Permits>,
+}
+
 /// The origin's body, with what must happen when it ends.
 pub struct OriginBody {
     incoming: Incoming,
     lease: Option<Lease>,
     call: Option<Call>,
+    permits: Option<Permits>,
     record: Option<Box<Record>>,
     clock: Arc<dyn Clock>,
     pace: Pace,
@@ -71,16 +86,17 @@ impl OriginBody {
     /// Passes on the body; the connection goes back to its pool at the end.
     pub(crate) fn new(
         incoming: Incoming,
-        lease: Lease,
-        call: Call,
+        held: Held,
         pace: Pace,
         record: Box<Record>,
     ) -> Self {
+        let Held { lease, call, permits } = held;
         let clock = Arc::clone(record.clock());
         let mut body = Self {
             incoming,
             lease: Some(lease),
             call: Some(call),
+            permits,
             record: Some(record),
             clock,
             pace,
@@ -103,14 +119,16 @@ impl OriginBody {
     /// Dropping the future drops the body, and cancels the call.
     pub(crate) async fn read_ahead(
         incoming: Incoming,
-        (lease, call, pace): (Lease, Call, Pace),
+        (held, pace): (Held, Pace),
         record: &Record,
         bytes_max: usize,
     ) -> ReadAhead {
+        let Held { lease, call, permits } = held;
         let mut body = Self {
             incoming,
             lease: Some(lease),
             call: Some(call),
+            permits,
             record: None,
             clock: Arc::clone(record.clock()),
             pace,
@@ -231,8 +249,12 @@ impl OriginBody {
 
     fn finish(&mut self) {
         if self.ahead.is_some() {
+            let now = self.clock.now();
             if let Some(call) = self.call.take() {
-                call.finish(self.clock.now(), End::Success);
+                call.finish(now, End::Success);
+            }
+            if let Some(permits) = self.permits.take() {
+                permits.finish(now);
             }
             return;
         }
@@ -244,6 +266,9 @@ impl OriginBody {
         if let Some(call) = self.call.take() {
             call.finish(now, End::Success);
         }
+        if let Some(permits) = self.permits.take() {
+            permits.finish(now);
+        }
         if let Some(mut record) = self.record.take() {
             record.bytes_out = self.bytes;
             record.ended(now);
@@ -252,8 +277,12 @@ impl OriginBody {
 
     fn fail(&mut self, error: Error) {
         self.lease = None;
+        let now = self.clock.now();
         if let Some(call) = self.call.take() {
-            call.finish(self.clock.now(), End::Failure);
+            call.finish(now, End::Failure);
+        }
+        if let Some(permits) = self.permits.take() {
+            permits.end(now, limit::End::Dropped);
         }
         if let Some(ahead) = &mut self.ahead {
             ahead.broken = Some(error);

@@ -13,11 +13,12 @@ use std::{
 use headgate_idempotency::Records;
 use headgate_router::{
     device::Classifier,
+    overload::{mode::Switch, throttle::Throttle},
     retry::{Budget, Policy},
     table::Table,
 };
 use headgate_telemetry::{Metrics, RouteMetrics, access::Members};
-use headgate_types::Clock;
+use headgate_types::{Clock, Moment};
 use http::HeaderValue;
 use ipnet::IpNet;
 
@@ -26,7 +27,8 @@ use crate::{
     facts::Watches,
     identity::{self, Authenticator, FetchKeys},
     mirror::Mirror,
-    settings::{self, AccessLog, Settings},
+    overload::{Admission, RouteLimits, RouteRate},
+    settings::{self, AccessLog, RouteOverload, Settings},
     split::{Arm, Split},
     step::idempotency::Keys,
     testers::Testers,
@@ -96,6 +98,14 @@ pub(crate) struct Route {
     matches: OnceLock<Members>,
     pub(crate) retry: Policy,
     pub(crate) budget: Arc<Budget>,
+    /// The route's own limit of requests at once. None: it has none.
+    pub(crate) admission: Option<Arc<Admission>>,
+    /// Its rates, in the order of its settings.
+    pub(crate) rates: Vec<Arc<RouteRate>>,
+    /// Refuses a share of its requests while it fails.
+    pub(crate) throttle: Arc<Throttle>,
+    /// What answers in its upstream's place, where another upstream does.
+    fallback: Option<Arc<Upstream>>,
     /// What an `idempotency-key` does. None: nothing.
     pub(crate) keys: Option<Keys>,
     /// Whether tunnels through it have to end.
@@ -197,6 +207,12 @@ impl Snapshot {
         })
     }
 
+    /// Puts what protects upstreams and routes in force as configured. What was learnt stays.
+    pub(super) fn enforce(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.enforce());
+        self.routes.iter().for_each(|route| route.enforce());
+    }
+
     /// The class as a header value; a class that can't be one is not named.
     pub(crate) fn device_value(&self, class: &str) -> HeaderValue {
         let known = self.devices.iter().find(|(known, _)| **known == *class);
@@ -215,6 +231,19 @@ fn authenticator(
         None => Authenticator::new(sources, Arc::clone(&tools.clock), Arc::clone(&tools.fetch))?,
     };
     Ok(Arc::new(authenticator.counting(counters)))
+}
+
+/// In the place of an arm: the upstream that answers in the route's own place.
+pub(crate) const FALLBACK: usize = usize::MAX;
+
+/// A route's rates. One that counts as one before keeps what that has counted.
+fn rates(one: &settings::Route, before: Option<&Arc<Route>>) -> Vec<Arc<RouteRate>> {
+    let known = |settings: &settings::RateLimit| {
+        let mut known = before?.rates.iter();
+        known.find(|rate| rate.counts_as(settings)).cloned()
+    };
+    let rates = one.overload.rates.iter();
+    rates.map(|rate| known(rate).unwrap_or_else(|| RouteRate::new(rate))).collect()
 }
 
 impl Route {
@@ -252,6 +281,16 @@ impl Route {
                 || Arc::new(Budget::new(one.retry.budget, tools.clock.now())),
                 |before| Arc::clone(&before.budget),
             ),
+            admission: one.overload.concurrency.as_ref().map(|settings| {
+                let known = before.and_then(|before| before.admission.as_ref());
+                known.map_or_else(|| Admission::new(settings), Arc::clone)
+            }),
+            rates: rates(one, before),
+            throttle: before.map_or_else(Arc::default, |before| Arc::clone(&before.throttle)),
+            fallback: match one.overload.fallback {
+                Some(settings::Fallback::Upstream(index)) => upstreams.get(index).cloned(),
+                _ => None,
+            },
             end: end.map_or_else(Arc::default, |before| Arc::clone(&before.end)),
             split: Split::compile(one, upstreams, tools)?,
             mirror: Mirror::compile(one, upstreams, tools, before)?,
@@ -266,7 +305,12 @@ impl Route {
             upstreams.get(index).is_some_and(|other| Arc::ptr_eq(own, other))
         };
         let arms = self.split.iter().flat_map(|split| split.arms());
+        let fallback = match one.overload.fallback {
+            Some(settings::Fallback::Upstream(index)) => Some(index),
+            _ => None,
+        };
         is(&self.upstream, one.upstream)
+            && (self.fallback.iter().zip(fallback)).all(|(own, other)| is(own, other))
             && arms.zip(targets(one)).all(|(arm, index)| is(&arm.upstream, index))
             && (self.mirror.iter().zip(&one.mirror))
                 .all(|(own, other)| is(&own.upstream, other.upstream))
@@ -285,13 +329,50 @@ impl Route {
         self.settings.pattern == one.pattern && all
     }
 
+    /// Puts what protects it in force as configured.
+    fn enforce(&self) {
+        if let (Some(admission), Some(settings)) =
+            (&self.admission, &self.settings.overload.concurrency)
+        {
+            admission.apply(settings);
+        }
+        let RouteOverload { rates, throttle, retry, .. } = &self.settings.overload;
+        for (rate, settings) in self.rates.iter().zip(rates) {
+            rate.apply(settings.mode);
+        }
+        self.throttle.switch().set(*throttle);
+        self.budget.switch().set(*retry);
+    }
+
+    /// What protects it, as it stands.
+    pub(super) fn limits(&self, now: Moment) -> RouteLimits {
+        let rates = self.rates.iter().zip(&self.settings.overload.rates);
+        let switch = |switch: &Switch| (switch.mode(), switch.counts());
+        RouteLimits {
+            team: Arc::clone(&self.settings.team),
+            name: Arc::clone(&self.settings.name),
+            is_exempt: self.settings.overload.is_exempt,
+            gate: self.admission.as_ref().and_then(|admission| admission.state()),
+            rates: rates.map(|(rate, settings)| rate.state(settings.mode)).collect(),
+            throttle: switch(self.throttle.switch()),
+            retry: switch(self.budget.switch()),
+            retries_left: self.budget.available(now),
+        }
+    }
+
     /// The arm that a request drew; none where requests are not split.
     pub(crate) fn arm(&self, drawn: Option<usize>) -> Option<&Arm> {
+        if drawn == Some(FALLBACK) {
+            return None;
+        }
         self.split.as_ref()?.arm(drawn)
     }
 
     /// Where a request that drew an arm, or none, is sent.
     pub(crate) fn upstream(&self, drawn: Option<usize>) -> &Arc<Upstream> {
+        if let Some(upstream) = self.fallback.as_ref().filter(|_| drawn == Some(FALLBACK)) {
+            return upstream;
+        }
         self.arm(drawn).map_or(&self.upstream, |arm| &arm.upstream)
     }
 

@@ -1,6 +1,10 @@
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
-use headgate_router::{balance::End, split::Weight};
+use headgate_router::{
+    balance::End,
+    overload::{breaker, mode::Mode, rate::Rate},
+    split::Weight,
+};
 use headgate_telemetry::access;
 use headgate_types::{ByteSize, Class, Moment, Outcome, Ratio, UnixTime};
 
@@ -8,7 +12,7 @@ use super::*;
 use crate::{
     identity::testing::{NoFetch, StoppedClock},
     settings::{
-        self, ApiKey, ApiKeys, Auth, Endpoint, IdentityKind, IdentitySource, Protocol, Retry,
+        self, ApiKey, ApiKeys, Auth, Concurrency, Endpoint, IdentityKind, IdentitySource, Protocol, Retry,
     },
 };
 
@@ -22,6 +26,7 @@ fn upstream(name: &str, endpoints: &[&str]) -> settings::Upstream {
         idle_connections_max: 1,
         connections_max: NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        overload: settings::UpstreamOverload::default(),
     }
 }
 
@@ -40,6 +45,7 @@ fn route(name: &str, pattern: &str, upstream: usize) -> settings::Route {
         retry: Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: None,
+        overload: settings::RouteOverload::default(),
     }
 }
 
@@ -124,6 +130,61 @@ fn endpoint_that_stays_keeps_its_calls_and_connections() {
     let (old, new) = (&before.upstreams[0], &after.upstreams[0]);
     assert_eq!(old.endpoint_id(1), new.endpoint_id(0));
     assert!(![old.endpoint_id(0), old.endpoint_id(1)].contains(&new.endpoint_id(1)));
+}
+
+#[test]
+fn what_protects_an_upstream_outlasts_a_change_of_it() {
+    let (edge, _writer) = edge();
+    let before = edge.snapshot();
+    let upstream = &before.upstreams[0];
+    for _ in 0..5 {
+        let pass = upstream.breakers.admit(1, Moment::ZERO, 0).unwrap();
+        upstream.breakers.record(1, pass.as_ref(), Moment::ZERO, breaker::End::Failure);
+    }
+    let mut settings = settings();
+    settings.upstreams[0].endpoints.remove(0);
+    settings.upstreams[0].overload.concurrency = Concurrency {
+        mode: Mode::Observe,
+        min: 50,
+        ..Concurrency::default()
+    };
+    assert_eq!(upstream.admission.gate().limit(), 20);
+    edge.apply(&settings, "second").unwrap();
+
+    let limits = edge.limits();
+    let after = &limits.upstreams[0];
+    assert_eq!(after.endpoints[0].breaker, breaker::State::Open);
+    let gate = after.gate.unwrap();
+    assert_eq!((gate.mode, gate.status.limit), (Mode::Observe, 50));
+    assert!(is_same(&upstream.admission, &edge.snapshot().upstreams[0].admission));
+    assert!(limits.upstreams[1].gate.is_none(), "no request has asked there");
+}
+
+#[test]
+fn what_a_route_has_counted_outlasts_a_change_of_its_mode() {
+    let rate = |mode| settings::RateLimit {
+        mode,
+        per: settings::Per::Route,
+        rate: Rate {
+            requests: NonZeroU32::MIN,
+            period: Duration::from_secs(1),
+            burst: NonZeroU32::MIN,
+        },
+    };
+    let (edge, _writer) = edge();
+    let mut settings = settings();
+    settings.routes[0].overload.rates = vec![rate(Mode::Off)];
+    edge.apply(&settings, "second").unwrap();
+    let before = edge.snapshot();
+    settings.routes[0].overload.rates = vec![rate(Mode::Observe)];
+    settings.routes[0].overload.throttle = Mode::Off;
+    edge.apply(&settings, "third").unwrap();
+    let after = edge.snapshot();
+    assert!(is_same(&before.routes[0].rates[0], &after.routes[0].rates[0]));
+    assert!(is_same(&before.routes[0].throttle, &after.routes[0].throttle));
+    let limits = edge.limits();
+    let (throttle, rates) = (limits.routes[0].throttle.0, &limits.routes[0].rates);
+    assert_eq!((throttle, rates[0].mode), (Mode::Off, Mode::Observe));
 }
 
 #[test]

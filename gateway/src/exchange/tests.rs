@@ -26,6 +26,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         idle_connections_max: 1,
         connections_max: std::num::NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        overload: settings::UpstreamOverload::default(),
     };
     let route = settings::Route {
         team,
@@ -41,6 +42,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         retry: settings::Retry { max: 0, on: Vec::new(), budget: headgate_types::Ratio::default() },
         body_bytes_max: Some(headgate_types::ByteSize::from_bytes(4)),
         idempotency: None,
+        overload: settings::RouteOverload::default(),
     };
     let settings =
         Settings { upstreams: vec![upstream], routes: vec![route], ..Settings::default() };

@@ -64,6 +64,11 @@ impl Verified {
         self.pseudonym
     }
 
+    /// A number that stands for the subject.
+    pub fn user(&self) -> u64 {
+        u64::from_be_bytes(*self.pseudonym.as_bytes())
+    }
+
     /// Names this verification. No other one in the process has the same number, so that what is
     /// derived from it is never taken for another credential's.
     pub fn serial(&self) -> u64 {

@@ -25,6 +25,7 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         idle_connections_max: 1,
         connections_max: std::num::NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        overload: settings::UpstreamOverload::default(),
     };
     let device = |(name, when): &(&str, &[&str])| Rule {
         name: (*name).into(),
@@ -43,6 +44,7 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: None,
+        overload: settings::RouteOverload::default(),
         mirror: None,
         split: None,
     };

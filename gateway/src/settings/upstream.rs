@@ -2,8 +2,10 @@
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
+use crate::settings::UpstreamOverload;
+
 /// A named service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     /// The team that owns it.
     pub team: Arc<str>,
@@ -21,6 +23,8 @@ pub struct Upstream {
     pub connections_max: NonZeroUsize,
     /// Time after which an idle connection is closed.
     pub idle_timeout: Duration,
+    /// What protects it.
+    pub overload: UpstreamOverload,
 }
 
 /// One address of an upstream.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headgate_router::{deadline, retry};
+use headgate_router::{deadline, overload::limit::End, retry};
 use headgate_telemetry::Listener;
-use headgate_types::{Class, Deadline, Device, Priority};
+use headgate_types::{Class, Deadline, Device, Moment, Priority};
 use http::{
-    HeaderMap, HeaderValue, Request, Uri, Version,
+    HeaderMap, HeaderValue, Request, StatusCode, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
@@ -22,6 +22,7 @@ use crate::{
     headers,
     identity::Verified,
     mirror::Mirror,
+    overload::Permits,
     passport::PassportFor,
     record::Record,
     settings::Protocol,
@@ -66,6 +67,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) upgrade: Option<OnUpgrade>,
     /// Whether the answer may stream for as long as it likes.
     pub(crate) is_grpc: bool,
+    /// What the call holds.
+    pub(crate) permits: Option<Permits>,
 }
 
 impl Outgoing<'_> {
@@ -96,6 +99,40 @@ impl Outgoing<'_> {
         self.watch.as_ref()?.fault(self.limits)
     }
 
+    /// Gives the permits back after a failure; what went wrong tells whether load was to blame.
+    pub(crate) fn fails(&mut self, error: Error, now: Moment) -> Error {
+        let is_load = matches!(
+            error,
+            Error::Reset | Error::AttemptTimeout | Error::DeadlineExceeded
+        );
+        if let Some(permits) = self.permits.take() {
+            permits.end(now, if is_load { End::Dropped } else { End::Ignore });
+        }
+        error
+    }
+
+    /// The permits that the answer holds to its end. An answer that may last for as long as it
+    /// likes holds none: of gRPC the time to its head tells about load, of the others nothing.
+    pub(crate) fn answered(
+        &mut self,
+        status: StatusCode,
+        (streams, head_at): (bool, Moment),
+    ) -> Option<Permits> {
+        let mut permits = self.permits.take()?;
+        let end = match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => End::Dropped,
+            StatusCode::SWITCHING_PROTOCOLS => End::Ignore,
+            _ if status.is_server_error() || (streams && !self.is_grpc) => End::Ignore,
+            _ => End::Success,
+        };
+        if streams || status == StatusCode::SWITCHING_PROTOCOLS {
+            permits.end(head_at, end);
+            return None;
+        }
+        permits.will_end(end);
+        Some(permits)
+    }
+
     /// Keeps the body while it goes to the endpoint, for a copy of the request: none inside when it
     /// is longer. None when there is no body.
     pub(crate) fn capture(&mut self, bytes_max: usize) -> Option<oneshot::Receiver<Option<Bytes>>> {
@@ -124,11 +161,10 @@ pub(crate) async fn dispatch<'a>(
     incoming: ClientBody,
 ) -> Result<Outgoing<'a>, Error> {
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| context.target.is_websocket);
-    let priority = priority(context.route, &parts.headers);
+    let priority = record.priority();
     let deadline = deadline_of(context, record, &parts.headers);
     let is_hurried = deadline < Deadline::after(record.started(), context.route.timeout);
     let late = if is_hurried { Error::DeadlineExceeded } else { Error::AttemptTimeout };
-    record.prioritized(priority);
     let limits = body_limits(context);
     let is_bodyless = http_body::Body::is_end_stream(&incoming);
     let (body, watch) = if is_bodyless {
@@ -148,6 +184,7 @@ pub(crate) async fn dispatch<'a>(
         is_replayable: is_bodyless && upgrade.is_none(),
         is_idempotent: retry::is_idempotent(&parts.method),
         is_grpc: record.is_grpc(),
+        permits: None,
         head: parts,
         body: (!is_bodyless || upgrade.is_some()).then_some(body),
         deadline,

@@ -1,42 +1,46 @@
 //! Asks an endpoint, and another one where that is allowed, until there is an answer.
 
+mod again;
+
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use headgate_router::{
     balance::{Call, End},
-    deadline, retry,
-    retry::{Condition, Decision},
+    deadline,
+    overload::breaker,
+    retry::Condition,
 };
 use headgate_telemetry::{
     AttemptResult,
     access::{self, Mark},
 };
 use headgate_types::Moment;
-use http::{
-    HeaderValue, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
+use self::again::{decide, retry_on_status};
 use crate::{
     body::{Pace, RequestBody},
     connection::Connection,
     edge::{Edge, Route},
     error::Error,
     headers,
+    overload::Permits,
     record::Record,
-    step::dispatch::Outgoing,
+    step::{
+        choose::{Chosen, Tried, choose},
+        dispatch::Outgoing,
+    },
     upstream::{ConnectError, Lease, SendError, Upstream},
 };
-
-/// Endpoints that one exchange tries apart; later attempts may repeat one.
-const TRIED_MAX: usize = 8;
 
 /// The origin's answer and what hangs on it.
 pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
     pub(crate) call: Call,
+    /// None where the answer may last for as long as it likes.
+    pub(crate) permits: Option<Permits>,
     pub(crate) pace: Pace,
     /// The client's half of a WebSocket.
     pub(crate) upgrade: Option<OnUpgrade>,
@@ -51,6 +55,13 @@ struct Failed {
     is_sent: bool,
 }
 
+impl Failed {
+    /// Whether the endpoint is to blame, and not the edge's own limit or the client's haste.
+    fn is_endpoints(&self) -> bool {
+        !matches!(self.error, Error::ConnectionsExhausted | Error::DeadlineExceeded)
+    }
+}
+
 /// Calls the route's upstream until it answers, or nothing more may be tried.
 ///
 /// # Errors
@@ -63,22 +74,22 @@ struct Failed {
 pub(crate) async fn forward(
     edge: &Arc<Edge>,
     connection: &Connection,
-    route: &Arc<Route>,
+    route: &Route,
     record: &mut Record,
     outgoing: &mut Outgoing<'_>,
 ) -> Result<Answer, Error> {
     let mut now = edge.clock.now();
     let upstream = route.upstream(record.arm());
     record.mark_at(Mark::Dispatched, now);
-    let mut tried = [usize::MAX; TRIED_MAX];
+    let mut tried = Tried::default();
     let mut number = 0;
     loop {
         number += 1;
-        let remaining = outgoing.deadline.remaining(now).ok_or(Error::DeadlineExceeded)?;
-        let mut call = pick(upstream, now, &tried).ok_or(Error::NoEndpoint)?;
-        if let Some(place) = tried.get_mut(number as usize - 1) {
-            *place = call.endpoint();
-        }
+        let Some(remaining) = outgoing.deadline.remaining(now) else {
+            return Err(outgoing.fails(Error::DeadlineExceeded, now));
+        };
+        let chosen = choose(upstream, record, &mut tried, now);
+        let Chosen { mut call, passed } = chosen.map_err(|error| outgoing.fails(error, now))?;
         let limit = deadline::attempt_timeout(route.settings.try_timeout, remaining);
         let mut attempt = Attempt::new(upstream, record, number, call.endpoint(), now);
         let asked = {
@@ -90,15 +101,16 @@ pub(crate) async fn forward(
                 let status = response.status();
                 let head_at = attempt.began + attempt.head.unwrap_or_default();
                 call.answered(head_at, end_of(status));
+                passed.ended(head_at, judged(status));
                 let decision = retry_on_status(edge, route, outgoing, number, &response);
                 attempt.end(record, answered(status));
                 let Some(wait) = decision else {
-                    if number == 1 && matches!(end_of(status), End::Success) {
-                        route.budget.deposit(head_at);
+                    if matches!(end_of(status), End::Success) {
+                        succeeded(route, outgoing, number, head_at);
                     }
                     record.mark_at(Mark::UpstreamHead, head_at);
                     record.answered_at(status, head_at);
-                    return Ok(answer(record, outgoing, response, lease, call));
+                    return Ok(answer(record, outgoing, (response, head_at), lease, call));
                 };
                 drop((response, lease, call));
                 now = wait_for_retry(edge, wait).await;
@@ -108,24 +120,19 @@ pub(crate) async fn forward(
             None => timed_out(limit >= remaining, outgoing, attempt.is_sent),
         };
         attempt.end(record, failed.result);
-        call.finish(edge.clock.now(), End::Failure);
+        let failed_at = edge.clock.now();
+        call.finish(failed_at, End::Failure);
         if let Some(error) = outgoing.body_fault() {
-            return Err(error);
+            return Err(outgoing.fails(error, failed_at));
+        }
+        if failed.is_endpoints() {
+            passed.ended(failed_at, breaker::End::Failure);
         }
         match decide(edge, route, outgoing, number, &failed) {
             Some(wait) => now = wait_for_retry(edge, wait).await,
-            None => return Err(failed.error),
+            None => return Err(outgoing.fails(failed.error, failed_at)),
         }
     }
-}
-
-fn pick(upstream: &Upstream, now: Moment, tried: &[usize]) -> Option<Call> {
-    let random = || fastrand::u64(..);
-    let balancer = &upstream.balancer;
-    // When every endpoint has been tried, a second go at one is better than none.
-    balancer
-        .pick(now, random(), |endpoint| tried.contains(&endpoint))
-        .or_else(|| balancer.pick(now, random(), |_| false))
 }
 
 /// Returns the moment at which the next attempt begins.
@@ -295,75 +302,38 @@ fn timed_out(is_last: bool, outgoing: &Outgoing<'_>, is_sent: bool) -> Failed {
     Failed { error, result: AttemptResult::Timeout, condition, is_sent }
 }
 
+/// Tells the route's budget and throttle of a success.
+fn succeeded(route: &Route, outgoing: &Outgoing<'_>, number: u32, now: Moment) {
+    if number == 1 {
+        route.budget.deposit(now);
+    }
+    if let Some(pass) = outgoing.permits.as_ref().and_then(Permits::tried) {
+        route.throttle.succeeded(pass, now);
+    }
+}
+
 fn end_of(status: StatusCode) -> End {
     let is_refusal = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     if is_refusal { End::Failure } else { End::Success }
+}
+
+/// An answer as its endpoint's breaker sees it.
+fn judged(status: StatusCode) -> breaker::End {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => breaker::End::Refused,
+        _ if status.is_server_error() => breaker::End::Failure,
+        _ => breaker::End::Success,
+    }
 }
 
 fn answered(status: StatusCode) -> AttemptResult {
     if status.is_server_error() { AttemptResult::Origin5xx } else { AttemptResult::Ok }
 }
 
-/// The wait before the next attempt, if there is to be one.
-fn decide(
-    edge: &Edge,
-    route: &Route,
-    outgoing: &Outgoing<'_>,
-    number: u32,
-    failed: &Failed,
-) -> Option<Duration> {
-    let facts = facts(edge, outgoing, number, failed.condition?, failed.is_sent);
-    retry_of(edge, route, &facts)
-}
-
-fn retry_on_status(
-    edge: &Edge,
-    route: &Route,
-    outgoing: &Outgoing<'_>,
-    number: u32,
-    response: &Response<Incoming>,
-) -> Option<Duration> {
-    let status = response.status();
-    if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
-        return None;
-    }
-    let mut facts = facts(edge, outgoing, number, Condition::Status(status), true);
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    facts.retry_after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-    retry_of(edge, route, &facts)
-}
-
-fn facts(
-    edge: &Edge,
-    outgoing: &Outgoing<'_>,
-    number: u32,
-    failure: Condition,
-    is_sent: bool,
-) -> retry::Attempt {
-    retry::Attempt {
-        number,
-        failure,
-        is_replayable: outgoing.has_next(),
-        is_idempotent: outgoing.is_idempotent,
-        is_sent,
-        is_answered: false,
-        remaining: outgoing.deadline.remaining(edge.clock.now()),
-        retry_after: None,
-    }
-}
-
-fn retry_of(edge: &Edge, route: &Route, facts: &retry::Attempt) -> Option<Duration> {
-    let decision = route.retry.decide(facts, &route.budget, edge.clock.now(), fastrand::u64(..));
-    match decision {
-        Decision::Retry(wait) => Some(wait),
-        Decision::Stop(_) => None,
-    }
-}
-
 fn answer(
-    record: &Record,
+    record: &mut Record,
     outgoing: &mut Outgoing<'_>,
-    response: Response<Incoming>,
+    (response, head_at): (Response<Incoming>, Moment),
     lease: Lease,
     call: Call,
 ) -> Answer {
@@ -374,5 +344,9 @@ fn answer(
     } else {
         Pace::By(outgoing.deadline, outgoing.late)
     };
-    Answer { response, lease, call, pace, upgrade: outgoing.upgrade.take() }
+    let permits = outgoing.answered(response.status(), (streams, head_at));
+    if permits.is_none() {
+        record.left(head_at);
+    }
+    Answer { response, lease, call, permits, pace, upgrade: outgoing.upgrade.take() }
 }

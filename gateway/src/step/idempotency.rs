@@ -31,6 +31,7 @@ use crate::{
     record::Record,
     settings,
     step::{
+        admit,
         dispatch::{self, Context},
         forward::{self, Answer},
         target::Target,
@@ -96,7 +97,10 @@ impl Known {
         parts: &mut Parts,
         body: ClientBody,
     ) -> Result<Answer, Error> {
-        let mut call = dispatch::dispatch(&self.context(), record, parts, body).await?;
+        let context = self.context();
+        let permits = admit::admit(&context, record, &parts.headers).await?;
+        let mut call = dispatch::dispatch(&context, record, parts, body).await?;
+        call.permits = Some(permits);
         forward::forward(&self.edge, &self.connection, &self.route, record, &mut call).await
     }
 

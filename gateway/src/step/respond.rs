@@ -16,10 +16,11 @@ use http::{
 };
 
 use crate::{
-    body::{OriginBody, ResponseBody},
+    body::{Held, OriginBody, ResponseBody},
     error::Error,
     headers,
     record::Record,
+    settings::StaticAnswer,
     step::forward::Answer,
     tunnel,
 };
@@ -35,7 +36,7 @@ const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(2);
 
 /// Passes the origin's answer on.
 pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
-    let Answer { mut response, lease, call, pace, upgrade } = answer;
+    let Answer { mut response, lease, call, permits, pace, upgrade } = answer;
     let Ok(hop) = clean(response.headers_mut()) else {
         return refuse(record, Error::Garbled);
     };
@@ -51,8 +52,11 @@ pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseB
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         return response.map(|_| ResponseBody::own(Bytes::new(), None));
     }
+    if record.is_degraded() {
+        response.headers_mut().insert(headers::DEGRADED, HeaderValue::from_static("1"));
+    }
     let (parts, incoming) = response.into_parts();
-    let body = OriginBody::new(incoming, lease, call, pace, record);
+    let body = OriginBody::new(incoming, Held { lease, call, permits }, pace, record);
     Response::from_parts(parts, ResponseBody::Origin(Box::new(body)))
 }
 
@@ -110,6 +114,28 @@ pub(crate) fn broken_off() -> Response<ResponseBody> {
     response
 }
 
+/// Answers in the origin's place with what the route's configuration has for that.
+pub(crate) fn degrade(
+    mut record: Box<Record>,
+    error: Error,
+    answer: StaticAnswer,
+) -> Response<ResponseBody> {
+    record.degrades(error);
+    record.answered(answer.status);
+    let StaticAnswer { status, content_type, body } = answer;
+    record.bytes_out = body.len() as u64;
+    let mut response = Response::new(ResponseBody::own(body, Some(record)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(headers::DEGRADED, HeaderValue::from_static("1"));
+    if let Some(value) = proxy_status(error) {
+        headers.insert(PROXY_STATUS, value);
+    }
+    response
+}
+
 /// Answers in the origin's place: an RFC 9457 problem with RFC 9209 `proxy-status`.
 pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<ResponseBody> {
     record.fail(error);
@@ -118,7 +144,7 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
     let status = status(error);
     record.answered(status);
     let outcome = error.outcome();
-    let retry_after = retry_after(outcome);
+    let retry_after = error.wait().or_else(|| retry_after(outcome));
     let body = problem(error, status, retry_after, &record);
     record.bytes_out = body.len() as u64;
     let mut response = Response::new(ResponseBody::own(body.into(), Some(record)));
@@ -126,7 +152,7 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(value) = HeaderValue::try_from(proxy_status(error)) {
+    if let Some(value) = proxy_status(error) {
         headers.insert(PROXY_STATUS, value);
     }
     if let Some(wait) = retry_after {
@@ -171,9 +197,13 @@ fn status(error: Error) -> StatusCode {
             Outcome::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
             Outcome::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
             Outcome::IdempotencyBusy => StatusCode::CONFLICT,
-            Outcome::LimitedConcurrency | Outcome::StoreUnavailable | Outcome::OriginUnhealthy => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Outcome::LimitedRate => StatusCode::TOO_MANY_REQUESTS,
+            Outcome::LimitedConcurrency
+            | Outcome::ShedPriority
+            | Outcome::ShedOverload
+            | Outcome::BreakerOpen
+            | Outcome::StoreUnavailable
+            | Outcome::OriginUnhealthy => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::OriginConnect | Outcome::OriginReset => StatusCode::BAD_GATEWAY,
             Outcome::OriginTimeout | Outcome::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -191,28 +221,51 @@ fn proxy_error(error: Error) -> &'static str {
         | Error::KeyConflict
         | Error::KeyBusy
         | Error::KeyInDoubt
-        | Error::AnswerNotKept => "http_request_denied",
+        | Error::AnswerNotKept
+        | Error::LimitedRate(_) => "http_request_denied",
         Error::BadRequest(_)
         | Error::KeyMissing
         | Error::KeyMalformed(_)
         | Error::BodyTimeout
         | Error::BodyTooLarge { .. }
         | Error::ClientLeft => "http_request_error",
-        Error::ConnectionsExhausted => "connection_limit_reached",
-        Error::NoEndpoint => "destination_unavailable",
+        Error::ConnectionsExhausted
+        | Error::ShedOverload(_)
+        | Error::ShedPriority(_)
+        | Error::LimitedConcurrency(_) => "connection_limit_reached",
+        Error::NoEndpoint | Error::BreakerOpen(_) => "destination_unavailable",
         Error::Connect => "connection_refused",
         Error::Reset => "connection_terminated",
         Error::Garbled => "http_protocol_error",
-        Error::AttemptTimeout | Error::DeadlineExceeded => "http_response_timeout",
+        Error::AttemptTimeout | Error::DeadlineExceeded | Error::TooLate => "http_response_timeout",
         Error::KeysUnavailable | Error::StoreUnavailable | Error::Internal(_) => {
             "proxy_internal_error"
         }
     }
 }
 
-fn proxy_status(error: Error) -> String {
-    format!("headgate; error={}; details=\"{}\"", proxy_error(error), error.code())
+fn proxy_status(error: Error) -> Option<HeaderValue> {
+    // Those that come in floods cost no allocation.
+    let ready = match error {
+        Error::ShedOverload(_) => SHED_OVERLOAD,
+        Error::ShedPriority(_) => SHED_PRIORITY,
+        Error::LimitedConcurrency(_) => LIMITED_CONCURRENCY,
+        Error::BreakerOpen(_) => BREAKER_OPEN,
+        Error::LimitedRate(_) => LIMITED_RATE,
+        _ => {
+            let (kind, code) = (proxy_error(error), error.code());
+            let text = format!("headgate; error={kind}; details=\"{code}\"");
+            return HeaderValue::try_from(text).ok();
+        }
+    };
+    Some(HeaderValue::from_static(ready))
 }
+
+const SHED_OVERLOAD: &str = "headgate; error=connection_limit_reached; details=\"HG0030\"";
+const SHED_PRIORITY: &str = "headgate; error=connection_limit_reached; details=\"HG0031\"";
+const LIMITED_CONCURRENCY: &str = "headgate; error=connection_limit_reached; details=\"HG0032\"";
+const BREAKER_OPEN: &str = "headgate; error=destination_unavailable; details=\"HG0033\"";
+const LIMITED_RATE: &str = "headgate; error=http_request_denied; details=\"HG0034\"";
 
 fn title(error: Error) -> &'static str {
     match error {
@@ -232,7 +285,14 @@ fn title(error: Error) -> &'static str {
         Error::KeyInDoubt => "It is not known whether the first request took effect",
         Error::AnswerNotKept => "The first request was answered, and its answer was not kept",
         Error::StoreUnavailable => "Idempotency keys can't be checked at the moment",
-        Error::ConnectionsExhausted => "Too many requests are in flight to this service",
+        Error::ShedOverload(_) => "The edge is overloaded, and others go first",
+        Error::ShedPriority(_) => "The service is overloaded, and others go first",
+        Error::LimitedConcurrency(_) | Error::ConnectionsExhausted => {
+            "Too many requests are in flight to this service"
+        }
+        Error::BreakerOpen(_) => "The service fails too often to be tried",
+        Error::LimitedRate(_) => "Too many requests in too little time",
+        Error::TooLate => "Too little time is left for an answer",
         Error::NoEndpoint => "The service has no endpoint",
         Error::Connect => "The service can't be reached",
         Error::Reset => "The service broke off",
@@ -257,9 +317,10 @@ fn grpc_status(error: Error) -> u16 {
         Error::NoRoute => 12,                                      // UNIMPLEMENTED
         // INVALID_ARGUMENT
         Error::BadRequest(_) | Error::KeyMissing | Error::KeyMalformed(_) => 3,
-        Error::BodyTooLarge { .. } => 8, // RESOURCE_EXHAUSTED
+        Error::BodyTooLarge { .. } | Error::LimitedRate(_) => 8, // RESOURCE_EXHAUSTED
         Error::ClientLeft => 1,          // CANCELLED
-        Error::AttemptTimeout | Error::DeadlineExceeded | Error::BodyTimeout => 4,
+        // DEADLINE_EXCEEDED
+        Error::AttemptTimeout | Error::DeadlineExceeded | Error::TooLate | Error::BodyTimeout => 4,
         Error::Internal(_) => 13, // INTERNAL
         _ => 14,                  // UNAVAILABLE
     }

@@ -341,6 +341,15 @@ impl Limit for Adaptive {
         num::count(self.limit)
     }
 
+    fn set_bounds(&mut self, min: u32, max: u32) {
+        let max = max.max(min);
+        if (min, max) == (self.settings.min, self.settings.max) {
+            return;
+        }
+        (self.settings.min, self.settings.max) = (min, max);
+        self.set(self.limit, Cause::Set);
+    }
+
     fn on_sample(&mut self, sample: &Sample) {
         if sample.end == End::Ignore {
             return;

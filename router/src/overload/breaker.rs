@@ -213,6 +213,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it is known to be closed without a look at the time.
+    pub fn is_quiet(&self) -> bool {
+        self.hint.load(Ordering::Acquire) == CLOSED
+    }
+
     /// Whether it has come back, and its traffic not yet.
     pub fn is_returning(&self, now: Moment) -> bool {
         self.hint.load(Ordering::Acquire) != CLOSED && self.state(now) == State::Ramp

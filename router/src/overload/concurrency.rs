@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -109,7 +109,8 @@ pub struct Gate<W: Waiter> {
     own_and_lower: [AtomicU32; 4],
     partitions: Vec<Partition>,
     threshold: Threshold,
-    pages: Pages,
+    /// Made with the first call that belongs to a page.
+    pages: OnceLock<Pages>,
     /// Most seats held by the classes above each, since the last turn.
     peaks: [AtomicU32; 4],
     /// Waiters per band: classes, then partitions.
@@ -127,7 +128,8 @@ pub struct Gate<W: Waiter> {
 }
 
 impl<W: Waiter> Gate<W> {
-    /// Makes a gate whose limit moves by `limit`'s rule. All memory is taken here.
+    /// Makes a gate whose limit moves by `limit`'s rule. Room for those who wait is made as they
+    /// come, up to the settings' capacity.
     pub fn new(settings: Settings, limit: Box<dyn Limit>) -> Arc<Self> {
         let partitions: Vec<_> = settings.partitions.iter().take(PARTITIONS_MAX).collect();
         let seats_limit = limit.limit();
@@ -139,7 +141,7 @@ impl<W: Waiter> Gate<W> {
             queued: (0..4 + partitions.len()).map(|_| AtomicU32::new(0)).collect(),
             partitions: partitions.into_iter().map(Partition::new).collect(),
             threshold: Threshold::default(),
-            pages: Pages::default(),
+            pages: OnceLock::new(),
             peaks: [const { AtomicU32::new(0) }; 4],
             queued_total: AtomicU32::new(0),
             limited: AtomicBool::new(false),
@@ -202,6 +204,25 @@ impl<W: Waiter> Gate<W> {
     /// Changes the mode. Learnt state and permits stay.
     pub fn set_mode(&self, mode: Mode) {
         self.switch.set(mode);
+    }
+
+    /// Whether requests are counted at all.
+    pub fn is_on(&self) -> bool {
+        self.switch.is_on()
+    }
+
+    /// The mode in force.
+    pub fn mode(&self) -> Mode {
+        self.switch.mode()
+    }
+
+    /// Sets the bounds between which the limit moves. Learnt state and permits stay; a limit
+    /// outside goes to the nearer bound.
+    pub fn set_bounds(&self, min: u32, max: u32) {
+        let mut inner = self.inner.lock();
+        inner.limit.set_bounds(min, max);
+        self.limit.store(inner.limit.limit(), Ordering::Relaxed);
+        inner.set_reserves(self);
     }
 
     /// What the gate does at the moment.
@@ -356,11 +377,11 @@ impl<W: Waiter> Gate<W> {
         if let Some(mut inner) = self.inner.try_lock() {
             inner.update_if_due(self, now);
         }
-        if let Some(refusal) = self.switch.settle(Some(refusal), call.draw) {
-            return Err(refusal);
+        if let Some(enforced) = self.switch.settle(Some(refusal), call.draw) {
+            return Err(enforced);
         }
         self.unseated.fetch_add(1, Ordering::Relaxed);
-        Ok(Permit::unseated(Arc::clone(self), call, now))
+        Ok(Permit::unseated(Arc::clone(self), call, now, refusal))
     }
 }
 

@@ -1,12 +1,15 @@
 //! The edge's own overload: how much of what arrives it can still serve.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
-use headgate_types::{Moment, Priority};
+use headgate_types::{Moment, Priority, Ratio};
 use parking_lot::Mutex;
 
 use super::{
-    mode::Switch,
+    mode::{Ruled, Switch},
     priority::{SHED_MAX, Threshold},
     verdict::{ADMIT_ALL, Layer, Reason, Refusal},
 };
@@ -66,8 +69,14 @@ const BEST_TURNS: usize = 40;
 pub struct Instance {
     switch: Switch,
     threshold: Threshold,
+    /// Shares that are refused whatever the load is, in steps of 1 / [`CUT_STEPS`], by class.
+    cuts: [AtomicU32; 4],
     state: Mutex<State>,
 }
+
+const CUT_STEPS: f64 = 10_000.0;
+/// Parts this draw from others that layers make from the same number.
+const CUT_DRAW: u64 = 0x4355_5444_5241_57;
 
 #[derive(Debug)]
 struct State {
@@ -109,18 +118,24 @@ impl Default for State {
 impl Instance {
     /// Counts an arrival, and refuses it if the edge has no capacity for its rank.
     pub fn check(&self, priority: Priority, draw: u64) -> Option<Refusal> {
+        self.rule(priority, draw).refused()
+    }
+
+    /// The same, with what is only observed.
+    pub fn rule(&self, priority: Priority, draw: u64) -> Ruled {
         if !self.switch.is_on() {
-            return None;
+            return Ruled::Admitted;
         }
         let rank = priority.rank();
-        let refusal = self.threshold.sheds(rank).map(|first_shed| {
+        let by_rank = self.threshold.sheds(rank).map(|first_shed| {
             let state = self.state.lock();
             let retry_after = Duration::from_secs(1 + draw % 5);
             Refusal::new(Layer::Instance, state.reason, state.observed, state.limit)
                 .after(retry_after)
                 .at_level(rank, first_shed)
         });
-        self.switch.settle(refusal, draw)
+        let refusal = by_rank.or_else(|| self.cut_of(priority, draw));
+        self.switch.rule(refusal, draw)
     }
 
     /// Its mode and counts.
@@ -129,6 +144,24 @@ impl Instance {
     /// so the share that would be shed is an upper bound of what enforcing would shed.
     pub fn switch(&self) -> &Switch {
         &self.switch
+    }
+
+    /// Sets the share of each class that is refused whatever the load is. Of critical requests none
+    /// ever is.
+    pub fn set_cuts(&self, shares: [Ratio; 4]) {
+        for (cut, share) in self.cuts.iter().zip(shares).skip(1) {
+            cut.store(super::num::count(share.as_f64() * CUT_STEPS), Ordering::Relaxed);
+        }
+    }
+
+    fn cut_of(&self, priority: Priority, draw: u64) -> Option<Refusal> {
+        let cut = f64::from(self.cuts.get(priority.class().index())?.load(Ordering::Relaxed));
+        let place = super::num::unit(draw ^ CUT_DRAW) * CUT_STEPS;
+        (place < cut).then(|| {
+            let observed = place / CUT_STEPS;
+            Refusal::new(Layer::Instance, Reason::Operator, observed, cut / CUT_STEPS)
+                .at_level(priority.rank(), ADMIT_ALL)
+        })
     }
 
     /// Takes what was measured, and moves the threshold when it is time.

@@ -88,6 +88,9 @@ pub trait Limit: fmt::Debug + Send {
         false
     }
 
+    /// Sets the bounds of the limit; what was learnt stays.
+    fn set_bounds(&mut self, _min: u32, _max: u32) {}
+
     /// Learns from the end of a call.
     fn on_sample(&mut self, sample: &Sample);
 

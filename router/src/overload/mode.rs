@@ -1,10 +1,15 @@
 //! Whether a layer is off, only watches, or acts; and what it did.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 use headgate_types::Ratio;
 
 use super::{num, verdict::Refusal};
+use crate::ParseError;
 
 /// What a layer may do with its refusals.
 ///
@@ -18,6 +23,63 @@ pub enum Mode {
     Observe,
     /// That share of those whom the layer refuses is refused; the rest is counted as observed.
     Enforce(Ratio),
+}
+
+/// Enforces for all.
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Enforce(Ratio::new(1.0).unwrap_or_default())
+    }
+}
+
+const ALLOWED: &str = "off, observe, enforce, or enforce:25% for a share of what is refused";
+
+impl FromStr for Mode {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => return Ok(Self::Off),
+            "observe" => return Ok(Self::Observe),
+            "enforce" => return Ok(Self::default()),
+            _ => {}
+        }
+        let share = text.strip_prefix("enforce:").filter(|share| share.ends_with('%'));
+        let share = share.and_then(|share| share.parse().ok());
+        share.map(Self::Enforce).ok_or_else(|| ParseError::new(0..text.len(), "no mode", ALLOWED))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Observe => f.write_str("observe"),
+            Self::Enforce(share) if share.as_f64() >= 1.0 => f.write_str("enforce"),
+            Self::Enforce(share) => write!(f, "enforce:{share}"),
+        }
+    }
+}
+
+/// What a layer makes of its own refusal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ruled {
+    /// There was none, or the layer is off.
+    Admitted,
+    /// It is counted, and the request passes.
+    WouldRefuse(Refusal),
+    /// It is carried out.
+    Refused(Refusal),
+}
+
+impl Ruled {
+    /// The refusal that is to be carried out.
+    pub fn refused(self) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Admitted | Self::WouldRefuse(_) => None,
+        }
+    }
 }
 
 /// What a layer has decided since it was made.
@@ -50,7 +112,7 @@ const DRAW: u64 = 0x5157_4954_4348;
 impl Default for Switch {
     /// Enforces for all.
     fn default() -> Self {
-        Self::new(Mode::Enforce(Ratio::new(1.0).unwrap_or_default()))
+        Self::new(Mode::default())
     }
 }
 
@@ -97,20 +159,25 @@ impl Switch {
 
     /// Counts what the layer decided, and gives back the refusal if it is to be carried out.
     pub fn settle(&self, refusal: Option<Refusal>, draw: u64) -> Option<Refusal> {
+        self.rule(refusal, draw).refused()
+    }
+
+    /// Counts what the layer decided, and says what becomes of it.
+    pub fn rule(&self, refusal: Option<Refusal>, draw: u64) -> Ruled {
         if !self.is_on() {
-            return None;
+            return Ruled::Admitted;
         }
         let Some(refusal) = refusal else {
             self.admitted.fetch_add(1, Ordering::Relaxed);
-            return None;
+            return Ruled::Admitted;
         };
         self.would_refuse.fetch_add(1, Ordering::Relaxed);
         if self.enforces(draw) {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            Some(refusal)
+            Ruled::Refused(refusal)
         } else {
             self.admitted.fetch_add(1, Ordering::Relaxed);
-            None
+            Ruled::WouldRefuse(refusal)
         }
     }
 

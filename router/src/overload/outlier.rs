@@ -1,5 +1,7 @@
 //! The endpoints of an upstream: each with a breaker, and never all of them shut out.
 
+use std::sync::Arc;
+
 use headgate_types::Moment;
 use parking_lot::Mutex;
 
@@ -22,7 +24,7 @@ const EJECTED_SHARE_MAX: f64 = 0.5;
 #[derive(Debug)]
 pub struct Endpoints {
     switch: Switch,
-    breakers: Vec<Breaker>,
+    breakers: Vec<Arc<Breaker>>,
     spread: Mutex<Spread>,
 }
 
@@ -31,9 +33,33 @@ impl Endpoints {
     pub fn new(count: usize, settings: Settings) -> Self {
         Self {
             switch: Switch::default(),
-            breakers: (0..count).map(|_| Breaker::new(settings)).collect(),
+            breakers: (0..count).map(|_| Arc::new(Breaker::new(settings))).collect(),
             spread: Mutex::new(Spread::new(count)),
         }
+    }
+
+    /// The endpoints that follow these: for each its index here, or none if it is new. Breakers of
+    /// endpoints that stay keep their state, and their settings.
+    #[must_use]
+    pub fn successor(
+        &self,
+        kept: impl IntoIterator<Item = Option<usize>>,
+        settings: Settings,
+    ) -> Self {
+        let known = |index: Option<usize>| self.breakers.get(index?).cloned();
+        let made = || Arc::new(Breaker::new(settings));
+        let breakers: Vec<_> =
+            kept.into_iter().map(|index| known(index).unwrap_or_else(made)).collect();
+        Self {
+            switch: Switch::new(self.switch.mode()),
+            spread: Mutex::new(Spread::new(breakers.len())),
+            breakers,
+        }
+    }
+
+    /// Whether all breakers are closed, so that nothing can be left out.
+    pub fn is_quiet(&self) -> bool {
+        self.breakers.iter().all(|breaker| breaker.is_quiet())
     }
 
     /// Whether an endpoint should be left out of the choice: it is shut out, or has just come back
@@ -47,7 +73,7 @@ impl Endpoints {
         let Some(breaker) = self.breakers.get(endpoint) else { return false };
         let is_out = !would(breaker) || (breaker.is_returning(now) && calls.is_laden(endpoint));
         let others = self.breakers.iter().enumerate().filter(|(other, _)| *other != endpoint);
-        is_out && others.map(|(_, other)| other).any(would)
+        is_out && others.map(|(_, other)| other).any(|other| would(other))
     }
 
     /// Its mode and counts. What counts as refused is a call that was sent to an endpoint whose
@@ -103,19 +129,19 @@ impl Endpoints {
 
     /// An endpoint's breaker.
     pub fn breaker(&self, endpoint: usize) -> Option<&Breaker> {
-        self.breakers.get(endpoint)
+        self.breakers.get(endpoint).map(Arc::as_ref)
     }
 
     /// Endpoints that are shut out.
     pub fn ejected(&self, now: Moment) -> usize {
         let is_shut =
-            |breaker: &&Breaker| matches!(breaker.state(now), State::Open | State::HalfOpen);
+            |breaker: &&Arc<Breaker>| matches!(breaker.state(now), State::Open | State::HalfOpen);
         self.breakers.iter().filter(is_shut).count()
     }
 
     /// Whether shutting this one out leaves enough.
     fn may_eject(&self, endpoint: usize, now: Moment) -> bool {
-        let is_other_shut = |(index, breaker): &(usize, &Breaker)| {
+        let is_other_shut = |(index, breaker): &(usize, &Arc<Breaker>)| {
             *index != endpoint && matches!(breaker.state(now), State::Open | State::HalfOpen)
         };
         let others = self.breakers.iter().enumerate().filter(is_other_shut).count();

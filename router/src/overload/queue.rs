@@ -26,6 +26,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Queue<T> {
     slots: Vec<Slot<T>>,
+    /// Most slots. They are made as they are needed: most queues stay short.
+    capacity: u32,
     free: u32,
     len: usize,
     bands: Vec<Band>,
@@ -128,18 +130,12 @@ pub enum Entered<T> {
 }
 
 impl<T> Queue<T> {
-    /// Makes a queue for at most `capacity` waiters. All memory is taken here.
+    /// Makes a queue for at most `capacity` waiters. It takes memory as they come, and keeps it.
     pub fn new(capacity: usize, bands: &[BandSettings]) -> Self {
-        let capacity = u32::try_from(capacity).unwrap_or(NONE - 1).min(NONE - 1);
-        let slot = |index| Slot {
-            waiter: None,
-            generation: 0,
-            before: NONE,
-            after: if index + 1 == capacity { NONE } else { index + 1 },
-        };
         Self {
-            slots: (0..capacity).map(slot).collect(),
-            free: if capacity == 0 { NONE } else { 0 },
+            slots: Vec::new(),
+            capacity: u32::try_from(capacity).unwrap_or(NONE - 1).min(NONE - 1),
+            free: NONE,
             len: 0,
             bands: bands.iter().map(Band::new).collect(),
         }
@@ -188,6 +184,9 @@ impl<T> Queue<T> {
 
     /// Lets one wait.
     pub fn enter(&mut self, who: Entrant, now: Moment, item: T) -> Entered<T> {
+        let Some(band) = self.bands.get_mut(who.band) else { return Entered::Full(item) };
+        band.open();
+        self.open_slot();
         let Some(band) = self.bands.get(who.band) else { return Entered::Full(item) };
         let with_page = self.flow_with_page(who.band, who.tenant, who.page);
         let flow = with_page.unwrap_or_else(|| band.shortest(who.tenant));
@@ -262,6 +261,15 @@ impl<T> Queue<T> {
             (self.page_of(slot) == Some(page)).then_some(slot)
         });
         rest.or_else(|| band.next())
+    }
+
+    /// Makes a slot if none is free and there may be one more.
+    fn open_slot(&mut self) {
+        let index = u32::try_from(self.slots.len()).unwrap_or(NONE);
+        if self.free == NONE && index < self.capacity {
+            self.slots.push(Slot { waiter: None, generation: 0, before: NONE, after: NONE });
+            self.free = index;
+        }
     }
 
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
@@ -359,15 +367,22 @@ impl Flow {
 
 impl Band {
     fn new(settings: &BandSettings) -> Self {
-        let flow = Flow { first: NONE, last: NONE, len: 0, start: 0.0, finish: 0.0 };
         Self {
-            flows: vec![flow; FLOWS],
-            active: Vec::with_capacity(FLOWS),
+            flows: Vec::new(),
+            active: Vec::new(),
             len: 0,
             virtual_time: 0.0,
             served: None,
             codel: Codel::new(settings.interval, settings.harmless),
             newest_first_when_standing: settings.newest_first,
+        }
+    }
+
+    /// Makes the flows, with the first waiter.
+    fn open(&mut self) {
+        if self.flows.is_empty() {
+            let flow = Flow { first: NONE, last: NONE, len: 0, start: 0.0, finish: 0.0 };
+            self.flows = vec![flow; FLOWS];
         }
     }
 

@@ -7,7 +7,7 @@ use headgate_types::Moment;
 
 use self::store::Store;
 use super::{
-    mode::Switch,
+    mode::{Ruled, Switch},
     verdict::{Layer, Reason, Refusal},
 };
 
@@ -43,11 +43,16 @@ impl Limiter {
     /// A limiter of that rate; none if the period is so short that no time is left between
     /// requests.
     pub fn new(rate: Rate) -> Option<Self> {
+        Self::with_keys(rate, KEYS)
+    }
+
+    /// The same for so many keys at least.
+    pub fn with_keys(rate: Rate, keys: usize) -> Option<Self> {
         let between = rate.period.checked_div(rate.requests.get())?;
         let quota = Quota::with_period(between)?.allow_burst(rate.burst);
         // Governor counts from what the clock shows now; a later moment would stand still.
         NOW.set(0);
-        let gcra = RateLimiter::new(quota, Store::new(KEYS), CallersClock);
+        let gcra = RateLimiter::new(quota, Store::new(keys), CallersClock);
         Some(Self { gcra, switch: Switch::default(), rate })
     }
 
@@ -55,10 +60,20 @@ impl Limiter {
     ///
     /// Where a share is enforced, that is a share of the keys: a client is limited or it is not.
     pub fn check(&self, key: u64, now: Moment) -> Option<Refusal> {
+        self.rule(key, now).refused()
+    }
+
+    /// The same, with what is only observed.
+    pub fn rule(&self, key: u64, now: Moment) -> Ruled {
         if !self.switch.is_on() {
-            return None;
+            return Ruled::Admitted;
         }
-        self.switch.settle(self.decide(key, now), key)
+        self.switch.rule(self.decide(key, now), key)
+    }
+
+    /// The rate.
+    pub fn rate(&self) -> Rate {
+        self.rate
     }
 
     /// Its mode and counts.

@@ -31,13 +31,16 @@ pub struct Throttle {
 
 #[derive(Debug)]
 struct Window {
+    /// Requests and successes of each second.
     buckets: [(u32, u32); SECONDS],
+    /// The sums of all.
+    sums: (u64, u64),
     newest: u64,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { buckets: [(0, 0); SECONDS], newest: 0 }
+        Self { buckets: [(0, 0); SECONDS], sums: (0, 0), newest: 0 }
     }
 }
 
@@ -47,19 +50,27 @@ impl Default for Window {
 pub struct Pass {
     /// Whether enforcing would have let it pass too, so that its success counts.
     counts: bool,
+    refusal: Option<Refusal>,
+}
+
+impl Pass {
+    /// What enforcing would have said; none if it would have admitted the request.
+    pub fn would_refuse(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
 }
 
 impl Throttle {
     /// Counts a request, and refuses it with the probability that its class has earned.
     pub fn check(&self, priority: Priority, now: Moment, random: u64) -> Verdict<Pass> {
         if !self.switch.is_on() {
-            return Verdict::Admitted(Pass { counts: false });
+            return Verdict::Admitted(Pass { counts: false, refusal: None });
         }
         let refusal = self.decide(priority, now, random);
         let counts = refusal.is_none();
         match self.switch.settle(refusal, random) {
             Some(refusal) => Verdict::Refused(refusal),
-            None => Verdict::Admitted(Pass { counts }),
+            None => Verdict::Admitted(Pass { counts, refusal }),
         }
     }
 
@@ -72,7 +83,7 @@ impl Throttle {
         let mut window = self.window.lock();
         window.turn(now);
         let (requests, successes) = window.sums();
-        window.current(|bucket| bucket.0 = bucket.0.saturating_add(1));
+        window.add(1, 0);
         drop(window);
         if requests < REQUESTS_MIN {
             return None;
@@ -94,7 +105,7 @@ impl Throttle {
         }
         let mut window = self.window.lock();
         window.turn(now);
-        window.current(|bucket| bucket.1 = bucket.1.saturating_add(1));
+        window.add(0, 1);
     }
 }
 
@@ -114,22 +125,24 @@ impl Window {
         for back in 0..passed {
             let bucket = usize::try_from(second - back).unwrap_or(0) % SECONDS;
             if let Some(old) = self.buckets.get_mut(bucket) {
-                *old = (0, 0);
+                let (requests, successes) = std::mem::take(old);
+                self.sums.0 -= u64::from(requests);
+                self.sums.1 -= u64::from(successes);
             }
         }
     }
 
-    fn current(&mut self, change: impl FnOnce(&mut (u32, u32))) {
+    fn add(&mut self, requests: u32, successes: u32) {
         let bucket = usize::try_from(self.newest).unwrap_or(0) % SECONDS;
         if let Some(bucket) = self.buckets.get_mut(bucket) {
-            change(bucket);
+            *bucket = (bucket.0 + requests, bucket.1 + successes);
+            self.sums.0 += u64::from(requests);
+            self.sums.1 += u64::from(successes);
         }
     }
 
     fn sums(&self) -> (f64, f64) {
-        self.buckets.iter().fold((0.0, 0.0), |(requests, successes), bucket| {
-            (requests + f64::from(bucket.0), successes + f64::from(bucket.1))
-        })
+        (self.sums.0 as f64, self.sums.1 as f64)
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Layer {
 pub enum Reason {
     /// Tasks wait too long for their turn on the edge. Observed and limit in seconds.
     SchedulerLag,
+    /// Whoever operates the edge wants it so. Observed and limit as shares.
+    Operator,
     /// The edge's CPU quota is used up. Observed and limit as shares of the quota.
     Cpu,
     /// More in flight on the edge than it has ever finished in time.
@@ -80,6 +82,7 @@ impl Reason {
     /// The word used in answers, metrics and traces.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Operator => "operator",
             Self::SchedulerLag => "scheduler_lag",
             Self::Cpu => "cpu",
             Self::InFlight => "in_flight",

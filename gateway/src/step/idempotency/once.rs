@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    body::{OriginBody, Pace, ReadAhead, ResponseBody},
+    body::{Held, OriginBody, Pace, ReadAhead, ResponseBody},
     error::Error,
     record::Record,
     settings::Idempotency,
@@ -200,13 +200,13 @@ impl Keyed {
 }
 
 async fn read(answer: Answer, record: &Record, bytes_max: u64) -> Said {
-    let Answer { mut response, lease, call, pace, .. } = answer;
+    let Answer { mut response, lease, call, permits, pace, .. } = answer;
     if respond::clean(response.headers_mut()).is_err() {
         return Said::Nothing(Error::Garbled);
     }
     let (parts, incoming) = response.into_parts();
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    match OriginBody::read_ahead(incoming, (lease, call, pace), record, bytes_max).await {
+    match OriginBody::read_ahead(incoming, (Held { lease, call, permits }, pace), record, bytes_max).await {
         ReadAhead::Whole(body) => Said::Whole(parts, body),
         ReadAhead::Larger(body) => Said::TooLong(parts, body),
         ReadAhead::Broken(error) => Said::Nothing(error),

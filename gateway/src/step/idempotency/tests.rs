@@ -122,6 +122,7 @@ fn upstream(address: SocketAddr) -> settings::Upstream {
         idle_connections_max: 1,
         connections_max: NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        overload: settings::UpstreamOverload::default(),
     }
 }
 
@@ -140,6 +141,7 @@ fn route() -> settings::Route {
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: Some(settings::Idempotency::default()),
+        overload: settings::RouteOverload::default(),
     }
 }
 

@@ -19,7 +19,9 @@ impl Pass {
         Self { probe: None, generation: WHILE_CLOSED }
     }
 
-    pub(in crate::overload) fn counts(&self) -> bool {
+    /// Whether enforcing would have given it too, so that the call's end counts. A layer that is
+    /// off gives none that does.
+    pub fn counts(&self) -> bool {
         self.generation != NOT_ENFORCED
     }
 

@@ -228,7 +228,7 @@ impl<W: Waiter> Inner<W> {
         gate.threshold.fade(ARRIVALS_KEEP.powf(steps));
     }
 
-    fn set_reserves(&mut self, gate: &Gate<W>) {
+    pub(super) fn set_reserves(&mut self, gate: &Gate<W>) {
         let limit = f64::from(gate.limit.load(Ordering::Relaxed));
         for (class, most) in gate.own_and_lower.iter().enumerate() {
             let peak = gate.peaks.get(class).map_or(0, |peak| peak.load(Ordering::Relaxed));

@@ -5,7 +5,13 @@ use std::sync::{Arc, atomic::Ordering};
 use headgate_types::{Class, Moment};
 
 use super::{Call, Gate, Waiter, shadow::ShadowId};
-use crate::overload::limit::{End, Sample};
+use crate::overload::{
+    limit::{End, Sample},
+    verdict::Refusal,
+};
+
+/// So many times its usual length makes a call's end without an answer tell about load.
+const LATE: u32 = 2;
 
 /// The right to be in flight, given back when it is finished or dropped.
 ///
@@ -20,6 +26,8 @@ pub struct Permit<W: Waiter> {
     started: Moment,
     in_flight: u32,
     hold: Hold,
+    /// The refusal that was not carried out.
+    refusal: Option<Refusal>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +51,15 @@ impl<W: Waiter> Permit<W> {
         Self::new(gate, call, now, (Hold::Shadow(id), 0))
     }
 
-    pub(super) fn unseated(gate: Arc<Gate<W>>, call: &Call, now: Moment) -> Self {
-        Self::new(gate, call, now, (Hold::Unseated, 0))
+    pub(super) fn unseated(
+        gate: Arc<Gate<W>>,
+        call: &Call,
+        now: Moment,
+        refusal: Refusal,
+    ) -> Self {
+        let mut permit = Self::new(gate, call, now, (Hold::Unseated, 0));
+        permit.refusal = Some(refusal);
+        permit
     }
 
     pub(super) fn uncounted(gate: Arc<Gate<W>>, call: &Call, now: Moment) -> Self {
@@ -60,12 +75,37 @@ impl<W: Waiter> Permit<W> {
             started: now,
             in_flight,
             hold,
+            refusal: None,
         }
     }
 
     /// When it was given.
     pub fn started(&self) -> Moment {
         self.started
+    }
+
+    /// Calls in flight when it was given, this one included; zero if it holds no seat.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// What enforcing would have said; none if it would have admitted or queued the call.
+    pub fn would_refuse(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Gives it back for a client that left before its answer.
+    ///
+    /// Clients leave for reasons of their own, which says nothing about load. But a call that has
+    /// lasted for [`LATE`] times what one takes without load says that it takes at least so long:
+    /// were it forgotten, an upstream too slow for its clients would look idle (Envoy 36415).
+    pub fn abandon(self, now: Moment) {
+        if self.hold == Hold::Nothing {
+            return;
+        }
+        let lasted = now.since(self.started);
+        let is_late = self.gate.no_load_rtt().is_some_and(|rtt| lasted > rtt * LATE);
+        self.finish(now, if is_late { End::Success } else { End::Ignore });
     }
 
     /// Gives it back, and tells the limit how the call ended.

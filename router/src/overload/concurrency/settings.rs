@@ -49,7 +49,7 @@ const QUEUE_CAPACITY: usize = 1024;
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            mode: Mode::Enforce(Ratio::new(1.0).unwrap_or_default()),
+            mode: Mode::default(),
             class_shares: CLASS_SHARES.map(|share| Ratio::new(share).unwrap_or_default()),
             partitions: Vec::new(),
             queue_capacity: QUEUE_CAPACITY,

@@ -469,3 +469,63 @@ fn seats_never_pass_their_bound_in_ten_million_operations_of_64_threads() {
     assert!((1..=20).contains(&most.load(Ordering::Relaxed)));
     assert_eq!(seats.total(), 0);
 }
+
+#[test]
+fn a_client_that_leaves_the_queue_is_no_refusal() {
+    let gate = enforcing(1);
+    let held = gate.admit(&standard(0), at(0)).admitted().unwrap();
+    let Asked::Queued(ticket, _) = gate.admit_or_wait(&standard(1), at(0), Inbox::default) else {
+        panic!("there is room to wait")
+    };
+    gate.abandon(ticket, at(10));
+    let status = gate.status();
+    assert_eq!((status.queued, status.counts.would_refuse), (0, 0));
+    held.finish(at(20), End::Success);
+    assert_eq!(gate.in_flight(), 0, "nobody got the seat");
+}
+
+#[test]
+fn a_call_that_is_given_up_tells_of_load_only_when_it_was_late() {
+    #[derive(Debug)]
+    struct Seen(Arc<Mutex<Vec<End>>>);
+    impl Limit for Seen {
+        fn limit(&self) -> u32 {
+            9
+        }
+        fn on_sample(&mut self, sample: &Sample) {
+            self.0.lock().push(sample.end);
+        }
+        fn no_load_rtt(&self) -> Option<Duration> {
+            Some(Duration::from_millis(100))
+        }
+    }
+    let ends = Arc::<Mutex<Vec<End>>>::default();
+    let gate: Arc<Gate<Inbox>> =
+        Gate::new(Settings::default(), Box::new(Seen(Arc::clone(&ends))));
+    for after in [150, 250] {
+        gate.admit(&standard(0), at(0)).admitted().unwrap().abandon(at(after));
+    }
+    assert_eq!(*ends.lock(), [End::Ignore, End::Success]);
+    assert_eq!(gate.in_flight(), 0);
+}
+
+#[test]
+fn bounds_move_the_limit_and_keep_what_was_learnt() {
+    let limit = adaptive::Adaptive::new(adaptive::Settings::default());
+    let gate: Arc<Gate<Inbox>> = Gate::new(Settings::default(), Box::new(limit));
+    let permits = seated(&gate, 20);
+    gate.set_bounds(4, 10);
+    assert_eq!((gate.limit(), gate.in_flight()), (10, 20));
+    gate.set_bounds(30, 100);
+    assert_eq!(gate.limit(), 30);
+    drop(permits);
+}
+
+#[test]
+fn what_is_only_observed_is_told_with_the_permit() {
+    let gate = gate(1, Mode::Observe);
+    let first = gate.admit(&standard(0), at(0)).admitted().unwrap();
+    let second = gate.admit(&standard(1), at(0)).admitted().unwrap();
+    assert_eq!((first.in_flight(), first.would_refuse()), (1, None));
+    assert_eq!(second.would_refuse().map(|refusal| refusal.reason), Some(Reason::LimitReached));
+}

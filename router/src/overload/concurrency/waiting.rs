@@ -12,6 +12,7 @@ use super::{
     inner::{PRESSED_WAIT_MAX, UNSURE_WAIT, Waited, Waiting, Who},
 };
 use crate::overload::{
+    priority::Pages,
     queue::Ticket,
     verdict::{Reason, Refusal, Verdict},
 };
@@ -28,6 +29,15 @@ impl<W: Waiter> Gate<W> {
         let limit = self.wait_max(waiting.call.priority.class()).as_secs_f64();
         let refusal = self.refusal(&waiting.call, Reason::QueueWait, waited, limit);
         self.switch.settle(Some(refusal), waiting.call.draw)
+    }
+
+    /// Takes a request whose client has left out of the queue; counts as nothing.
+    pub fn abandon(self: &Arc<Self>, ticket: Ticket, now: Moment) {
+        self.advance(now);
+        let left = self.inner.lock().queue.leave(ticket);
+        if let Some(waiting) = left {
+            self.count_out(waiting.band);
+        }
     }
 
     pub(super) fn wait(
@@ -96,7 +106,9 @@ impl<W: Waiter> Gate<W> {
 
     /// The call as its page's earlier calls make it: one class up when one was admitted.
     pub(super) fn continued(&self, call: &Call, now: Moment) -> Call {
-        let is_begun = call.page.is_some_and(|page| self.pages.is_begun(page, now));
+        let pages = || self.pages.get();
+        let is_begun =
+            call.page.is_some_and(|page| pages().is_some_and(|pages| pages.is_begun(page, now)));
         let class = match call.priority.class() {
             Class::Critical | Class::Standard => Class::Critical,
             Class::BestEffort => Class::Standard,
@@ -116,7 +128,7 @@ impl<W: Waiter> Gate<W> {
     pub(super) fn note_admission(&self, call: &Call, now: Moment) {
         self.switch.settle(None, call.draw);
         if let Some(page) = call.page {
-            self.pages.admitted(page, now);
+            self.pages.get_or_init(Pages::default).admitted(page, now);
         }
     }
 

@@ -75,3 +75,19 @@ fn it_recovers_within_three_seconds() {
     let thresholds = run(&instance, 41, 12, &CALM);
     assert_eq!(*thresholds.last().unwrap(), ADMIT_ALL, "{thresholds:?}");
 }
+
+#[test]
+fn operators_cut_a_share_of_a_class_and_never_of_the_critical_one() {
+    let instance = Instance::default();
+    let share = |share| Ratio::new(share).unwrap();
+    instance.set_cuts([share(1.0), share(0.0), share(0.3), share(1.0)]);
+    let refused = |class| {
+        let priority = Priority::from(class);
+        (0..1000).filter(|draw| instance.check(priority, *draw).is_some()).count()
+    };
+    let refused = Class::ALL.map(refused);
+    assert_eq!((refused[0], refused[1], refused[3]), (0, 0, 1000));
+    assert!((250..350).contains(&refused[2]), "{refused:?}");
+    let refusal = instance.check(Class::Bulk.into(), 1).unwrap();
+    assert_eq!((refusal.reason, refusal.limit), (Reason::Operator, 1.0));
+}

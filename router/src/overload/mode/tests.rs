@@ -46,3 +46,14 @@ fn modes_survive_the_switch() {
         assert_eq!(switch.mode(), mode);
     }
 }
+
+#[test]
+fn modes_are_written_as_they_are_read() {
+    for text in ["off", "observe", "enforce", "enforce:25%"] {
+        assert_eq!(text.parse::<Mode>().unwrap().to_string(), text);
+    }
+    assert_eq!("enforce:100%".parse::<Mode>().unwrap(), Mode::default());
+    for text in ["", "on", "Off", "enforce:", "enforce:0.5", "enforce:101%", "observe:5%"] {
+        assert!(text.parse::<Mode>().is_err(), "{text}");
+    }
+}

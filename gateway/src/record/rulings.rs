@@ -1,0 +1,76 @@
+//! What the protective layers said to the exchange.
+
+use headgate_types::{Moment, Outcome, Priority, TraceId};
+
+use super::Record;
+use crate::{
+    edge::{FALLBACK, Route},
+    error::Error,
+    overload::{RULINGS_MAX, Ruling},
+};
+
+impl Record {
+    /// Notes what the request is worth.
+    pub(crate) fn prioritized(&mut self, priority: Priority) {
+        self.priority = Some(priority);
+    }
+
+    /// What the request is worth; the default's, until that is known.
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority.unwrap_or_default()
+    }
+
+    /// Notes what a layer said.
+    pub(crate) fn rule(&mut self, ruling: Ruling) {
+        if self.rulings.len() < RULINGS_MAX {
+            self.rulings.push(ruling);
+        }
+    }
+
+    /// Counts the exchange as one that the edge serves.
+    pub(crate) fn arrived(&mut self) {
+        self.is_counted = true;
+        self.edge.protection.meter.arrived();
+    }
+
+    /// Counts it as one no more: it has ended, or lasts for as long as it likes.
+    pub(crate) fn left(&mut self, now: Moment) {
+        if std::mem::take(&mut self.is_counted) {
+            self.edge.protection.meter.ended(now.since(self.started()));
+        }
+    }
+
+    /// Notes that another upstream answers in the place of the route's own.
+    pub(crate) fn falls_back(&mut self) {
+        self.is_degraded = true;
+        self.arm = Some(FALLBACK);
+    }
+
+    /// Notes that an answer of the configuration stands for the upstream's, and why.
+    pub(crate) fn degrades(&mut self, error: Error) {
+        self.is_degraded = true;
+        self.code = Some(error.code());
+        self.outcome = Some(Outcome::OkDegraded);
+    }
+
+    /// Whether something else answers in its upstream's place.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.is_degraded
+    }
+
+    /// The route, once it is known.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.route.as_deref()
+    }
+
+    /// Whether the request changes nothing (RFC 9110, 9.2.1).
+    pub(crate) fn is_safe(&self) -> bool {
+        self.method.is_safe()
+    }
+
+    /// The trace that a trusted peer has begun: its calls belong together.
+    pub(crate) fn trusted_trace(&self) -> Option<TraceId> {
+        let context = &self.trace.context;
+        (self.connection.peer_is_trusted && context.parent_id.is_some()).then_some(context.trace_id)
+    }
+}

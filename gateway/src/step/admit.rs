@@ -1,0 +1,226 @@
+//! Lets a request through to its upstream, lets it wait for a moment, or refuses it.
+
+use std::sync::Arc;
+
+use headgate_router::{
+    deadline,
+    overload::{
+        concurrency::{Asked, Call, Gate},
+        limit::End,
+        priority,
+        queue::Ticket,
+        throttle,
+        verdict::{Layer, Refusal, Verdict},
+    },
+};
+use headgate_types::{Moment, TraceId};
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    connection::Connection,
+    edge::{Edge, Route},
+    error::Error,
+    headers,
+    overload::{Permit, Permits, Ruled, Ruling, Waits},
+    record::Record,
+    step::dispatch::Context,
+};
+
+/// No partition: none has a share of an upstream's limit.
+const NO_PARTITION: usize = usize::MAX;
+
+/// Gets the permits that a request needs: of its route where that has a limit of its own, and of
+/// its upstream. Who finds none waits for a moment where that is worth it.
+///
+/// # Errors
+///
+/// What [`Error::from`] makes of the gate's refusal.
+///
+/// # Cancel safety
+///
+/// Dropping it gives up the wait, and the permits.
+pub(crate) async fn admit(
+    context: &Context<'_>,
+    record: &mut Record,
+    headers: &HeaderMap,
+) -> Result<Permits, Error> {
+    let Context { edge, connection, route, caller, .. } = context;
+    let user = caller.map_or(connection.user, |caller| caller.user());
+    let mut permits = Permits::new(edge, user);
+    if route.settings.overload.is_exempt {
+        return Ok(permits);
+    }
+    let now = edge.clock.now();
+    let usage = &edge.protection.usage;
+    usage.ask(user, now);
+    let wish = headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
+    let call = Call {
+        // Of who is not known, the level has been told already, by its address.
+        priority: match caller {
+            Some(_) => priority::level(record.priority().class(), user, usage, now),
+            None => record.priority(),
+        },
+        tenant: user,
+        partition: NO_PARTITION,
+        kind: 0,
+        page: record.trusted_trace().map(low_half),
+        deadline: Some(deadline::effective(record.started(), route.timeout, wish)),
+        draw: low_half(record.trace_id()),
+    };
+    record.prioritized(call.priority);
+    // Both are the route's own way, which a fallback does not take.
+    if !record.is_degraded() {
+        permits.is_tried(throttle(route, &call, record, now)?);
+    }
+    if let Some(admission) = route.admission.as_ref().filter(|_| !record.is_degraded()) {
+        let ask = Ask { edge, connection, gate: admission.gate(), call: &call };
+        permits.hold_of_route(ask.pass(record, now).await?);
+    }
+    let upstream = route.upstream(record.arm());
+    let ask = Ask { edge, connection, gate: upstream.admission.gate(), call: &call };
+    match ask.pass(record, now).await {
+        Ok(permit) => permits.hold_of_upstream(permit),
+        Err(error) => {
+            permits.end(edge.clock.now(), End::Ignore);
+            return Err(error);
+        }
+    }
+    Ok(permits)
+}
+
+/// Lets a share of a failing route's requests be tried.
+fn throttle(
+    route: &Route,
+    call: &Call,
+    record: &mut Record,
+    now: Moment,
+) -> Result<throttle::Pass, Error> {
+    let switch = route.throttle.switch();
+    let level = call.priority.rank();
+    match route.throttle.check(call.priority, now, fastrand::u64(..)) {
+        Verdict::Admitted(pass) => {
+            if switch.is_on() {
+                record.rule(match pass.would_refuse() {
+                    Some(refusal) => Ruling::refused(refusal, switch.mode(), Ruled::WouldRefuse),
+                    None => Ruling::admitted(Layer::Throttle, switch.mode(), level),
+                });
+            }
+            Ok(pass)
+        }
+        Verdict::Refused(refusal) => {
+            record.rule(Ruling::refused(&refusal, switch.mode(), Ruled::Refused));
+            Err(Error::refused(&refusal, call.draw))
+        }
+    }
+}
+
+/// The bits of a trace that are random also where the other half is a time.
+pub(crate) fn low_half(trace: TraceId) -> u64 {
+    let low = trace.as_bytes().last_chunk().copied().unwrap_or_default();
+    u64::from_be_bytes(low)
+}
+
+/// One request at one gate.
+struct Ask<'a> {
+    edge: &'a Arc<Edge>,
+    connection: &'a Connection,
+    gate: &'a Arc<Gate<Waits>>,
+    call: &'a Call,
+}
+
+impl Ask<'_> {
+    async fn pass(&self, record: &mut Record, now: Moment) -> Result<Permit, Error> {
+        let mut hears = None;
+        let asked = self.gate.admit_or_wait(self.call, now, || {
+            let (waits, hearing) = Waits::new();
+            hears = Some(hearing);
+            waits
+        });
+        match (asked, hears) {
+            (Asked::Admitted(permit), _) => Ok(self.admitted(record, permit, now)),
+            (Asked::Refused(refusal), _) => Err(self.refused(record, &refusal, now)),
+            (Asked::Queued(ticket, until), Some(hears)) => {
+                // Boxed: it is rare, and would make every exchange as large as itself.
+                let verdict = Box::pin(self.wait(ticket, until, hears)).await;
+                match verdict {
+                    Verdict::Admitted(permit) => Ok(self.admitted(record, permit, now)),
+                    Verdict::Refused(refusal) => Err(self.refused(record, &refusal, now)),
+                }
+            }
+            (Asked::Queued(..), None) => Err(Error::Internal("nobody waits for the permit")),
+        }
+    }
+
+    /// Waits for the verdict, until a moment at the latest.
+    async fn wait(
+        &self,
+        ticket: Ticket,
+        until: Moment,
+        mut hears: tokio::sync::oneshot::Receiver<Verdict<Permit>>,
+    ) -> Verdict<Permit> {
+        let clock = &self.edge.clock;
+        let leaving = Leaving { edge: self.edge, gate: self.gate, ticket: Some(ticket) };
+        let limit = until.since(clock.now());
+        let heard = self.connection.timer.within(limit, &mut hears).await;
+        leaving.stay();
+        if let Some(Ok(verdict)) = heard {
+            return verdict;
+        }
+        if let Some(refusal) = self.gate.leave(ticket, clock.now()) {
+            return Verdict::Refused(refusal);
+        }
+        match hears.try_recv() {
+            Ok(verdict) => verdict,
+            // The gate stopped to enforce meanwhile.
+            Err(_) => self.gate.admit(self.call, clock.now()),
+        }
+    }
+
+    fn admitted(&self, record: &mut Record, permit: Permit, asked: Moment) -> Permit {
+        if !self.gate.is_on() {
+            return permit;
+        }
+        let (mode, level) = (self.gate.mode(), self.call.priority.rank());
+        let ruling = match permit.would_refuse() {
+            Some(refusal) => Ruling::refused(refusal, mode, Ruled::WouldRefuse),
+            None => Ruling {
+                observed: f64::from(permit.in_flight()),
+                limit: f64::from(self.gate.limit()),
+                waited: permit.started().since(asked),
+                ..Ruling::admitted(Layer::Concurrency, mode, level)
+            },
+        };
+        record.rule(ruling);
+        permit
+    }
+
+    fn refused(&self, record: &mut Record, refusal: &Refusal, asked: Moment) -> Error {
+        let now = self.edge.clock.now();
+        let typical = self.gate.no_load_rtt().unwrap_or_default();
+        self.edge.protection.usage.charge(self.call.tenant, typical, now);
+        let ruling = Ruling::refused(refusal, self.gate.mode(), Ruled::Refused);
+        record.rule(Ruling { waited: now.since(asked), ..ruling });
+        Error::refused(refusal, self.call.draw)
+    }
+}
+
+/// Takes a request out of the queue if its client leaves while it waits.
+struct Leaving<'a> {
+    edge: &'a Edge,
+    gate: &'a Arc<Gate<Waits>>,
+    ticket: Option<Ticket>,
+}
+
+impl Leaving<'_> {
+    fn stay(mut self) {
+        self.ticket = None;
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.gate.abandon(ticket, self.edge.clock.now());
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Chooses the endpoint that is asked: the balancer's, unless its breaker says no.
+
+use std::sync::Arc;
+
+use headgate_router::{
+    balance::Call,
+    overload::{
+        breaker::{End, Pass},
+        verdict::{Layer, Reason, Refusal},
+    },
+};
+use headgate_types::Moment;
+
+use crate::{
+    error::Error,
+    overload::{Ruled, Ruling},
+    record::Record,
+    step::admit::low_half,
+    upstream::Upstream,
+};
+
+/// Endpoints that one exchange tries apart; later attempts may repeat one.
+const TRIED_MAX: usize = 8;
+
+/// The endpoints that an exchange has asked.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    places: [usize; TRIED_MAX],
+    count: usize,
+}
+
+impl Default for Tried {
+    fn default() -> Self {
+        Self { places: [usize::MAX; TRIED_MAX], count: 0 }
+    }
+}
+
+impl Tried {
+    fn has(&self, endpoint: usize) -> bool {
+        self.places.contains(&endpoint)
+    }
+
+    fn add(&mut self, endpoint: usize) {
+        if let Some(place) = self.places.get_mut(self.count) {
+            *place = endpoint;
+            self.count += 1;
+        }
+    }
+}
+
+/// An endpoint that is asked.
+pub(crate) struct Chosen {
+    pub(crate) call: Call,
+    pub(crate) passed: Passed,
+}
+
+/// The right to call an endpoint. Dropped before the call's end is known, it is given back.
+pub(crate) struct Passed {
+    upstream: Arc<Upstream>,
+    endpoint: usize,
+    pass: Option<Pass>,
+}
+
+impl Passed {
+    /// Tells the breaker how the call ended.
+    pub(crate) fn ended(mut self, now: Moment, end: End) {
+        let pass = self.pass.take();
+        self.upstream.breakers.record(self.endpoint, pass.as_ref(), now, end);
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            self.upstream.breakers.give_back(self.endpoint, &pass);
+        }
+    }
+}
+
+/// An endpoint that was not tried and that its breaker lets be asked; when there is none, one that
+/// was tried.
+///
+/// # Errors
+///
+/// [`Error::NoEndpoint`] where an upstream has none, [`Error::BreakerOpen`] when the breakers let
+/// none be asked.
+pub(crate) fn choose(
+    upstream: &Arc<Upstream>,
+    record: &mut Record,
+    tried: &mut Tried,
+    now: Moment,
+) -> Result<Chosen, Error> {
+    let (breakers, balancer) = (&upstream.breakers, &upstream.balancer);
+    // Another draw for each attempt, so that a returning endpoint's share is one of calls.
+    let draw = fastrand::u64(..);
+    let is_quiet = breakers.is_quiet();
+    let is_out = |endpoint| !is_quiet && breakers.is_out(endpoint, balancer, now, draw);
+    let mut barred = Tried::default();
+    let mut refusal = None;
+    loop {
+        let picked = balancer
+            .pick(now, draw, |at| tried.has(at) || barred.has(at) || is_out(at))
+            .or_else(|| balancer.pick(now, draw, |at| barred.has(at) || is_out(at)));
+        let Some(call) = picked else { break };
+        let endpoint = call.endpoint();
+        match breakers.admit(endpoint, now, draw) {
+            Ok(pass) => {
+                if pass.as_ref().is_some_and(|pass| !pass.counts()) {
+                    note(record, upstream, &OPEN, Ruled::WouldRefuse);
+                }
+                tried.add(endpoint);
+                let upstream = Arc::clone(upstream);
+                return Ok(Chosen { call, passed: Passed { upstream, endpoint, pass } });
+            }
+            Err(refused) if barred.count < TRIED_MAX => {
+                barred.add(endpoint);
+                refusal = Some(refused);
+            }
+            Err(refused) => {
+                refusal = Some(refused);
+                break;
+            }
+        }
+    }
+    let Some(refusal) = refusal else { return Err(Error::NoEndpoint) };
+    note(record, upstream, &refusal, Ruled::Refused);
+    Err(Error::refused(&refusal, low_half(record.trace_id())))
+}
+
+/// What a breaker says that does not enforce.
+const OPEN: Refusal = Refusal::new(Layer::Breaker, Reason::BreakerOpen, 0.0, 0.0);
+
+fn note(record: &mut Record, upstream: &Upstream, refusal: &Refusal, ruled: Ruled) {
+    let mode = upstream.settings.overload.breaker.mode;
+    let level = record.priority().rank();
+    record.rule(Ruling { level, ..Ruling::refused(refusal, mode, ruled) });
+}
