@@ -65,7 +65,10 @@ fn traffic() -> Vec<Panel> {
             title: "In flight",
             about: "Exchanges that have begun and not ended.",
             unit: "short",
-            queries: vec![(gauge(&catalog::IN_FLIGHT).by(&["team", "route"]), "{{team}}/{{route}}")],
+            queries: vec![(
+                gauge(&catalog::IN_FLIGHT).by(&["team", "route"]),
+                "{{team}}/{{route}}",
+            )],
         },
     ]
 }
@@ -100,10 +103,9 @@ fn refusals() -> Vec<Panel> {
             about: "Of what met a concurrency limit. Routes of one upstream should share alike.",
             unit: "percentunit",
             queries: vec![(
-                refused()
-                    .only("layer", "concurrency")
-                    .by(&["team", "route"])
-                    .over(rate(&catalog::RULED).only("layer", "concurrency").by(&["team", "route"])),
+                refused().only("layer", "concurrency").by(&["team", "route"]).over(
+                    rate(&catalog::RULED).only("layer", "concurrency").by(&["team", "route"]),
+                ),
                 "{{team}}/{{route}}",
             )],
         },
@@ -179,7 +181,9 @@ fn retries() -> Vec<Panel> {
             about: "Endpoints that get no traffic, or less than their share.",
             unit: "short",
             queries: vec![(
-                gauge(&catalog::BREAKERS).without("state", "closed").by(&["team", "upstream", "state"]),
+                gauge(&catalog::BREAKERS)
+                    .without("state", "closed")
+                    .by(&["team", "upstream", "state"]),
                 "{{team}}/{{upstream}} {{state}}",
             )],
         },

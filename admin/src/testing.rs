@@ -16,8 +16,7 @@ use crate::{
     History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
     MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
     Readiness, RouteLimits, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus,
-    UpstreamLimits, UpstreamStatus, Why, WhyAttempt, WhyExchange, WhyLayer,
-    overlays::Answer,
+    UpstreamLimits, UpstreamStatus, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.

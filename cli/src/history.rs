@@ -11,6 +11,10 @@ use crate::{
     output::{Output, columns},
 };
 
+/// Digits of a configuration's digest.
+const DIGEST_DIGITS: usize = 64;
+/// Digits of it that people are shown.
+const SHORT_DIGITS: usize = 12;
 /// Pages that are read at most.
 const PAGES_MAX: usize = 1_000;
 
@@ -52,15 +56,21 @@ fn text(entries: &[HistoryEntry]) -> String {
 }
 
 fn row(entry: &HistoryEntry) -> Vec<String> {
-    let change = match (&entry.from, &entry.to) {
+    let change = match (entry.from.as_deref().map(short), entry.to.as_deref().map(short)) {
         (Some(from), Some(to)) => format!("{from} to {to}"),
-        (None, Some(to)) => to.clone(),
+        (None, Some(to)) => to.to_owned(),
         (Some(from), None) => format!("no more {from}"),
         (None, None) => String::new(),
     };
     let actor = entry.actor.as_ref().map_or_else(String::new, |actor| format!(" (by {actor})"));
     let reason = format!("{}{actor}", entry.reason);
     vec![entry.time.clone(), entry.kind.clone(), entry.what.clone(), change, reason]
+}
+
+/// The beginning of a digest, which tells it from others; other texts as they are.
+fn short(text: &str) -> &str {
+    let is_digest = text.len() == DIGEST_DIGITS && text.bytes().all(|it| it.is_ascii_hexdigit());
+    text.get(..SHORT_DIGITS).filter(|_| is_digest).unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -31,18 +31,28 @@ pub(crate) fn limits(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Res
 }
 
 fn text(limits: &LimitsStatus) -> String {
-    let upstreams = limits.upstreams.iter().map(|one| (("upstream", &one.team, &one.name), &one.gate));
+    let upstreams =
+        limits.upstreams.iter().map(|one| (("upstream", &one.team, &one.name), &one.gate));
     let routes = limits.routes.iter().filter(|one| one.gate.is_some());
     let routes = routes.map(|one| (("route", &one.team, &one.name), &one.gate));
     let head = [
-        "LIMIT OF", "MODE", "LIMIT", "IN FLIGHT", "QUEUE", "NO LOAD", "MOVED BY", "SHED FROM",
-        "REFUSED", "WOULD REFUSE",
+        "LIMIT OF",
+        "MODE",
+        "LIMIT",
+        "IN FLIGHT",
+        "QUEUE",
+        "NO LOAD",
+        "MOVED BY",
+        "SHED FROM",
+        "REFUSED",
+        "WOULD REFUSE",
     ];
     let gates = upstreams.chain(routes).map(|((kind, team, name), gate)| {
         let name = format!("{kind} {team}/{name}");
-        gate.as_ref().map_or_else(|| vec![name.clone(), "no request yet".to_owned()], |gate| {
-            row(name.clone(), gate)
-        })
+        gate.as_ref().map_or_else(
+            || vec![name.clone(), "no request yet".to_owned()],
+            |gate| row(name.clone(), gate),
+        )
     });
     let gates: Vec<_> = [head.map(str::to_owned).to_vec()].into_iter().chain(gates).collect();
     let head = ["BREAKER OF", "UPSTREAM", "MODE", "STATE"].map(str::to_owned).to_vec();

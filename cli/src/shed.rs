@@ -70,7 +70,8 @@ fn status(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Result<ExitCod
     let rows: Vec<_> = limits.routes.iter().map(|route| row(&limits, route)).collect();
     if output.json {
         let (edge, routes) = (&limits.instance, &rows);
-        output.json(&serde_json::json!({ "overlays": overlays, "edge": edge, "routes": routes }))?;
+        output
+            .json(&serde_json::json!({ "overlays": overlays, "edge": edge, "routes": routes }))?;
     } else {
         let head: Vec<_> = overlays.iter().map(overlay).collect();
         let text = columns(&head) + &limits::instance(&limits.instance) + "\n" + &table(&rows);
@@ -218,7 +219,9 @@ fn keys(args: &args::ShedSet) -> Result<Vec<(String, Value)>, Invalid> {
         if !fits(key, known) {
             let allowed: Vec<_> = known.iter().map(|one| one.replace('.', ".…")).collect();
             let allowed = allowed.join(", ");
-            return Err(Invalid::message(format!("{key:?} can't be set here: allowed is {allowed}")));
+            return Err(Invalid::message(format!(
+                "{key:?} can't be set here: allowed is {allowed}"
+            )));
         }
         // What is no JSON is meant as a text: `60%` needs no quotes.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));

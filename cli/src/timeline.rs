@@ -4,11 +4,7 @@
 mod changes;
 mod watched;
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use headgate_admin::{FactsAsk, History, HistoryEntry};
 use headgate_store::{Batch, Done, Keep, Store};
@@ -110,7 +106,10 @@ impl Timeline {
         let next = blocks.last().map(|last| last.offset + 1);
         let lines = blocks.iter().filter(|block| block.time >= since).flat_map(|block| {
             // Of a later version's entry that can't be read, the others are told.
-            block.payload.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+            block
+                .payload
+                .split(|byte| *byte == b'\n')
+                .filter_map(|line| serde_json::from_slice(line).ok())
         });
         History { entries: lines.collect(), next, is_kept: true }
     }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-pub(crate) use self::scrape::{Counts, Routes};
 use self::scrape::read;
+pub(crate) use self::scrape::{Counts, Routes};
 use crate::{
     admin::Admin,
     args,

@@ -1,6 +1,7 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
 mod snapshot;
+mod terms;
 
 use std::{
     collections::HashSet,
@@ -11,12 +12,15 @@ use std::{
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
-use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
+use headgate_telemetry::{EdgeMetrics, Metrics, RulingMetrics, access::Log};
 use headgate_types::{Clock, TraceId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(crate) use self::snapshot::{FALLBACK, Route, Snapshot, Terms, Tools};
+pub(crate) use self::{
+    snapshot::{FALLBACK, Route, Snapshot, Tools},
+    terms::Terms,
+};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
@@ -244,6 +248,11 @@ impl Edge {
     pub fn mirrors(&self) -> Vec<MirrorState> {
         let state = |route: &Arc<Route>| Some(route.mirror.as_ref()?.state(&route.settings));
         self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
+    /// The counts of what layers say of one route's requests.
+    pub(crate) fn rulings(&self, team: &str, route: &str) -> RulingMetrics {
+        self.tools.metrics.rulings(team, route)
     }
 
     /// What is kept of the exchanges of a trace, for operators.

@@ -7,12 +7,13 @@ mod admission;
 mod meter;
 mod rates;
 mod state;
+pub(crate) mod told;
 
 use std::time::Duration;
 
 use headgate_router::overload::{
-    mode::{Mode, Ruled as Rule},
     instance::Instance,
+    mode::{Mode, Ruled as Rule},
     priority::Usage,
     verdict::{ADMIT_ALL, Layer, Reason, Refusal},
 };

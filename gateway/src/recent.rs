@@ -41,10 +41,14 @@ impl Recent {
         Self { settings, kept }
     }
 
-    /// The kind under which an exchange is to be kept, if it is.
-    pub(crate) fn keeps(&self, outcome: Outcome, now: Moment) -> Option<Kept> {
+    /// The kind under which an exchange is to be kept, if it is. One that was spared, because the
+    /// layer that would have refused it only observes, is kept as one that was shed.
+    pub(crate) fn keeps(&self, outcome: Outcome, is_spared: bool, now: Moment) -> Option<Kept> {
         let (_, sampler) = self.kept.as_ref()?;
-        let kind = Kept::of(outcome);
+        let kind = match Kept::of(outcome) {
+            Kept::Passed if is_spared => Kept::Shed,
+            kind => kind,
+        };
         let is_kept = kind != Kept::Passed || sampler.weight(now, fastrand::u64(..)).is_some();
         is_kept.then_some(kind)
     }

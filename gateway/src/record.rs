@@ -1,5 +1,6 @@
 //! What is known of one exchange, counted and written down when it ends, however it ends.
 
+mod end;
 mod rulings;
 
 use std::{sync::Arc, time::Duration};
@@ -45,7 +46,9 @@ pub(crate) struct Record {
     version: Version,
     is_grpc: bool,
     route: Option<Arc<Route>>,
-    /// What was drawn on a split route. None until then.
+    /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
+    arm: Option<usize>,
+    /// How it was drawn. None until then.
     drawn: Option<Drawn>,
     device: Option<Device>,
     priority: Option<Priority>,
@@ -94,6 +97,7 @@ impl Record {
             version: parts.version,
             is_grpc: headers::is_grpc(&parts.headers),
             route: None,
+            arm: None,
             drawn: None,
             device: None,
             priority: None,
@@ -204,12 +208,13 @@ impl Record {
 
     /// Notes what the request drew on a split route.
     pub(crate) fn drawn(&mut self, drawn: Option<Drawn>) {
+        self.arm = drawn.and_then(|drawn| drawn.choice.arm);
         self.drawn = drawn;
     }
 
     /// The arm that the request drew; none on a route that is not split, and for the rest.
     pub(crate) fn arm(&self) -> Option<usize> {
-        self.drawn.and_then(|drawn| drawn.choice.arm)
+        self.arm
     }
 
     /// Notes the caller; where anybody may call, that took no time.
@@ -232,18 +237,6 @@ impl Record {
         }
     }
 
-    /// Tells the mirror of the answer, if the client got one to its end.
-    fn end_watch(&mut self, outcome: Outcome) {
-        let Some((watch, status)) = self.watch.take().zip(self.status) else { return };
-        let is_own = status.is_client_error() || status.is_server_error();
-        if is_own || matches!(outcome, Outcome::Ok | Outcome::Origin5xx) {
-            let offset = |mark| self.journal.offset(mark);
-            let head = offset(Mark::UpstreamHead).zip(offset(Mark::AttemptStarted));
-            let head = head.map(|(head, started)| head.saturating_sub(started));
-            watch.end(status.as_u16(), head);
-        }
-    }
-
     /// Takes the request body's bytes from here.
     pub(crate) fn watch_body(&mut self, body: &Arc<BodyWatch>) {
         self.request_body = Some(Arc::clone(body));
@@ -263,7 +256,7 @@ impl Record {
     /// Notes an attempt that has ended.
     pub(crate) fn attempted(&mut self, attempt: Attempt) {
         if let Some(route) = &self.route {
-            route.upstream(self.arm()).metrics.attempted(attempt.result);
+            route.upstream(self.arm).metrics.attempted(attempt.result);
             if !self.attempts.is_empty() {
                 route.metrics.retried();
             }
@@ -308,113 +301,5 @@ impl Record {
     pub(crate) fn fail(&mut self, error: Error) {
         self.outcome = Some(error.outcome());
         self.code = Some(error.code());
-    }
-
-    fn line(&self, outcome: Outcome, duration: Duration) -> access::Line<'_> {
-        let caller = self.caller.as_deref().map(|caller| access::Caller {
-            source: &caller.identity.source,
-            subject: caller.pseudonym(),
-        });
-        let host = self.uri.host().or_else(|| self.host.as_ref()?.to_str().ok());
-        access::Line {
-            time: self.time,
-            trace: &self.trace.context,
-            untrusted_parent: self.trace.untrusted,
-            request: access::Request {
-                client: &self.connection.members,
-                version: self.version,
-                method: self.method.as_str(),
-                host,
-                path: self.uri.path(),
-            },
-            outcome,
-            status: self.status.map(|status| status.as_u16()),
-            code: self.code,
-            route: self.route.as_deref().map(|route| route.members(self.arm())),
-            device: self.device.as_ref(),
-            priority: self.priority.map(Priority::class),
-            identity: caller,
-            rulings: &[],
-            attempts: &self.attempts,
-            request_bytes: self.request_bytes(),
-            response_bytes: self.bytes_out,
-            duration,
-            journal: &self.journal,
-            config: &self.terms.members,
-        }
-    }
-
-    /// What is kept of the exchange beside its line.
-    fn detail(&self) -> access::Detail<'_> {
-        let route = self.route.as_deref();
-        let granted = route.map(|route| route.settings.priority);
-        let by = |drawn: Drawn| {
-            let sticky = route.and_then(|route| route.split.as_ref())?.sticky();
-            let by = if drawn.is_chosen { "token" } else { sticky.as_str() };
-            Some(access::ArmDetail { by, bucket: drawn.choice.bucket })
-        };
-        access::Detail {
-            route: route.map(Route::matches),
-            arm: self.drawn.and_then(by),
-            granted: granted.filter(|_| self.priority.is_some()),
-        }
-    }
-
-    /// Ends what is kept of the request.
-    fn end_facts(&mut self, outcome: Outcome) {
-        let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
-            return;
-        };
-        keeper.end(
-            draft,
-            &facts::Ended {
-                device: self.device.as_ref(),
-                route: self.route.as_deref().map(|route| &route.settings),
-                is_verified: self.caller.is_some(),
-                outcome,
-            },
-        );
-    }
-
-    fn request_bytes(&self) -> u64 {
-        self.bytes_in + self.request_body.as_ref().map_or(0, |body| body.bytes())
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        let now = self.ended_at.unwrap_or_else(|| self.edge.clock.now());
-        self.busy.ended(now);
-        if self.status.is_some() {
-            self.mark_at(Mark::ResponseBodyEnd, now);
-        }
-        // Dropped before anything was answered: the client left.
-        let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
-        self.end_watch(outcome);
-        self.left(now);
-        let duration = now.since(self.started());
-        let kept = self.edge.recent.keeps(outcome, now);
-        if self.terms.writes_lines || kept.is_some() {
-            let line = self.line(outcome, duration);
-            if self.terms.writes_lines {
-                self.edge.access.record(&line);
-            }
-            if let Some(kind) = kept {
-                self.edge.recent.keep(kind, &line, &self.detail());
-            }
-        }
-        let metrics = if let Some(route) = &self.route {
-            &route.metrics
-        } else {
-            self.terms.unrouted.arrived();
-            &self.terms.unrouted
-        };
-        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm())) {
-            arm.metrics.ended(outcome, self.time, duration);
-        }
-        metrics.ended(outcome, duration);
-        metrics.transferred(self.request_bytes(), self.bytes_out);
-        self.end_facts(outcome);
-        self.edge.lifecycle.end();
     }
 }

@@ -124,6 +124,8 @@ impl Kept {
             | Outcome::ClientTooLarge
             | Outcome::IdempotencyMissing
             | Outcome::IdempotencyConflict => Self::Rejected,
+            // Something else answered, because the origin could not.
+            Outcome::OkDegraded => Self::Shed,
             other => match other.retry() {
                 RetryAdvice::After => Self::Shed,
                 _ => Self::Failed,

@@ -45,6 +45,7 @@ mod readme;
 mod reload;
 mod retries;
 mod routing;
+mod shedding;
 mod smuggling;
 mod start;
 mod strangle;

@@ -3,8 +3,8 @@
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::{
-    State, config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz, routes,
-    status, strangle,
+    State, config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz,
+    routes, status, strangle,
 };
 use crate::{idempotency, limits, overlays, problem, why};
 

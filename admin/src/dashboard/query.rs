@@ -87,11 +87,8 @@ impl Query {
             .iter()
             .map(|(label, compare, word)| format!("{label}{compare}\"{word}\""))
             .collect();
-        let filters = if filters.is_empty() {
-            String::new()
-        } else {
-            format!("{{{}}}", filters.join(", "))
-        };
+        let filters =
+            if filters.is_empty() { String::new() } else { format!("{{{}}}", filters.join(", ")) };
         let mut by = self.by.clone();
         let name = self.metric.name;
         let read = match self.reads {

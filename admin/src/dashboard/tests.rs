@@ -6,9 +6,8 @@ use super::*;
 
 fn queries() -> Vec<(&'static str, Query)> {
     let panels = panels().into_iter().flat_map(|(_, panels)| panels);
-    let panels = panels.flat_map(|panel| {
-        panel.queries.into_iter().map(move |(query, _)| (panel.title, query))
-    });
+    let panels = panels
+        .flat_map(|panel| panel.queries.into_iter().map(move |(query, _)| (panel.title, query)));
     panels.chain(alerts::all().into_iter().map(|alert| (alert.name, alert.query))).collect()
 }
 

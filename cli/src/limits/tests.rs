@@ -39,7 +39,11 @@ fn told() -> LimitsStatus {
             },
             UpstreamLimits { team: "tv".to_owned(), name: "new".to_owned(), ..Default::default() },
         ],
-        routes: vec![RouteLimits { team: "tv".to_owned(), name: "all".to_owned(), ..Default::default() }],
+        routes: vec![RouteLimits {
+            team: "tv".to_owned(),
+            name: "all".to_owned(),
+            ..Default::default()
+        }],
     }
 }
 

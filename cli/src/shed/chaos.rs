@@ -3,19 +3,19 @@
 
 use std::{collections::BTreeSet, process::ExitCode, thread, time::Duration};
 
-use headgate_admin::{LimitsStatus, OverlayRequest};
+use headgate_admin::{LimitsStatus, OverlayRequest, OverlayStatus};
 use headgate_telemetry::Kept;
 use headgate_types::{Class, format_duration};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Answer},
     args,
-    exit::FINDINGS,
+    exit::{FINDINGS, Invalid},
     limits,
     output::Output,
-    shed::{end, put},
+    shed::{OVERLAYS, Overlays, put},
     top::{Routes, scraped},
 };
 
@@ -29,6 +29,8 @@ const LOOKS_JUDGED: usize = 6;
 const REQUESTS_MIN: u64 = 20;
 /// How long the overlay lasts by itself: if this verb is killed, the refusals end that soon.
 const LEASE: Duration = Duration::from_secs(60);
+/// What it lasts beyond its end, for whoever is late to end it.
+const MARGIN: Duration = Duration::from_secs(10);
 /// When it is renewed.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
 
@@ -40,6 +42,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(30);
 pub(super) fn chaos(args: &args::ShedChaos, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?.reading(crate::top::PAGE_BYTES_MAX);
     let limits: LimitsStatus = admin.get(limits::PATH)?.json(&admin)?;
+    refuse_second_cut(&admin, args)?;
     let higher = higher(&limits, &args.class);
     let mut looks = vec![seen(&scraped(&admin)?, &higher)];
     for _ in 0..LOOKS_BEFORE {
@@ -48,7 +51,7 @@ pub(super) fn chaos(args: &args::ShedChaos, output: &mut Output<'_>) -> anyhow::
     }
     let before = share(looks.first(), looks.last()).unwrap_or(0.0);
     let began = Instant::now();
-    let (mut lease, mut leased_at) = (put(&admin, &wish(args))?, began);
+    let (mut lease, mut leased_at) = (put(&admin, &wish(args, args.lifetime))?, began);
     looks.clear();
     let ended = loop {
         thread::sleep(LOOK_EVERY);
@@ -66,21 +69,44 @@ pub(super) fn chaos(args: &args::ShedChaos, output: &mut Output<'_>) -> anyhow::
             break Ok(None);
         }
         if leased_at.elapsed() >= RENEW_AFTER {
-            let next = put(&admin, &wish(args))?;
-            end(&admin, lease.id)?;
+            let left = args.lifetime.saturating_sub(began.elapsed());
+            let next = put(&admin, &wish(args, left))?;
+            give_back(&admin, lease.id)?;
             (lease, leased_at) = (next, Instant::now());
         }
     };
     // Before anything is told: the refusals end first.
-    end(&admin, lease.id)?;
+    give_back(&admin, lease.id)?;
     tell(args, (before, ended?), began.elapsed(), output)
 }
 
-/// The overlay for the next while.
-fn wish(args: &args::ShedChaos) -> OverlayRequest {
-    let left = args.lifetime.min(LEASE).max(Duration::from_secs(1));
+/// Somebody's cut in an incident must not be replaced by a smaller one.
+fn refuse_second_cut(admin: &Admin, args: &args::ShedChaos) -> anyhow::Result<()> {
+    let Overlays { overlays } = admin.get(OVERLAYS)?.json(admin)?;
+    let Some(other) = overlays.iter().find(|other| other.key == key(args)) else { return Ok(()) };
+    let OverlayStatus { id, key, value, actor, .. } = other;
+    let message = format!("{key} is {value} already, by {actor} (overlay {id})");
+    Err(Invalid::message(message).into())
+}
+
+fn key(args: &args::ShedChaos) -> String {
+    format!("edge.overload.cut.{}", args.class)
+}
+
+/// Ends the overlay, unless it has ended.
+fn give_back(admin: &Admin, id: u64) -> anyhow::Result<()> {
+    match admin.delete(&format!("{OVERLAYS}/{id}"))? {
+        Answer::Refused(refused) if refused.is_unknown() => Ok(()),
+        answer => answer.body().map(drop),
+    }
+}
+
+/// The overlay for the next while. It lasts longer than it should, so that it is this verb that
+/// ends it.
+fn wish(args: &args::ShedChaos, left: Duration) -> OverlayRequest {
+    let left = (left + MARGIN).min(LEASE);
     OverlayRequest {
-        key: format!("edge.overload.cut.{}", args.class),
+        key: key(args),
         value: Value::String(format!("{}%", args.percent)),
         lifetime: format_duration(left),
         actor: args.actor.clone(),

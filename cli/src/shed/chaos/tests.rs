@@ -5,9 +5,8 @@ use crate::top::Counts;
 
 fn page(routes: &[(&str, [u64; 4])]) -> Routes {
     let counts = |ended| Counts { ended, ..Counts::default() };
-    let entry = |(name, ended): &(&str, [u64; 4])| {
-        (("tv".to_owned(), (*name).to_owned()), counts(*ended))
-    };
+    let entry =
+        |(name, ended): &(&str, [u64; 4])| (("tv".to_owned(), (*name).to_owned()), counts(*ended));
     routes.iter().map(entry).collect()
 }
 
@@ -28,9 +27,8 @@ fn only_routes_of_higher_classes_are_watched() {
         ],
         ..LimitsStatus::default()
     };
-    let names = |class| {
-        higher(&limits, class).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
-    };
+    let names =
+        |class| higher(&limits, class).into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names("bulk"), ["home", "play", "prefetch"]);
     assert_eq!(names("standard"), ["play"]);
 }

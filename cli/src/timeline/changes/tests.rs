@@ -124,7 +124,10 @@ fn loads_and_overlays_stand_beside_the_moves() {
     ];
     assert_eq!(told, expected);
     let told = looks.look(&same, &config("a", &[]));
-    assert_eq!(told[0], "overlay edge.timeout: \"2s\" by ada to -, it expired, or was unset; the files hold again");
+    assert_eq!(
+        told[0],
+        "overlay edge.timeout: \"2s\" by ada to -, it expired, or was unset; the files hold again"
+    );
 }
 
 #[test]
@@ -143,10 +146,8 @@ fn storm_of_moves_does_not_flood_the_timeline() {
     let mut looks = Looks::begun();
     let many = |breaker: &str| {
         let mut all = limits(20, "set", "closed");
-        let endpoint = |number| EndpointLimits {
-            address: format!("b:{number}"),
-            breaker: breaker.to_owned(),
-        };
+        let endpoint =
+            |number| EndpointLimits { address: format!("b:{number}"), breaker: breaker.to_owned() };
         all.upstreams[0].endpoints = (0..100).map(endpoint).collect();
         all
     };

@@ -3,10 +3,8 @@ use headgate_admin::{EndpointLimits, RouteLimits, UpstreamLimits};
 use super::*;
 
 fn limits(gate: Option<GateStatus>) -> LimitsStatus {
-    let endpoint = |breaker: &str| EndpointLimits {
-        address: "a:1".to_owned(),
-        breaker: breaker.to_owned(),
-    };
+    let endpoint =
+        |breaker: &str| EndpointLimits { address: "a:1".to_owned(), breaker: breaker.to_owned() };
     LimitsStatus {
         upstreams: vec![UpstreamLimits {
             team: "tv".to_owned(),
