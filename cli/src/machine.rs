@@ -186,8 +186,10 @@ fn cpu_group(mount: &Path, groups: &str) -> Option<CpuGroup> {
     upward(&own, mount)
         .filter_map(|folder| Some((folder, quota(folder)?)))
         .min_by(|one, other| one.1.total_cmp(&other.1))
-        .map(|(folder, quota)| {
-            CpuGroup { folder: folder.to_owned(), quota, version: Version::Second }
+        .map(|(folder, quota)| CpuGroup {
+            folder: folder.to_owned(),
+            quota,
+            version: Version::Second,
         })
 }
 

@@ -122,8 +122,7 @@ pub(crate) async fn serve_tls(edge: Arc<Edge>, stream: Stream, peer: SocketAddr)
 /// Takes a place for a client's connection, or counts that there was none.
 pub(crate) fn enter(edge: &Edge, peer: SocketAddr) -> Result<Place, Refusal> {
     let is_full = edge.protection.meter.is_memory_full();
-    let entered =
-        if is_full { Err(Refusal::Memory) } else { edge.connections.enter(peer.ip()) };
+    let entered = if is_full { Err(Refusal::Memory) } else { edge.connections.enter(peer.ip()) };
     entered.inspect_err(|refused| edge.metrics.connection_refused(*refused))
 }
 

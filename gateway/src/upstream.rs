@@ -22,13 +22,13 @@ use headgate_telemetry::UpstreamMetrics;
 use headgate_types::Moment;
 use http::HeaderValue;
 
-use crate::{
-    overload::{Admission, EndpointLimits, UpstreamLimits},
-    settings::{self, UpstreamOverload},
-};
 pub(crate) use crate::upstream::{
     connect::ConnectError,
     pool::{Lease, SendError},
+};
+use crate::{
+    overload::{Admission, EndpointLimits, UpstreamLimits},
+    settings::{self, UpstreamOverload},
 };
 
 /// An upstream as it stands at a moment.
@@ -137,11 +137,7 @@ impl Upstream {
         Self::with(settings, self.metrics.clone(), parts)
     }
 
-    fn with(
-        settings: &settings::Upstream,
-        metrics: UpstreamMetrics,
-        parts: Parts,
-    ) -> Arc<Self> {
+    fn with(settings: &settings::Upstream, metrics: UpstreamMetrics, parts: Parts) -> Arc<Self> {
         let Parts { ids, balancer, admission, breakers } = parts;
         Arc::new(Self {
             ids,

@@ -20,9 +20,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{digest::hex, fault::Code};
 
+mod date;
 mod last_day;
+mod rate;
 
+use date::{read_date, write_date};
 pub(crate) use last_day::{LastDay, count_of_days};
+use rate::{read_rate, read_route_id, write_rate};
 
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
@@ -327,29 +331,6 @@ fn is_name(text: &str) -> bool {
     begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
 }
 
-/// The letters of a rate's periods.
-const PERIODS: [(&str, Duration); 3] =
-    [("s", Duration::from_secs(1)), ("m", Duration::from_mins(1)), ("h", Duration::from_hours(1))];
-/// More in one period would leave too little time between two requests to count in.
-const RATE_REQUESTS_MAX: u32 = 1_000_000;
-
-fn read_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
-    let (requests, period) = text.split_once('/')?;
-    let requests = u32::try_from(digits(requests)?).ok().filter(|count| *count <= RATE_REQUESTS_MAX);
-    let period = PERIODS.iter().find(|(letter, _)| *letter == period)?.1;
-    Some((NonZeroU32::new(requests?)?, period))
-}
-
-fn write_rate(requests: NonZeroU32, period: Duration) -> String {
-    let letter = PERIODS.iter().find(|(_, length)| *length == period).map_or("s", |(it, _)| it);
-    format!("{requests}/{letter}")
-}
-
-fn read_route_id(text: &str) -> Option<(String, String)> {
-    let (team, route) = text.split_once('/')?;
-    (is_name(team) && is_name(route)).then(|| (team.to_owned(), route.to_owned()))
-}
-
 fn read_endpoint(text: &str) -> Option<Endpoint> {
     if let Some(path) = text.strip_prefix("unix:") {
         return path.starts_with('/').then(|| Endpoint::Unix(path.into()));
@@ -395,38 +376,6 @@ fn read_sha256(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
     }
     Some(digest)
-}
-
-/// Reads RFC 3339 with `Z`, fractions of a second dropped.
-fn read_date(text: &str) -> Option<u64> {
-    let (date, time) = text.strip_suffix(['Z', 'z'])?.split_once(['T', 't', ' '])?;
-    let mut date = date.splitn(3, '-').map(digits);
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let mut time = time.split_once('.').map_or(time, |(whole, _)| whole).splitn(3, ':').map(digits);
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        2 => 28 + u64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month);
-    if !is_date || !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    // Howard Hinnant, "chrono-compatible low-level date algorithms", for dates after 1970.
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year / 400;
-    let year_of_era = shifted_year - era * 400;
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
-fn write_date(seconds: u64) -> String {
-    headgate_types::UnixTime::from_secs(seconds).to_string()
 }
 
 fn digits(text: &str) -> Option<u64> {

@@ -84,7 +84,11 @@ pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
             idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
             connections_max: at_least_one(upstream.max_connections),
             idle_timeout: upstream.idle_timeout.0,
-            overload: overload::upstream(upstream, &overload::At::new(file, "upstream", name), report),
+            overload: overload::upstream(
+                upstream,
+                &overload::At::new(file, "upstream", name),
+                report,
+            ),
         });
     }
     upstreams

@@ -84,12 +84,7 @@ impl fmt::Debug for OriginBody {
 
 impl OriginBody {
     /// Passes on the body; the connection goes back to its pool at the end.
-    pub(crate) fn new(
-        incoming: Incoming,
-        held: Held,
-        pace: Pace,
-        record: Box<Record>,
-    ) -> Self {
+    pub(crate) fn new(incoming: Incoming, held: Held, pace: Pace, record: Box<Record>) -> Self {
         let Held { lease, call, permits } = held;
         let clock = Arc::clone(record.clock());
         let mut body = Self {

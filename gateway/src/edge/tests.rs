@@ -12,7 +12,8 @@ use super::*;
 use crate::{
     identity::testing::{NoFetch, StoppedClock},
     settings::{
-        self, ApiKey, ApiKeys, Auth, Concurrency, Endpoint, IdentityKind, IdentitySource, Protocol, Retry,
+        self, ApiKey, ApiKeys, Auth, Concurrency, Endpoint, IdentityKind, IdentitySource, Protocol,
+        Retry,
     },
 };
 
@@ -143,11 +144,8 @@ fn what_protects_an_upstream_outlasts_a_change_of_it() {
     }
     let mut settings = settings();
     settings.upstreams[0].endpoints.remove(0);
-    settings.upstreams[0].overload.concurrency = Concurrency {
-        mode: Mode::Observe,
-        min: 50,
-        ..Concurrency::default()
-    };
+    settings.upstreams[0].overload.concurrency =
+        Concurrency { mode: Mode::Observe, min: 50, ..Concurrency::default() };
     assert_eq!(upstream.admission.gate().limit(), 20);
     edge.apply(&settings, "second").unwrap();
 

@@ -55,8 +55,7 @@ impl Admission {
     pub(crate) fn gate(&self) -> &Arc<Gate<Waits>> {
         self.gate.get_or_init(|| {
             let Concurrency { mode, initial, min, max } = *self.settings.lock();
-            let limit =
-                adaptive::Settings { initial, min, max, ..adaptive::Settings::default() };
+            let limit = adaptive::Settings { initial, min, max, ..adaptive::Settings::default() };
             let gate = concurrency::Settings { mode, ..concurrency::Settings::default() };
             Gate::new(gate, Box::new(Adaptive::new(limit)))
         })

@@ -101,10 +101,8 @@ impl Outgoing<'_> {
 
     /// Gives the permits back after a failure; what went wrong tells whether load was to blame.
     pub(crate) fn fails(&mut self, error: Error, now: Moment) -> Error {
-        let is_load = matches!(
-            error,
-            Error::Reset | Error::AttemptTimeout | Error::DeadlineExceeded
-        );
+        let is_load =
+            matches!(error, Error::Reset | Error::AttemptTimeout | Error::DeadlineExceeded);
         if let Some(permits) = self.permits.take() {
             permits.end(now, if is_load { End::Dropped } else { End::Ignore });
         }

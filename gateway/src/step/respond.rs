@@ -318,7 +318,7 @@ fn grpc_status(error: Error) -> u16 {
         // INVALID_ARGUMENT
         Error::BadRequest(_) | Error::KeyMissing | Error::KeyMalformed(_) => 3,
         Error::BodyTooLarge { .. } | Error::LimitedRate(_) => 8, // RESOURCE_EXHAUSTED
-        Error::ClientLeft => 1,          // CANCELLED
+        Error::ClientLeft => 1,                                  // CANCELLED
         // DEADLINE_EXCEEDED
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::TooLate | Error::BodyTimeout => 4,
         Error::Internal(_) => 13, // INTERNAL

@@ -74,8 +74,7 @@ fn everything_comes_to_settings() {
         .iter()
         .map(|it| (it.per, it.rate.requests.get(), it.rate.burst.get(), it.mode))
         .collect();
-    let expected =
-        [(Per::DeviceId, 5, 20, Mode::default()), (Per::Route, 9, 9, Mode::Observe)];
+    let expected = [(Per::DeviceId, 5, 20, Mode::default()), (Per::Route, 9, 9, Mode::Observe)];
     assert_eq!(rates, expected);
     assert_eq!(route.fallback, Some(Fallback::Upstream(0)));
 }

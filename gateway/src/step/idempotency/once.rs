@@ -206,7 +206,9 @@ async fn read(answer: Answer, record: &Record, bytes_max: u64) -> Said {
     }
     let (parts, incoming) = response.into_parts();
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    match OriginBody::read_ahead(incoming, (Held { lease, call, permits }, pace), record, bytes_max).await {
+    match OriginBody::read_ahead(incoming, (Held { lease, call, permits }, pace), record, bytes_max)
+        .await
+    {
         ReadAhead::Whole(body) => Said::Whole(parts, body),
         ReadAhead::Larger(body) => Said::TooLong(parts, body),
         ReadAhead::Broken(error) => Said::Nothing(error),
