@@ -4,7 +4,10 @@
 
 mod api;
 mod connection;
+mod dashboard;
+mod history;
 mod idempotency;
+mod limits;
 mod openapi;
 mod overlays;
 mod problem;
@@ -12,10 +15,17 @@ mod server;
 mod status;
 #[cfg(test)]
 mod testing;
+mod why;
 
 pub use crate::{
     api::{FactsAsk, Readiness, State, StatusSource, router},
+    dashboard::{alerts, dashboard},
+    history::{History, HistoryEntry},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
+    limits::{
+        EndpointLimits, GateStatus, InstanceLimits, LayerCounts, LimitsStatus, RouteLimits,
+        UpstreamLimits,
+    },
     openapi::document,
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
     server::Server,
@@ -24,4 +34,5 @@ pub use crate::{
         MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status, StrangleStatus,
         UpstreamStatus,
     },
+    why::{NotKept, Why, WhyAttempt, WhyExchange, WhyLayer},
 };

@@ -5,10 +5,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Mirrors, Parameter, Ready, Routes, Strangle, Takes},
+    history::History,
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
+    limits::LimitsStatus,
     overlays::{OverlayList, OverlayRequest},
     problem,
     status::Status,
+    why::Why,
 };
 
 /// The document that describes the admin API, as `OpenAPI` 3.1.
@@ -89,6 +92,9 @@ fn schemas() -> Map<String, Value> {
     name::<Routes>(&mut generator);
     name::<Strangle>(&mut generator);
     name::<Mirrors>(&mut generator);
+    name::<LimitsStatus>(&mut generator);
+    name::<History>(&mut generator);
+    name::<Why>(&mut generator);
     name::<Ready>(&mut generator);
     name::<HeldKeys>(&mut generator);
     name::<HeldKey>(&mut generator);

@@ -34,13 +34,15 @@ pub(crate) enum Problem {
     NoOverlay,
     /// As many overlays as there may be.
     TooManyOverlays,
+    /// No exchange of the trace is kept.
+    NoExchange,
     /// The overlay could not be kept, or as many wishes wait as may wait.
     NotTaken,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -54,6 +56,7 @@ impl Problem {
         Self::NoSuchKey,
         Self::KeyMoved,
         Self::BadRequest(""),
+        Self::NoExchange,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -72,12 +75,15 @@ impl Problem {
             Self::KeyMoved => "HG1213",
             Self::BadRequest(_) => "HG1214",
             Self::BadQuery => "HG1210",
+            Self::NoExchange => "HG1225",
         }
     }
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoOverlay | Self::NoSuchKey => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoOverlay | Self::NoSuchKey | Self::NoExchange => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -102,6 +108,7 @@ impl Problem {
             Self::NoSuchKey => "No such key waits for a person",
             Self::KeyMoved => "The key stands otherwise by now",
             Self::BadRequest(_) => "The request is not valid",
+            Self::NoExchange => "No exchange of this trace is kept",
         }
     }
 
@@ -123,8 +130,17 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
+    /// The answer, with what there is to say beside the title.
+    pub(crate) fn with_detail(self, detail: &str) -> Response {
+        self.answer(Some(detail), &[])
+    }
+
     /// The answer, with all that is wrong.
     pub(crate) fn with_faults(self, faults: &[FaultStatus]) -> Response {
+        self.answer(self.detail(), faults)
+    }
+
+    fn answer(self, detail: Option<&str>, faults: &[FaultStatus]) -> Response {
         let (status, code, title) = (self.status(), self.code(), self.title());
         let mut body = serde_json::json!({
             "type": format!("urn:headgate:error:{code}"),
@@ -133,7 +149,7 @@ impl Problem {
             "code": code,
         });
         if let Some(members) = body.as_object_mut() {
-            if let Some(detail) = self.detail() {
+            if let Some(detail) = detail {
                 members.insert("detail".to_owned(), detail.into());
             }
             if !faults.is_empty() {

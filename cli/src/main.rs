@@ -12,6 +12,7 @@ mod machine;
 mod reload;
 mod serve;
 mod store;
+mod timeline;
 
 mod demo;
 mod run;
@@ -22,14 +23,19 @@ mod check;
 mod completions;
 mod config;
 mod explain;
+mod history;
 mod idempotency;
+mod limits;
 mod mirror;
 mod overlays;
 mod plan;
 mod routes;
 mod schema;
+mod shed;
 mod status;
 mod strangle;
+mod top;
+mod why;
 
 use std::{
     io::{self, Write as _},
@@ -89,6 +95,11 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
         Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Limits(args) => limits::limits(&args, output),
+        Verb::Shed(args) => shed::shed(args, output),
+        Verb::History(args) => history::history(&args, output),
+        Verb::Top(args) => top::top(&args, output),
+        Verb::Why(args) => why::why(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),
         Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),

@@ -30,6 +30,7 @@ use crate::{
     machine,
     output::Output,
     reload::{Reload, Running, Start},
+    timeline::{Timeline, Watched},
     upgrade::{Giver, TakeOver},
 };
 
@@ -117,12 +118,16 @@ pub(crate) fn serve(
     let mint = edge.mint();
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
     let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
+    let timeline = Timeline::of(stores.local());
+    let watched = Watched::new(&edge, &running, &clock, &metrics);
     let state = State {
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
         status: Arc::new(
-            Live::new(&edge, running, &addresses, Arc::clone(&clock), log).with_facts(facts),
+            Live::new(&edge, running, &addresses, Arc::clone(&clock), log)
+                .with_facts(facts)
+                .with_timeline(timeline.clone()),
         ),
         overlays,
         records: records.clone(),
@@ -132,6 +137,7 @@ pub(crate) fn serve(
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
         ("machine", machine::task(&edge, threads)),
+        ("timeline", watched.task(timeline)),
     ];
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);

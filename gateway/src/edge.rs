@@ -1,6 +1,7 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
 mod snapshot;
+mod terms;
 
 use std::{
     collections::HashSet,
@@ -12,15 +13,18 @@ use std::{
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
-use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
-use headgate_types::Clock;
+use headgate_telemetry::{EdgeMetrics, Metrics, RulingMetrics, access::Log};
+use headgate_types::{Clock, TraceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
-pub(crate) use self::snapshot::{FALLBACK, Route, Snapshot, Terms, Tools};
+pub(crate) use self::{
+    snapshot::{FALLBACK, Route, Snapshot, Tools},
+    terms::Terms,
+};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
@@ -29,6 +33,7 @@ use crate::{
     mirror::MirrorState,
     overload::{Limits, Protection},
     passport::{self, Mint},
+    recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
     upstream::UpstreamState,
@@ -47,6 +52,8 @@ pub struct Edge {
     pub(crate) protection: Protection,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
+    /// The exchanges that have ended last.
+    pub(crate) recent: Recent,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
     pub(crate) mint: Arc<Mint>,
@@ -133,6 +140,7 @@ impl Edge {
             protection,
             metrics: counts,
             access,
+            recent: Recent::new(settings.edge.recent, settings.edge.threads),
             facts: OnceLock::new(),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
@@ -264,6 +272,16 @@ impl Edge {
     pub fn mirrors(&self) -> Vec<MirrorState> {
         let state = |route: &Arc<Route>| Some(route.mirror.as_ref()?.state(&route.settings));
         self.snapshot().routes.iter().filter_map(state).collect()
+    }
+
+    /// The counts of what layers say of one route's requests.
+    pub(crate) fn rulings(&self, team: &str, route: &str) -> RulingMetrics {
+        self.tools.metrics.rulings(team, route)
+    }
+
+    /// What is kept of the exchanges of a trace, for operators.
+    pub fn why(&self, trace: TraceId) -> Told {
+        self.recent.tell(trace, self.clock.unix_time())
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

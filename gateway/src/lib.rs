@@ -20,6 +20,7 @@ mod facts;
 mod headers;
 mod mirror;
 pub mod overload;
+mod recent;
 mod record;
 mod replay;
 mod split;
@@ -46,6 +47,7 @@ pub use crate::{
     explain::{Caller, Exchange, Explanation},
     facts::{FACTS_MAX, Fact, Keeper, Kept},
     mirror::{FieldState, MirrorState},
+    recent::Told,
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},
     step::draw::Drawn,

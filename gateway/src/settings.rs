@@ -12,6 +12,7 @@ use ipnet::IpNet;
 mod idempotency;
 mod mirror;
 mod overload;
+mod recent;
 mod split;
 mod upstream;
 
@@ -22,6 +23,7 @@ pub use crate::settings::{
         Breaker, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload, StaticAnswer,
         UpstreamOverload,
     },
+    recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
 };
@@ -64,6 +66,8 @@ pub struct Edge {
     pub drain: Drain,
     /// Whether each exchange is written down.
     pub access_log: AccessLog,
+    /// What is kept of recent exchanges in memory.
+    pub recent: Recent,
 }
 
 /// Where a line for each exchange goes.
@@ -183,6 +187,7 @@ impl Default for Edge {
             overload: Overload::default(),
             drain: Drain::default(),
             access_log: AccessLog::default(),
+            recent: Recent::default(),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.passport.issuer",
             "headgate.passport.rotate_every",
             "headgate.passport.ttl",
+            "headgate.why.memory",
+            "headgate.why.passed_per_second",
         ],
     ),
     (Class::Drain, &["team.route.*.match", "team.route.*.to"]),
