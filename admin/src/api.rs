@@ -11,7 +11,7 @@ use axum::{
 };
 use headgate_idempotency::Records;
 use headgate_telemetry::Exporter;
-use headgate_types::parse_duration;
+use headgate_types::{TraceId, parse_duration};
 use serde::Serialize;
 use tokio::{sync::watch, task::spawn_blocking};
 
@@ -19,10 +19,13 @@ pub(crate) use self::endpoints::{Answer, ENDPOINTS, Endpoint, Parameter, Takes};
 use self::endpoints::{JSON, JWKS};
 use crate::{
     events::EventState,
+    history::History,
+    limits::LimitsStatus,
     openapi,
     overlays::Overlays,
     problem::{self, Problem},
     status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
+    why::{NotKept, Why},
 };
 
 /// Where the edge is in its life.
@@ -61,6 +64,19 @@ pub trait StatusSource: Send + Sync {
 
     /// The routes whose requests are copied.
     fn mirrors(&self) -> Vec<MirrorStatus>;
+
+    /// What protects the edge, its upstreams and its routes.
+    fn limits(&self) -> LimitsStatus;
+
+    /// What has moved and changed. May wait for the disk.
+    fn history(&self, ask: FactsAsk) -> History;
+
+    /// The life of the exchanges of a trace.
+    ///
+    /// # Errors
+    ///
+    /// [`NotKept`] when none that has ended is kept.
+    fn why(&self, trace: TraceId) -> Result<Why, NotKept>;
 
     /// The configuration in force, as a JSON object.
     fn config(&self) -> String;
@@ -212,6 +228,19 @@ async fn facts(state: extract::State<State>, query: extract::RawQuery) -> Respon
         Ok(text) => typed(JSON, text),
         Err(error) => {
             tracing::error!(%error, "facts can't be read");
+            Problem::Internal.into_response()
+        }
+    }
+}
+
+async fn history(state: extract::State<State>, query: extract::RawQuery) -> Response {
+    let ask = query.0.as_deref().and_then(facts_ask);
+    let Some(ask) = ask else { return Problem::BadQuery.into_response() };
+    let status = Arc::clone(&state.status);
+    match spawn_blocking(move || status.history(ask)).await {
+        Ok(history) => to_json(&history),
+        Err(error) => {
+            tracing::error!(%error, "timeline can't be read");
             Problem::Internal.into_response()
         }
     }

@@ -4,8 +4,11 @@
 
 mod api;
 mod connection;
+mod dashboard;
 mod events;
+mod history;
 mod idempotency;
+mod limits;
 mod openapi;
 mod overlays;
 mod problem;
@@ -13,15 +16,22 @@ mod server;
 mod status;
 #[cfg(test)]
 mod testing;
+mod why;
 
 pub use crate::{
     api::{FactsAsk, Readiness, State, StatusSource, router},
+    dashboard::{alerts, dashboard},
     events::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, EventState, GroupStatus, Groups,
         HandledStatus, PartitionBounds, Redrive, RedrivePlan, Redriven, ResolveLetter,
         ResolveLetterAs, ResolvedLetter, Running, Series, SeriesNode, TopicStatus, Topics,
     },
+    history::{History, HistoryEntry},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
+    limits::{
+        EndpointLimits, GateStatus, InstanceLimits, LayerCounts, LimitsStatus, RouteLimits,
+        UpstreamLimits,
+    },
     openapi::document,
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
     server::Server,
@@ -30,4 +40,5 @@ pub use crate::{
         MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status, StrangleStatus,
         UpstreamStatus,
     },
+    why::{NotKept, Why, WhyAttempt, WhyExchange, WhyLayer},
 };

@@ -9,10 +9,13 @@ use crate::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, Groups, Redrive, RedrivePlan, Redriven,
         ResolveLetter, ResolvedLetter, Series, Topics,
     },
+    history::History,
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
+    limits::LimitsStatus,
     overlays::{OverlayList, OverlayRequest},
     problem,
     status::Status,
+    why::Why,
 };
 
 /// The document that describes the admin API, as `OpenAPI` 3.1.
@@ -93,6 +96,9 @@ fn schemas() -> Map<String, Value> {
     name::<Routes>(&mut generator);
     name::<Strangle>(&mut generator);
     name::<Mirrors>(&mut generator);
+    name::<LimitsStatus>(&mut generator);
+    name::<History>(&mut generator);
+    name::<Why>(&mut generator);
     name::<Ready>(&mut generator);
     name::<HeldKeys>(&mut generator);
     name::<HeldKey>(&mut generator);

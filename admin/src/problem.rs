@@ -34,6 +34,8 @@ pub(crate) enum Problem {
     NoOverlay,
     /// As many overlays as there may be.
     TooManyOverlays,
+    /// No exchange of the trace is kept.
+    NoExchange,
     /// The overlay could not be kept, or as many wishes wait as may wait.
     NotTaken,
     /// No log of events, or one that does not answer.
@@ -46,7 +48,7 @@ pub(crate) enum Problem {
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -63,6 +65,7 @@ impl Problem {
         Self::NoEvents,
         Self::NoSuchEvent,
         Self::LetterStands(""),
+        Self::NoExchange,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -84,14 +87,17 @@ impl Problem {
             Self::NoEvents => "HG1235",
             Self::NoSuchEvent => "HG1236",
             Self::LetterStands(_) => "HG1237",
+            Self::NoExchange => "HG1225",
         }
     }
 
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoOverlay | Self::NoSuchKey | Self::NoSuchEvent => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::NoOverlay
+            | Self::NoSuchKey
+            | Self::NoSuchEvent
+            | Self::NoExchange => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -119,6 +125,7 @@ impl Problem {
             Self::NoSuchKey => "No such key waits for a person",
             Self::KeyMoved => "The key stands otherwise by now",
             Self::BadRequest(_) => "The request is not valid",
+            Self::NoExchange => "No exchange of this trace is kept",
         }
     }
 
@@ -140,8 +147,17 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
+    /// The answer, with what there is to say beside the title.
+    pub(crate) fn with_detail(self, detail: &str) -> Response {
+        self.answer(Some(detail), &[])
+    }
+
     /// The answer, with all that is wrong.
     pub(crate) fn with_faults(self, faults: &[FaultStatus]) -> Response {
+        self.answer(self.detail(), faults)
+    }
+
+    fn answer(self, detail: Option<&str>, faults: &[FaultStatus]) -> Response {
         let (status, code, title) = (self.status(), self.code(), self.title());
         let mut body = serde_json::json!({
             "type": format!("urn:headgate:error:{code}"),
@@ -150,7 +166,7 @@ impl Problem {
             "code": code,
         });
         if let Some(members) = body.as_object_mut() {
-            if let Some(detail) = self.detail() {
+            if let Some(detail) = detail {
                 members.insert("detail".to_owned(), detail.into());
             }
             if !faults.is_empty() {

@@ -7,16 +7,20 @@ use headgate_idempotency::{
     testing::{ManualClock, MemoryStore, SeededRandom},
 };
 use headgate_telemetry::Metrics;
+use headgate_types::TraceId;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ConfigStatus, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, IdentityStatus,
-    ListenerStatus, MirrorStatus, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
-    Readiness, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus, UpstreamStatus,
-    overlays::Answer,
+    ConfigStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus,
+    History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
+    MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
+    Readiness, RouteLimits, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus,
+    UpstreamLimits, UpstreamStatus, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
 };
 
+/// The trace of the one exchange that is kept.
+pub(crate) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 pub(crate) const KEYS: &str = r#"{"keys":[]}"#;
 
 struct Edge;
@@ -131,6 +135,48 @@ impl StatusSource for Edge {
             caller_ms: Some(1.5),
             mirror_ms: None,
         }]
+    }
+
+    fn limits(&self) -> LimitsStatus {
+        let gate = GateStatus {
+            no_load_ms: Some(1.5),
+            in_flight_by_class: [("bulk".to_owned(), 3)].into(),
+            shed_from: Some(256),
+            ..GateStatus::default()
+        };
+        LimitsStatus {
+            instance: InstanceLimits { cpu: Some(0.5), ..InstanceLimits::default() },
+            upstreams: vec![UpstreamLimits {
+                gate: Some(gate),
+                endpoints: vec![EndpointLimits::default()],
+                ..UpstreamLimits::default()
+            }],
+            routes: vec![RouteLimits { retries_left: 7.5, ..RouteLimits::default() }],
+        }
+    }
+
+    fn history(&self, ask: FactsAsk) -> History {
+        let entry = HistoryEntry {
+            kind: "limit".to_owned(),
+            to: Some(ask.since.as_secs().to_string()),
+            ..HistoryEntry::default()
+        };
+        History { entries: vec![entry], next: ask.after, is_kept: true }
+    }
+
+    fn why(&self, trace: TraceId) -> Result<Why, NotKept> {
+        if trace.to_string() != TRACE {
+            return Err(NotKept { reach: "of those that were shed, all 7".to_owned() });
+        }
+        let exchange = WhyExchange {
+            trace_id: TRACE.to_owned(),
+            host: Some("tv.example".to_owned()),
+            timing_us: [("routed".to_owned(), 7)].into(),
+            layers: vec![WhyLayer { observed: Some(24.5), ..WhyLayer::default() }],
+            attempts: vec![WhyAttempt::default()],
+            ..WhyExchange::default()
+        };
+        Ok(Why { earlier: vec![exchange.clone()], exchange })
     }
 
     fn config(&self) -> String {

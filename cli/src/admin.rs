@@ -25,6 +25,7 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 /// The port of an admin URL that names none.
 const HTTP_PORT: u16 = 80;
+const NOT_FOUND: u16 = 404;
 const CONFLICT: u16 = 409;
 const UNAVAILABLE: u16 = 503;
 
@@ -55,6 +56,16 @@ impl Refused {
     /// Whether it stands otherwise by now than whoever asked has seen.
     pub(crate) const fn is_conflict(&self) -> bool {
         self.status == CONFLICT
+    }
+
+    /// Whether there is no such thing.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.status == NOT_FOUND
+    }
+
+    /// What it says.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// As the error that a verb ends with.

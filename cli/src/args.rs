@@ -1,7 +1,8 @@
 //! The command line: verbs and their arguments.
 
 pub(crate) mod events;
-mod pages;
+mod idempotency;
+mod overload;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,7 +13,10 @@ use clap::{
 use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-pub(crate) use self::pages::{Completions, Page, Schema};
+pub(crate) use crate::args::{
+    idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
+    overload::{History, Shed, ShedChaos, ShedSet, Top, Why},
+};
 
 /// An edge that routes devices to their BFFs.
 ///
@@ -56,6 +60,18 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Admin),
+    /// Shows what goes through a running edge, route by route.
+    Top(Top),
+    /// Shows limits, who holds their permits, and breakers of a running edge.
+    Limits(Admin),
+    /// Shows what is shed and why, and moves it for a while.
+    #[command(subcommand)]
+    Shed(Shed),
+    /// Tells what has moved and changed on a running edge: limits, breakers, configuration.
+    History(History),
+    /// Tells the life of a recent exchange: what decided on it, and by what numbers. Exit code 1 when
+    /// none of the trace is kept.
+    Why(Why),
     /// Tells how the answers to copied requests compare.
     #[command(subcommand)]
     Mirror(Mirror),
@@ -251,89 +267,6 @@ pub(crate) struct Admin {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// What to do with idempotency keys that wait.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Idempotency {
-    /// Lists keys of which nobody knows whether they were done, or that were given up.
-    List(HeldList),
-    /// Shows how one key stands.
-    Show(HeldKey),
-    /// Says what became of one key, which then waits no more.
-    Resolve(HeldResolve),
-}
-
-/// Which keys to list.
-#[derive(Debug, clap::Args)]
-pub(crate) struct HeldList {
-    #[command(flatten)]
-    pub(crate) admin: Admin,
-
-    /// So many keys at least, if there are as many; the step in which they are reached is listed to
-    /// its end.
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) limit: u32,
-
-    /// Goes on where a list ended that told this.
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) after: Option<String>,
-}
-
-/// Which key.
-#[derive(Debug, clap::Args)]
-pub(crate) struct HeldKey {
-    /// The key's id, as the list has it: its scope, `#`, and 32 letters and digits.
-    pub(crate) id: String,
-
-    #[command(flatten)]
-    pub(crate) admin: Admin,
-}
-
-/// What became of a key.
-#[derive(Debug, clap::Args)]
-pub(crate) struct HeldResolve {
-    #[command(flatten)]
-    pub(crate) key: HeldKey,
-
-    /// Whether it was done. What was not done is carried out by the next request or delivery with
-    /// the key.
-    #[arg(long = "as", value_name = "HOW")]
-    pub(crate) resolution: Resolution,
-
-    /// What repetitions are answered from then on: a file with the answer's body, or with a
-    /// handler's result. Without it they are told that it was done and that its answer was not kept.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) result: Option<PathBuf>,
-
-    /// The answer's status, for a route's key. 200 unless said.
-    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(200..=499))]
-    pub(crate) status: Option<u16>,
-
-    /// The answer's type, for a route's key. `application/json` unless said.
-    #[arg(long, value_name = "TYPE", requires = "result")]
-    pub(crate) content_type: Option<String>,
-
-    /// The fence of the stand that you have looked at. By default the one that stands there now.
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) fence: Option<u64>,
-
-    /// Who you are, for the edge's log.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) actor: Option<String>,
-
-    /// How you know, for the edge's log.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
-}
-
-/// Whether something was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Resolution {
-    /// It happened.
-    Done,
-    /// It did not happen.
-    NotDone,
-}
-
 /// What to ask about mirrors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mirror {
@@ -347,6 +280,54 @@ pub(crate) enum Strangle {
     /// Lists the routes that still can send to one, with the share that is left. Exit code 1 when
     /// one is overdue.
     Status(Admin),
+}
+
+/// Which schema to print.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct Schema {
+    /// The schema of a team's file instead.
+    #[arg(long)]
+    pub(crate) team: bool,
+
+    /// The schema of a file of API keys instead.
+    #[arg(long)]
+    pub(crate) api_keys: bool,
+
+    /// A Grafana dashboard of the edge's metrics instead.
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+
+    /// Prometheus' alert rules for the edge's metrics instead, in YAML.
+    #[arg(long)]
+    pub(crate) alerts: bool,
+
+    /// A reference page instead: of all keys where nothing is named.
+    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "keys")]
+    pub(crate) markdown: Option<Page>,
+}
+
+/// A reference page.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    /// All keys of the documents.
+    Keys,
+    /// All metrics.
+    Metrics,
+    /// All rules of the audit.
+    Audit,
+}
+
+/// For which shell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(required_unless_present = "markdown")]
+    pub(crate) shell: Option<Shell>,
+
+    /// The reference page of all verbs instead.
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 fn severity() -> impl TypedValueParser<Value = Severity> {

@@ -10,7 +10,7 @@ use headgate_events::{
     Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
     Results, Retention, Silent, Topic, Topics,
 };
-use headgate_gateway::{self as gateway, Asked, NotPublished, Publication, ResultsAsk};
+use headgate_gateway::{self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk};
 use headgate_idempotency::{DynamoDb, OsRandom, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
@@ -71,7 +71,7 @@ impl Events {
     /// # Errors
     ///
     /// [`Invalid`] for a cluster whose clients can't be made.
-    pub(crate) fn open(
+    fn open(
         loaded: &Loaded,
         (stores, records): (&Stores, Option<&Records>),
         clock: &Arc<dyn Clock>,
@@ -97,6 +97,26 @@ impl Events {
         let publisher = Publisher::new(parts.clone());
         let handlers = Handlers::default();
         Ok(Some(Self { parts, publisher, results, handlers, embedded, outbox }))
+    }
+
+    /// Opens the log and lets the edge publish to it. Handlers are known from here on, so that no
+    /// result is missing because its handler has not begun.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) fn wire(
+        (loaded, edge): (&Loaded, &Arc<Edge>),
+        kept: (&Stores, Option<&Records>),
+        clock: &Arc<dyn Clock>,
+        metrics: &Metrics,
+    ) -> Result<Option<Self>, Invalid> {
+        let events = Self::open(loaded, kept, clock, metrics)?;
+        if let Some(events) = &events {
+            events.register(edge, &loaded.settings);
+            edge.publish_through(Arc::new(events.clone()));
+        }
+        Ok(events)
     }
 
     /// What the admin API answers from.

@@ -1,13 +1,15 @@
 //! The running edge as the admin API shows it.
 
+pub(crate) mod limits;
 mod mirror;
 mod strangle;
+mod why;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
-    EndpointStatus, FactsAsk, IdentityStatus, ListenerStatus, MirrorStatus, RouteStatus, Status,
-    StatusSource, StrangleStatus, UpstreamStatus,
+    EndpointStatus, FactsAsk, History, IdentityStatus, LimitsStatus, ListenerStatus, MirrorStatus,
+    NotKept, RouteStatus, Status, StatusSource, StrangleStatus, UpstreamStatus, Why,
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
@@ -16,7 +18,7 @@ use headgate_gateway::{
     settings::{IdentityKind, Route},
 };
 use headgate_telemetry::access;
-use headgate_types::{Clock, UnixTime, format_duration};
+use headgate_types::{Clock, TraceId, UnixTime, format_duration};
 use tokio::sync::watch;
 
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
     plan::Configuration,
     reload::Running,
     serve::Addresses,
+    timeline::Timeline,
 };
 
 /// Tells the state of the running edge.
@@ -37,6 +40,7 @@ pub(crate) struct Live {
     /// What is in force.
     running: watch::Receiver<Arc<Running>>,
     facts: Option<FactsLog>,
+    timeline: Timeline,
 }
 
 impl Live {
@@ -60,7 +64,14 @@ impl Live {
                 .collect(),
             running,
             facts: None,
+            timeline: Timeline::of(None),
         }
+    }
+
+    /// Tells what has moved and changed too.
+    pub(crate) fn with_timeline(mut self, timeline: Timeline) -> Self {
+        self.timeline = timeline;
+        self
     }
 
     /// Tells facts of requests too.
@@ -140,6 +151,18 @@ impl StatusSource for Live {
 
     fn strangle(&self) -> Vec<StrangleStatus> {
         strangle::strangle(&self.edge.splits(), self.clock.unix_time())
+    }
+
+    fn limits(&self) -> LimitsStatus {
+        limits::limits(&self.edge.limits(), &self.running().loaded)
+    }
+
+    fn history(&self, ask: FactsAsk) -> History {
+        self.timeline.page(ask, self.clock.unix_time())
+    }
+
+    fn why(&self, trace: TraceId) -> Result<Why, NotKept> {
+        why::why(&self.edge.why(trace))
     }
 
     fn config(&self) -> String {

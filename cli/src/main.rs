@@ -13,6 +13,7 @@ mod machine;
 mod reload;
 mod serve;
 mod store;
+mod timeline;
 
 mod demo;
 mod run;
@@ -24,15 +25,20 @@ mod completions;
 mod config;
 mod dlq;
 mod explain;
+mod history;
 mod idempotency;
+mod limits;
 mod mirror;
 mod overlays;
 mod plan;
 mod routes;
 mod schema;
 mod series;
+mod shed;
 mod status;
 mod strangle;
+mod top;
+mod why;
 
 use std::{
     io::{self, Write as _},
@@ -92,6 +98,11 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Config(ConfigVerb::Overlays(args)) => overlays::list(&args, output),
         Verb::Config(ConfigVerb::Show(args)) => config::show(&args, &[], output),
         Verb::Status(args) => status::status(&args, output),
+        Verb::Limits(args) => limits::limits(&args, output),
+        Verb::Shed(args) => shed::shed(args, output),
+        Verb::History(args) => history::history(&args, output),
+        Verb::Top(args) => top::top(&args, output),
+        Verb::Why(args) => why::why(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),
         Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),

@@ -1,4 +1,5 @@
-//! `headgate schema`: the JSON Schemas of the documents, and the pages of keys, metrics and rules of the audit.
+//! `headgate schema`: the JSON Schemas of the documents, the pages of keys, metrics and rules of the
+//! audit, and what is made of the metrics.
 
 use std::process::ExitCode;
 
@@ -24,6 +25,19 @@ pub(crate) fn schema(args: &args::Schema, output: &mut Output<'_>) -> anyhow::Re
         } else {
             output.out.write_all(page.as_bytes())?;
         }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.alerts {
+        let rules = headgate_admin::alerts();
+        if output.json {
+            output.json(&serde_json::json!({ "yaml": rules }))?;
+        } else {
+            output.out.write_all(rules.as_bytes())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.dashboard {
+        output.json(&headgate_admin::dashboard())?;
         return Ok(ExitCode::SUCCESS);
     }
     output.json(&match (args.team, args.api_keys) {

@@ -31,6 +31,7 @@ use crate::{
     machine,
     output::Output,
     reload::{Reload, Running, Start},
+    timeline::{Timeline, Watched},
     upgrade::{Giver, TakeOver},
 };
 
@@ -92,12 +93,7 @@ pub(crate) fn serve(
     };
     let threads = loaded.settings.edge.threads.get();
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
-    let events = Events::open(&loaded, (&stores, records.as_ref()), &clock, &metrics)?;
-    if let Some(events) = &events {
-        // Before anybody can ask, so that no result is missing because its handler is not known.
-        events.register(&edge, &loaded.settings);
-        edge.publish_through(Arc::new(events.clone()));
-    }
+    let events = Events::wire((&loaded, &edge), (&stores, records.as_ref()), &clock, &metrics)?;
     let Sockets { bound, admin, addresses } = Sockets::bind(&loaded, take_over.as_mut())?;
     let hand_over = bound.hand_over();
     let signals = Signals::catch().context("signals")?;
@@ -124,13 +120,16 @@ pub(crate) fn serve(
     let mint = edge.mint();
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
     let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
+    let timeline = Timeline::of(stores.local());
+    let watched = Watched::new(&edge, &running, &clock, &metrics);
     let state = State {
         readiness: readiness_watch,
         exporter,
         passport_keys: Arc::new(move || mint.jwks()),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
-                .with_facts(facts),
+                .with_facts(facts)
+                .with_timeline(timeline.clone()),
         ),
         overlays,
         records: records.clone(),
@@ -141,6 +140,7 @@ pub(crate) fn serve(
         ("identity", identity_task(&edge)),
         ("passport", passport_task(&edge)),
         ("machine", machine::task(&edge, threads)),
+        ("timeline", watched.task(timeline)),
     ];
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);

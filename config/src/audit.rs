@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod edge;
+mod overload;
 mod owners;
 mod routes;
 mod rules;

@@ -12,3 +12,4 @@ pub(crate) mod platform;
 pub(crate) mod scalar;
 pub(crate) mod split;
 pub(crate) mod team;
+pub(crate) mod why;

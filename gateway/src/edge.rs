@@ -1,6 +1,7 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
 mod snapshot;
+mod terms;
 
 use std::{
     collections::HashSet,
@@ -12,15 +13,18 @@ use std::{
 use arc_swap::ArcSwap;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
-use headgate_telemetry::{EdgeMetrics, Metrics, access::Log};
-use headgate_types::Clock;
+use headgate_telemetry::{EdgeMetrics, Metrics, RulingMetrics, access::Log};
+use headgate_types::{Clock, TraceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
-pub(crate) use self::snapshot::{FALLBACK, Function, Functions, Route, Snapshot, Terms, Tools};
+pub(crate) use self::{
+    snapshot::{FALLBACK, Function, Functions, Route, Snapshot, Tools},
+    terms::Terms,
+};
 use crate::{
     connections::Connections,
     drain::Lifecycle,
@@ -30,6 +34,7 @@ use crate::{
     overload::{Limits, Protection},
     passport::{self, Mint},
     publishing::Publish,
+    recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
     upstream::UpstreamState,
@@ -48,6 +53,8 @@ pub struct Edge {
     pub(crate) protection: Protection,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) access: Log,
+    /// The exchanges that have ended last.
+    pub(crate) recent: Recent,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
     /// Keeps events. None: nobody does, and none are taken.
@@ -136,6 +143,7 @@ impl Edge {
             protection,
             metrics: counts,
             access,
+            recent: Recent::new(settings.edge.recent, settings.edge.threads),
             facts: OnceLock::new(),
             publisher: OnceLock::new(),
             clock: Arc::clone(&tools.clock),
@@ -282,6 +290,16 @@ impl Edge {
     /// Functions that handle events, by the scopes of their handlers.
     pub(crate) fn functions(&self) -> Arc<Functions> {
         Arc::clone(&self.snapshot.load().functions)
+    }
+
+    /// The counts of what layers say of one route's requests.
+    pub(crate) fn rulings(&self, team: &str, route: &str) -> RulingMetrics {
+        self.tools.metrics.rulings(team, route)
+    }
+
+    /// What is kept of the exchanges of a trace, for operators.
+    pub fn why(&self, trace: TraceId) -> Told {
+        self.recent.tell(trace, self.clock.unix_time())
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

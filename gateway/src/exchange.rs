@@ -144,7 +144,7 @@ async fn serve(
     step::limit::limit(&route, (caller.as_deref(), connection), record)?;
     let asked = (&parts.headers, Some(record.trace_id()));
     let drawn = step::draw::draw(&snapshot, &route, caller.as_deref(), asked).await;
-    record.drawn(drawn.and_then(|drawn| drawn.choice.arm));
+    record.drawn(drawn);
     if let Some(keys) = &route.keys {
         let (edge, connection, route) = (edge.clone(), connection.clone(), Arc::clone(&route));
         let known = Known { edge, snapshot, connection, route, caller, device, target };

@@ -21,7 +21,7 @@ mod sampler;
 mod watch;
 
 pub(crate) use path::Unmasked;
-use sampler::Sampler;
+pub(crate) use sampler::Sampler;
 pub(crate) use watch::{Watches, digest_of, digest_of_number};
 
 /// Facts that are kept at most. More requests than that are sampled, evenly over the time for which

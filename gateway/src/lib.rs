@@ -22,6 +22,7 @@ mod headers;
 mod mirror;
 pub mod overload;
 mod publishing;
+mod recent;
 mod record;
 mod replay;
 mod split;
@@ -53,6 +54,7 @@ pub use crate::{
         Asked, NotPublished, Owner, Publication, Publish, Published, Results, ResultsAsk,
         Unavailable,
     },
+    recent::Told,
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},
     step::draw::Drawn,

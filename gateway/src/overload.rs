@@ -7,6 +7,7 @@ mod admission;
 mod meter;
 mod rates;
 mod state;
+pub(crate) mod told;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What is known of one exchange, counted and written down when it ends, however it ends.
 
+mod end;
 mod rulings;
 
 use std::{sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ use crate::{
     identity::Verified,
     mirror::Watch,
     overload::Ruling,
-    step,
+    step::draw::Drawn,
     stream::Busy,
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Record {
     route: Option<Arc<Route>>,
     /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
     arm: Option<usize>,
+    /// How it was drawn. None until then.
+    drawn: Option<Drawn>,
     device: Option<Device>,
     priority: Option<Priority>,
     /// Whether something else answers in its upstream's place.
@@ -95,6 +98,7 @@ impl Record {
             is_grpc: headers::is_grpc(&parts.headers),
             route: None,
             arm: None,
+            drawn: None,
             device: None,
             priority: None,
             is_degraded: false,
@@ -207,9 +211,10 @@ impl Record {
         self.mark(Mark::Routed);
     }
 
-    /// Notes the arm that the request drew on a split route.
-    pub(crate) fn drawn(&mut self, arm: Option<usize>) {
-        self.arm = arm;
+    /// Notes what the request drew on a split route.
+    pub(crate) fn drawn(&mut self, drawn: Option<Drawn>) {
+        self.arm = drawn.and_then(|drawn| drawn.choice.arm);
+        self.drawn = drawn;
     }
 
     /// The arm that the request drew; none on a route that is not split, and for the rest.
@@ -234,18 +239,6 @@ impl Record {
     pub(crate) fn passes(&mut self, piece: &Bytes) {
         if let Some(watch) = &mut self.watch {
             watch.piece(piece);
-        }
-    }
-
-    /// Tells the mirror of the answer, if the client got one to its end.
-    fn end_watch(&mut self, outcome: Outcome) {
-        let Some((watch, status)) = self.watch.take().zip(self.status) else { return };
-        let is_own = status.is_client_error() || status.is_server_error();
-        if is_own || matches!(outcome, Outcome::Ok | Outcome::Origin5xx) {
-            let offset = |mark| self.journal.offset(mark);
-            let head = offset(Mark::UpstreamHead).zip(offset(Mark::AttemptStarted));
-            let head = head.map(|(head, started)| head.saturating_sub(started));
-            watch.end(status.as_u16(), head);
         }
     }
 
@@ -315,97 +308,5 @@ impl Record {
     pub(crate) fn fail(&mut self, error: Error) {
         self.outcome = Some(error.outcome());
         self.code = Some(error.code());
-    }
-
-    fn line<'r>(
-        &'r self,
-        outcome: Outcome,
-        duration: Duration,
-        config: &'r access::Members,
-    ) -> access::Line<'r> {
-        let caller = self.caller.as_deref().map(|caller| access::Caller {
-            source: &caller.identity.source,
-            subject: caller.pseudonym(),
-        });
-        let host = self.uri.host().or_else(|| self.host.as_ref()?.to_str().ok());
-        access::Line {
-            time: self.time,
-            trace: &self.trace.context,
-            untrusted_parent: self.trace.untrusted,
-            request: access::Request {
-                client: &self.connection.members,
-                version: self.version,
-                method: self.method.as_str(),
-                host,
-                path: self.uri.path(),
-            },
-            outcome,
-            status: self.status.map(|status| status.as_u16()),
-            code: self.code,
-            route: self.route.as_deref().map(|route| route.members(self.arm)),
-            device: self.device.as_ref(),
-            priority: self.priority.map(Priority::class),
-            identity: caller,
-            attempts: &self.attempts,
-            request_bytes: self.request_bytes(),
-            response_bytes: self.bytes_out,
-            duration,
-            journal: &self.journal,
-            config,
-        }
-    }
-
-    /// Ends what is kept of the request.
-    fn end_facts(&mut self, outcome: Outcome) {
-        let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
-            return;
-        };
-        keeper.end(
-            draft,
-            &facts::Ended {
-                device: self.device.as_ref(),
-                route: self.route.as_deref().map(|route| &route.settings),
-                is_verified: self.caller.is_some(),
-                outcome,
-            },
-        );
-    }
-
-    fn request_bytes(&self) -> u64 {
-        self.bytes_in + self.request_body.as_ref().map_or(0, |body| body.bytes())
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        let now = self.ended_at.unwrap_or_else(|| self.edge.clock.now());
-        self.busy.ended(now);
-        if self.status.is_some() {
-            self.mark_at(Mark::ResponseBodyEnd, now);
-        }
-        // Dropped before anything was answered: the client left.
-        let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
-        self.end_watch(outcome);
-        self.left(now);
-        let duration = now.since(self.started());
-        if let Some(config) = &self.terms.members {
-            self.edge.access.record(&self.line(outcome, duration, config));
-        }
-        let metrics = if let Some(route) = &self.route {
-            &route.metrics
-        } else {
-            let terms = &self.terms;
-            let is_own = self.uri.path().starts_with(step::results::PREFIX);
-            let metrics = if is_own { &terms.own } else { &terms.unrouted };
-            metrics.arrived();
-            metrics
-        };
-        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm)) {
-            arm.metrics.ended(outcome, self.time, duration);
-        }
-        metrics.ended(outcome, duration);
-        metrics.transferred(self.request_bytes(), self.bytes_out);
-        self.end_facts(outcome);
-        self.edge.lifecycle.end();
     }
 }

@@ -13,6 +13,7 @@ mod events;
 mod idempotency;
 mod mirror;
 mod overload;
+mod recent;
 mod split;
 mod upstream;
 
@@ -24,6 +25,7 @@ pub use crate::settings::{
         Breaker, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload, StaticAnswer,
         UpstreamOverload,
     },
+    recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
 };
@@ -70,6 +72,8 @@ pub struct Edge {
     pub drain: Drain,
     /// Whether each exchange is written down.
     pub access_log: AccessLog,
+    /// What is kept of recent exchanges in memory.
+    pub recent: Recent,
 }
 
 /// Where a line for each exchange goes.
@@ -189,6 +193,7 @@ impl Default for Edge {
             overload: Overload::default(),
             drain: Drain::default(),
             access_log: AccessLog::default(),
+            recent: Recent::default(),
         }
     }
 }

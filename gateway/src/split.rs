@@ -88,6 +88,11 @@ impl Split {
         })))
     }
 
+    /// What keeps its arm.
+    pub(crate) const fn sticky(&self) -> Sticky {
+        self.sticky
+    }
+
     /// Draws the arm of a request. No trace: it is not drawn by one.
     pub(crate) fn choose(&self, caller: Option<&Identity>, trace: Option<TraceId>) -> Choice {
         let unit = |text: fn(&Identity) -> &Arc<str>| caller.map(|caller| text(caller).as_bytes());

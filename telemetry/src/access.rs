@@ -3,6 +3,7 @@
 mod journal;
 mod json;
 mod log;
+mod recent;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,9 +13,10 @@ use sha2::{Digest as _, Sha256};
 pub use self::{
     journal::{Journal, Mark},
     log::{BUFFER_BYTES_MAX, BUFFERS, Log, WRITE_INTERVAL, Writer},
+    recent::{PARTS_MAX, Reach, Recent},
 };
 use crate::{
-    labels::{AttemptResult, Listener},
+    labels::{AttemptResult, Listener, Ruled},
     trace::{TraceContext, TraceParent},
 };
 
@@ -48,6 +50,9 @@ pub struct Line<'a> {
     pub priority: Option<Class>,
     /// Who called.
     pub identity: Option<Caller<'a>>,
+    /// What the protective layers said, in the order in which they were met. A line names those
+    /// that did not just admit.
+    pub rulings: &'a [Ruling],
     /// The attempts, in order.
     pub attempts: &'a [Attempt],
     /// Bytes of the request body that were read from the client.
@@ -60,6 +65,26 @@ pub struct Line<'a> {
     pub journal: &'a Journal,
     /// The digest of the configuration in force, as `config`.
     pub config: &'a Members,
+}
+
+/// What is kept of an exchange beside its line, for whoever asks why.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Detail<'a> {
+    /// What the route matches, as `match`.
+    pub route: Option<&'a Members>,
+    /// How the arm was drawn, on a split route.
+    pub arm: Option<ArmDetail>,
+    /// The class that the route grants. None when none was asked for.
+    pub granted: Option<Class>,
+}
+
+/// How an arm was drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct ArmDetail {
+    /// By what: `device_id`, `user`, `trace`, or `token` when a tester chose it.
+    pub by: &'static str,
+    /// The bucket of 10,000. None for a request without that unit, which is the rest's.
+    pub bucket: Option<u16>,
 }
 
 /// Who sent what, and where.
@@ -122,6 +147,31 @@ impl Pseudonym {
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
+}
+
+/// What one protective layer said of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ruling {
+    /// The layer.
+    pub layer: &'static str,
+    /// Whether it acts: `enforce` or `observe`.
+    pub mode: &'static str,
+    /// What it said.
+    pub ruled: Ruled,
+    /// Why. None when it admitted.
+    pub reason: Option<&'static str>,
+    /// What was measured, in the reason's unit.
+    pub observed: f64,
+    /// What it may be.
+    pub limit: f64,
+    /// The request's rank, from 0 (kept longest) to 511.
+    pub level: u16,
+    /// Ranks from this one on were refused. None when the rank played no part.
+    pub threshold: Option<u16>,
+    /// When trying again makes sense. Zero when it admitted.
+    pub retry_after: Duration,
+    /// Time in its queue.
+    pub waited: Duration,
 }
 
 /// One attempt at an upstream.

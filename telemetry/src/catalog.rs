@@ -3,16 +3,15 @@
 //! Names are `headgate_<crate>_<thing>_<unit>[_total]`. A label's values are bounded: either the
 //! fixed words listed here, or names from the configuration, of which [`NAMES_MAX`] are told apart.
 
+mod page;
 mod unit;
 
-use std::fmt::Write as _;
+use headgate_types::{Class, Outcome};
 
-use headgate_types::Outcome;
-
-pub use self::unit::Unit;
-
+pub use self::{page::markdown, unit::Unit};
 use crate::labels::{
-    ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal, Reload, Settled,
+    ArmToken, AttemptResult, BadHead, BreakerState, Denial, Layer, LayerReason, Listener,
+    MirrorResult, Refusal, Reload, Ruled, Settled,
 };
 
 /// Names that each of team and route, team and upstream, team, route and arm, and identity source
@@ -126,6 +125,23 @@ const RELOAD: Label =
     Label { name: "result", values: Values::Words(|| Reload::ALL.map(Reload::as_str).to_vec()) };
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
 
+const CLASS: Label =
+    Label { name: "class", values: Values::Words(|| Class::ALL.map(Class::as_str).to_vec()) };
+const LAYER: Label =
+    Label { name: "layer", values: Values::Words(|| Layer::ALL.map(Layer::as_str).to_vec()) };
+const RULED_AS: Label =
+    Label { name: "ruled", values: Values::Words(|| Ruled::ALL.map(Ruled::as_str).to_vec()) };
+const LAYER_REASON: Label = Label {
+    name: "reason",
+    values: Values::Words(|| LayerReason::ALL.map(LayerReason::as_str).to_vec()),
+};
+const SCOPE: Label = Label { name: "scope", values: Values::Words(|| vec!["upstream", "route"]) };
+const NAME: Label = Label { name: "name", values: Values::Configured };
+const BREAKER_STATE: Label = Label {
+    name: "state",
+    values: Values::Words(|| BreakerState::ALL.map(BreakerState::as_str).to_vec()),
+};
+
 /// Bounds for latencies, in seconds: from what one loopback hop takes to the longest timeouts, no
 /// neighbors more than 2.5 apart, so that an interpolated percentile is within that factor.
 pub const LATENCY_BOUNDS: &[f64] = &[
@@ -178,6 +194,22 @@ catalog! {
     MIRROR_REQUESTS: Kind::Counter, Requests, "headgate_gateway_mirror_requests_total", [TEAM, ROUTE, MIRROR_RESULT];
     /// Time to the head of an answer, of requests that were copied, on the caller's side and on the mirror's.
     MIRROR_HEAD_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_mirror_head_duration_seconds", [TEAM, ROUTE, SIDE];
+    /// What protective layers said of requests, each layer that a request met once. Reason `none` is that of who was admitted; `would_refuse` passed, because the layer only observes.
+    RULED: Kind::Counter, Requests, "headgate_gateway_ruled_requests_total", [TEAM, ROUTE, CLASS, LAYER, RULED_AS, LAYER_REASON];
+    /// The concurrency limit of an upstream or a route. As all that follows of limits and breakers, read twice a second.
+    GATE_LIMIT: Kind::Gauge, Requests, "headgate_gateway_limit_requests", [TEAM, SCOPE, NAME];
+    /// Requests that hold a permit of the limit.
+    GATE_IN_FLIGHT: Kind::Gauge, Requests, "headgate_gateway_permitted_requests", [TEAM, SCOPE, NAME, CLASS];
+    /// Requests that wait for a permit.
+    GATE_QUEUED: Kind::Gauge, Requests, "headgate_gateway_queued_requests", [TEAM, SCOPE, NAME];
+    /// What a call takes without load, as the limit has learnt it; 0 until it has.
+    GATE_NO_LOAD: Kind::Gauge, Seconds, "headgate_gateway_no_load_rtt_seconds", [TEAM, SCOPE, NAME];
+    /// The first rank that is shed; 512 while none is.
+    GATE_THRESHOLD: Kind::Gauge, Ranks, "headgate_gateway_shed_from_ranks", [TEAM, SCOPE, NAME];
+    /// Retries that the route's budget has left.
+    RETRY_BUDGET: Kind::Gauge, Attempts, "headgate_gateway_retry_budget_attempts", [TEAM, ROUTE];
+    /// Endpoints of the upstream, by the state of their breakers.
+    BREAKERS: Kind::Gauge, Endpoints, "headgate_gateway_breaker_endpoints", [TEAM, UPSTREAM, BREAKER_STATE];
     /// Attempts at the upstream, by result.
     ATTEMPTS: Kind::Counter, Attempts, "headgate_gateway_upstream_attempts_total", [TEAM, UPSTREAM, ATTEMPT_RESULT];
     /// Time to open a connection to the upstream.
@@ -288,48 +320,6 @@ catalog! {
     CONFIG_POLLING: Kind::Gauge, Flag, "headgate_config_polling_flag", [];
     /// Access lines, by whether they reached their file or found the queue full or the file broken.
     ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
-}
-
-/// The reference page of all metrics, in Markdown.
-pub fn markdown() -> String {
-    let mut page = String::from(
-        "# Metrics\n\n\
-         `GET /metrics` on the admin address answers these in the Prometheus text format.\n\
-         Counters begin at zero when the process starts; durations are in seconds.\n\
-         Labels are bounded: the words below, or names from the configuration.\n",
-    );
-    let lines = "Requests that match no route are counted under";
-    writeln!(page, "{lines} team and route `{NO_ROUTE}`.").unwrap_or_default();
-    let lines = "names are told apart in each kind of label; the rest share";
-    writeln!(page, "At most {NAMES_MAX} {lines} `{OTHER}`.").unwrap_or_default();
-    page.push_str("For each route, arrived = the sum of ended over all outcomes + in flight.\n");
-    for metric in ALL {
-        describe(&mut page, metric).unwrap_or_default();
-    }
-    page
-}
-
-fn describe(page: &mut String, metric: &Metric) -> std::fmt::Result {
-    writeln!(page, "\n## `{}`\n", metric.name)?;
-    writeln!(page, "{}\n", metric.help)?;
-    write!(page, "- Kind: {}", metric.kind.as_str())?;
-    if let Kind::Histogram(bounds) = metric.kind {
-        let bounds: Vec<String> = bounds.iter().map(|bound| format!("`{bound}`")).collect();
-        write!(page, ", bounds {}", bounds.join(" "))?;
-    }
-    writeln!(page, "\n- Unit: {}", metric.unit.as_str())?;
-    for label in metric.labels {
-        match label.values {
-            Values::Configured => {
-                writeln!(page, "- Label `{}`: from the configuration", label.name)?;
-            }
-            Values::Words(words) => {
-                let words: Vec<String> = words().iter().map(|word| format!("`{word}`")).collect();
-                writeln!(page, "- Label `{}`: {}", label.name, words.join(" "))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

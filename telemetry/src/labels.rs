@@ -1,5 +1,7 @@
 //! Words with a bounded set of values, shared by metrics and access lines.
 
+use headgate_types::{Outcome, RetryAdvice};
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -93,6 +95,142 @@ words! {
         Dropped = "dropped",
         /// The request's body was too long; it was not sent.
         TooLarge = "too_large",
+    }
+}
+
+words! {
+    /// How an exchange ended, as far as it matters for keeping it.
+    Kept {
+        /// The edge had no room for it, and another time may be better.
+        Shed = "shed",
+        /// The edge refused it for what it was.
+        Rejected = "rejected",
+        /// The origin or the edge failed, or the client left.
+        Failed = "failed",
+        /// It was answered. Of many, some are kept.
+        Passed = "passed",
+    }
+}
+
+impl Kept {
+    /// How an exchange of this outcome ended.
+    pub const fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ok => Self::Passed,
+            Outcome::NoRoute
+            | Outcome::DeniedAuth
+            | Outcome::DeniedPolicy
+            | Outcome::ClientBadRequest
+            | Outcome::ClientTooLarge
+            | Outcome::IdempotencyMissing
+            | Outcome::IdempotencyConflict => Self::Rejected,
+            // Something else answered, because the origin could not.
+            Outcome::OkDegraded => Self::Shed,
+            other => match other.retry() {
+                RetryAdvice::After => Self::Shed,
+                _ => Self::Failed,
+            },
+        }
+    }
+}
+
+words! {
+    /// What a protective layer said of a request.
+    Ruled {
+        /// It may pass.
+        Admitted = "admitted",
+        /// It may not, but the layer only observes: it passed.
+        WouldRefuse = "would_refuse",
+        /// It may not.
+        Refused = "refused",
+    }
+}
+
+words! {
+    /// A protective layer, in the order in which requests meet them.
+    Layer {
+        /// Connections and memory.
+        Connections = "connections",
+        /// The edge itself.
+        Instance = "instance",
+        /// Requests per time.
+        Rate = "rate",
+        /// Requests at once.
+        Concurrency = "concurrency",
+        /// An endpoint's breaker.
+        Breaker = "breaker",
+        /// The share of a failing route that is not even tried.
+        Throttle = "throttle",
+        /// Retries per successes.
+        RetryBudget = "retry_budget",
+        /// The time that is left.
+        Deadline = "deadline",
+    }
+}
+
+words! {
+    /// Why a protective layer refused.
+    LayerReason {
+        /// It did not.
+        None = "none",
+        /// Tasks wait too long for their turn on the edge.
+        SchedulerLag = "scheduler_lag",
+        /// The edge's CPU quota is used up.
+        Cpu = "cpu",
+        /// Whoever operates the edge wants it so.
+        Operator = "operator",
+        /// More in flight on the edge than it finishes in time.
+        InFlight = "in_flight",
+        /// A key used up its rate.
+        RateExceeded = "rate_exceeded",
+        /// All permits are out.
+        LimitReached = "limit_reached",
+        /// The permits that are left are kept for higher classes.
+        ClassReserve = "class_reserve",
+        /// The permits that are left are another partition's.
+        PartitionShare = "partition_share",
+        /// The rank is above what the capacity suffices for.
+        Level = "level",
+        /// No room to wait.
+        QueueFull = "queue_full",
+        /// The wait would be too long.
+        QueueWait = "queue_wait",
+        /// The queue has been standing.
+        QueueStanding = "queue_standing",
+        /// The time left does not suffice.
+        DeadlineTooClose = "deadline_too_close",
+        /// The endpoint failed too often.
+        BreakerOpen = "breaker_open",
+        /// As many probes are on their way as may be.
+        ProbesTaken = "probes_taken",
+        /// The route fails too often.
+        FailureRate = "failure_rate",
+        /// No retry is left.
+        BudgetEmpty = "budget_empty",
+    }
+}
+
+words! {
+    /// What a concurrency limit stands in front of.
+    GateScope {
+        /// An upstream.
+        Upstream = "upstream",
+        /// A route.
+        Route = "route",
+    }
+}
+
+words! {
+    /// How a breaker stands.
+    BreakerState {
+        /// Traffic flows.
+        Closed = "closed",
+        /// It does not.
+        Open = "open",
+        /// A few calls try whether it may.
+        HalfOpen = "half_open",
+        /// It flows, less than its share.
+        Ramp = "ramp",
     }
 }
 

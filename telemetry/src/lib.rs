@@ -15,13 +15,15 @@ pub mod trace;
 
 pub use crate::{
     labels::{
-        ArmToken, AttemptResult, BadHead, Denial, Listener, MirrorResult, Refusal, Reload, Settled,
+        ArmToken, AttemptResult, BadHead, BreakerState, Denial, GateScope, Kept, Layer,
+        LayerReason, Listener, MirrorResult, Refusal, Reload, Ruled, Settled,
     },
     metrics::{
-        ArmCounts, ArmMetrics, ArmNames, ConfigMetrics, DynamoDbCounts, DynamoDbMetrics,
-        EdgeMetrics, FactsMetrics, GroupMetrics, HandlerMetrics, IdentityMetrics, KeyCounts,
-        KeyMetrics, Metrics, MirrorMetrics, RouteMetrics, StoreCounts, StoreMetrics, TopicMetrics,
-        UpstreamMetrics,
+        ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
+        DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, GroupMetrics,
+        HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics, MirrorMetrics,
+        RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics, StoreCounts, StoreMetrics,
+        TopicMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

@@ -5,6 +5,7 @@ mod config;
 mod events;
 mod idempotency;
 mod mirror;
+mod overload;
 mod store;
 mod upstream;
 
@@ -25,6 +26,9 @@ pub use crate::metrics::{
     events::{GroupMetrics, TopicMetrics},
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     mirror::MirrorMetrics,
+    overload::{
+        BreakerMetrics, GateLevels, GateMetrics, RetryBudgetMetrics, Ruling, RulingMetrics,
+    },
     store::{StoreCounts, StoreMetrics},
     upstream::UpstreamMetrics,
 };

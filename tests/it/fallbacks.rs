@@ -112,7 +112,10 @@ async fn failing_for_long(throttle: &str) -> usize {
         let reply = client.send(get("/tv/x")).await;
         if reply.status == 503 {
             let problem = reply.problem();
-            assert_eq!((&problem["outcome"], &problem["code"]), (&"breaker_open".into(), &"HG0033".into()));
+            assert_eq!(
+                (&problem["outcome"], &problem["code"]),
+                (&"breaker_open".into(), &"HG0033".into())
+            );
             refused += 1;
         }
     }

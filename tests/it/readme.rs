@@ -116,6 +116,27 @@ async fn guide_leads_off_a_legacy_service() {
     }
 }
 
+#[tokio::test]
+async fn guide_tunes_load_shedding() {
+    let script = blocks(&page("docs/guides/tune-load-shedding.md"), "sh").concat();
+    assert!(script.contains("shed set"), "the guide has lost its commands");
+
+    let printed = run(on_free_ports(script), &Folder::default()).await;
+
+    for told in [
+        "limit of upstream home",
+        "upstream tv/home  enforce",
+        "layer concurrency",
+        "refused: ",
+        "ruled=\"would_refuse\"",
+        "by ada: INC-123",
+        "of bulk were refused for",
+        "overlay",
+    ] {
+        assert!(printed.contains(told), "{told} was never seen:\n{printed}");
+    }
+}
+
 /// What this test does not run as it is written: the build, which made the binary under test.
 const BUILD: [&str; 2] = ["cargo run --release -- demo\n", "cargo xtask test\n"];
 

@@ -129,9 +129,8 @@ async fn last_answer_is_passed_on_when_all_fail() {
 /// pass meanwhile.
 async fn retries_of_failures(count: usize, budget: &str) -> (usize, f64) {
     let busy = Bff::failing(503).await;
-    let retry = format!(
-        "throttle = {{ mode = \"off\" }}\nretry = {{ max = 3, on = [\"503\"], {budget} }}"
-    );
+    let retry =
+        format!("throttle = {{ mode = \"off\" }}\nretry = {{ max = 3, on = [\"503\"], {budget} }}");
     // A limit that learns of the refusals would refuse some itself.
     let edge = Site::with_route(&busy, "concurrency = { mode = \"off\" }", &retry)
         .edge("threads = 1")

@@ -9,11 +9,13 @@ use crate::test;
 use crate::tidy::{self, Finding, Source};
 
 /// Pages that the edge itself writes, each with the arguments that make it print them.
-const PRINTED: [(&str, &[&str]); 7] = [
+const PRINTED: [(&str, &[&str]); 9] = [
     ("docs/reference/config.md", &["schema", "--markdown"]),
     ("docs/reference/cli.md", &["completions", "--markdown"]),
     ("docs/reference/metrics.md", &["schema", "--markdown", "metrics"]),
     ("docs/reference/audit.md", &["schema", "--markdown", "audit"]),
+    ("docs/reference/dashboard.json", &["schema", "--dashboard"]),
+    ("docs/reference/alerts.yaml", &["schema", "--alerts"]),
     ("docs/reference/headgate.schema.json", &["schema"]),
     ("docs/reference/team.schema.json", &["schema", "--team"]),
     ("docs/reference/api-keys.schema.json", &["schema", "--api-keys"]),

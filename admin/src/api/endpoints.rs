@@ -3,10 +3,10 @@
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::{
-    State, config, document, facts, healthz, metrics, mirrors, passport_keys, readyz, routes,
-    status, strangle,
+    State, config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz,
+    routes, status, strangle,
 };
-use crate::{events, idempotency, overlays, problem};
+use crate::{events, idempotency, limits, overlays, problem, why};
 
 /// One method of one path of the API.
 pub(crate) struct Endpoint {
@@ -80,6 +80,29 @@ const NO_SUCH_KEY: Answer = Answer {
     content_type: problem::CONTENT_TYPE,
     schema: Some("Problem"),
 };
+
+const BAD_QUERY: Answer = Answer {
+    status: 400,
+    summary: "The query can't be read",
+    content_type: problem::CONTENT_TYPE,
+    schema: Some("Problem"),
+};
+
+/// What is asked for page by page.
+const PAGES: &[Parameter] = &[
+    Parameter {
+        name: "since",
+        is_path: false,
+        kind: "string",
+        summary: "Only what is of this time up to the present, such as `15m`",
+    },
+    Parameter {
+        name: "after",
+        is_path: false,
+        kind: "integer",
+        summary: "The `next` of the page before; from the start unless said",
+    },
+];
 
 const ID: &[Parameter] = &[Parameter {
     name: "id",
@@ -305,6 +328,40 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(mirrors),
     },
     Endpoint {
+        path: "/v1/limits",
+        takes: Takes::Get(&[]),
+        summary: "What protects the edge, its upstreams and its routes",
+        answers: &[json("Limits, who holds their permits, and breakers", "LimitsStatus")],
+        handler: || get(limits::limits),
+    },
+    Endpoint {
+        path: "/v1/history",
+        takes: Takes::Get(PAGES),
+        summary: "What has moved and changed, page by page: limits, breakers, configuration",
+        answers: &[json("Entries, and where the next page goes on", "History"), BAD_QUERY],
+        handler: || get(history),
+    },
+    Endpoint {
+        path: "/v1/why/{trace_id}",
+        takes: Takes::Get(&[Parameter {
+            name: "trace_id",
+            is_path: true,
+            kind: "string",
+            summary: "The `headgate-trace-id` of an answer",
+        }]),
+        summary: "The life of a recent exchange: what decided on it, and by what numbers",
+        answers: &[
+            json("The last exchange of the trace, and earlier ones", "Why"),
+            Answer {
+                status: 404,
+                summary: "None that has ended is kept; the detail says how far back they are",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+        ],
+        handler: || get(why::why),
+    },
+    Endpoint {
         path: "/v1/config",
         takes: Takes::Get(&[]),
         summary: "The configuration in force, for a plan",
@@ -313,30 +370,9 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/v1/facts",
-        takes: Takes::Get(&[
-            Parameter {
-                name: "since",
-                is_path: false,
-                kind: "string",
-                summary: "Only facts of this time up to the present, such as `15m`",
-            },
-            Parameter {
-                name: "after",
-                is_path: false,
-                kind: "integer",
-                summary: "The `next` of the page before; from the start unless said",
-            },
-        ]),
+        takes: Takes::Get(PAGES),
         summary: "Facts of recent requests, page by page, for a plan",
-        answers: &[
-            ok("Facts, and where the next page goes on", JSON),
-            Answer {
-                status: 400,
-                summary: "The query can't be read",
-                content_type: problem::CONTENT_TYPE,
-                schema: Some("Problem"),
-            },
-        ],
+        answers: &[ok("Facts, and where the next page goes on", JSON), BAD_QUERY],
         handler: || get(facts),
     },
     Endpoint {

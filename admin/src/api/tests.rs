@@ -166,6 +166,40 @@ async fn query_that_cannot_be_read_is_refused() {
 }
 
 #[tokio::test]
+async fn timeline_is_asked_for_by_length_and_place() {
+    let (_change, state) = testing::state();
+    let told = ask_json(&state, "/v1/history?since=15m&after=7").await;
+    assert_eq!((&told["entries"][0]["to"], &told["next"]), (&json!("900"), &json!(7)));
+    let document = document();
+    let schema = &document["components"]["schemas"]["History"];
+    testing::conforms(&document, schema, &told, "/v1/history");
+    assert_eq!(ask(&state, "GET", "/v1/history").await.0, 400);
+}
+
+#[tokio::test]
+async fn exchange_is_told_by_its_trace_as_the_document_says() {
+    let (_change, state) = testing::state();
+    let told = ask_json(&state, &format!("/v1/why/{}", testing::TRACE)).await;
+    let document = document();
+    let schema = &document["components"]["schemas"]["Why"];
+    testing::conforms(&document, schema, &told, "/v1/why");
+    assert_eq!(told["host"], "tv.example");
+    assert_eq!(told["earlier"][0]["layers"][0]["observed"], 24.5);
+}
+
+#[tokio::test]
+async fn exchange_that_is_not_kept_is_told_with_how_far_back_they_are() {
+    let (_change, state) = testing::state();
+    let (status, _, body) = ask(&state, "GET", &format!("/v1/why/{:032x}", 7)).await;
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &problem["code"]), (404, &json!("HG1225")));
+    assert_eq!(problem["detail"], "of those that were shed, all 7");
+    for bad in ["7", "0af7651916cd43dd8448eb211c80319x", &"0".repeat(32)] {
+        assert_eq!(ask(&state, "GET", &format!("/v1/why/{bad}")).await.0, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn configuration_is_what_the_edge_says() {
     let (_change, state) = testing::state();
     assert_eq!(ask_json(&state, "/v1/config").await, json!({ "digest": "c0ffee" }));

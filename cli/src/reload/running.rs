@@ -123,6 +123,7 @@ pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
             (&mint.issuer, mint.ttl, mint.rotate_every)
                 != (&next_mint.issuer, next_mint.ttl, next_mint.rotate_every),
         ),
+        ("why", old.recent != new.recent),
         ("idempotency", loaded.records.is_some() && !has_store(started, loaded)),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-use crate::audit::{Mark, Subject, edge, owners, routes};
+use crate::audit::{Mark, Subject, edge, overload, owners, routes};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -242,5 +242,45 @@ pub const RULES: &[Rule] = &[
         finds: "A delegation without `until`.",
         remedy: "Name a day on which both teams look at it again.",
         find: owners::endless,
+    },
+    Rule {
+        id: "HGA018",
+        name: "route-limit-in-vain",
+        severity: Severity::Low,
+        finds: "A route whose own `concurrency.min` is not below its upstream's `max`: its own limit never refuses anybody.",
+        remedy: "Lower the route's bounds, or leave the limit to the upstream.",
+        find: overload::vain_route_limits,
+    },
+    Rule {
+        id: "HGA019",
+        name: "nothing-to-shed",
+        severity: Severity::Medium,
+        finds: "An upstream with several routes that are all critical: under overload nothing can be refused before something that matters.",
+        remedy: "Lower the `priority` of what users would hardly miss.",
+        find: overload::nothing_to_shed,
+    },
+    Rule {
+        id: "HGA020",
+        name: "layer-without-effect",
+        severity: Severity::Low,
+        finds: "A protective layer that is `off` or only observes.",
+        remedy: "Enforce it once its counts are as they should be: `headgate limits`.",
+        find: overload::unprotected,
+    },
+    Rule {
+        id: "HGA021",
+        name: "fallback-falls-too",
+        severity: Severity::Medium,
+        finds: "A route whose fallback shares an endpoint with its upstream: both fail together.",
+        remedy: "Fall back to another service, or to a static answer.",
+        find: overload::fallbacks_that_fall_too,
+    },
+    Rule {
+        id: "HGA022",
+        name: "limit-above-connections",
+        severity: Severity::Low,
+        finds: "An upstream whose limit may rise above the connections that it can have: who is let in then finds none.",
+        remedy: "Lower `concurrency.max`, or raise `max_connections`.",
+        find: overload::limits_above_connections,
     },
 ];

@@ -5,6 +5,8 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use super::*;
 use crate::Memory;
 
+mod overload;
+
 const PLATFORM: &str = "[team.tv]\nclaims = [{ prefix = '/tv/' }]\n";
 const NOW: &str = "2027-01-15T12:00:00Z";
 

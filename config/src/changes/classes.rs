@@ -34,6 +34,8 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.passport.ttl",
             "headgate.topic.*.partitions",
             "headgate.topic.*.retention",
+            "headgate.why.memory",
+            "headgate.why.passed_per_second",
         ],
     ),
     (Class::Drain, &["team.route.*.match", "team.route.*.to"]),

@@ -15,6 +15,7 @@ use crate::document::{
     owner::Team,
     scalar::{Address, HeaderName, KeysUrl, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     split::Testers,
+    why::Why,
 };
 
 /// The platform's file: listeners, identity sources, device classes, teams and their claims.
@@ -27,6 +28,8 @@ pub(crate) struct Platform {
     pub(crate) admin: Admin,
     /// What lasts longer than the process.
     pub(crate) data: Data,
+    /// What `headgate why` can tell of recent exchanges.
+    pub(crate) why: Why,
     /// Where idempotency records are kept.
     pub(crate) idempotency: Idempotency,
     /// Where events are kept.

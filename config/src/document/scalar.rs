@@ -23,10 +23,12 @@ use crate::{digest::hex, fault::Code};
 mod date;
 mod events;
 mod last_day;
+mod rate;
 
-use date::{digits, read_date, write_date};
+use date::{read_date, write_date};
 pub(crate) use events::{Called, Taken};
 pub(crate) use last_day::{LastDay, count_of_days};
+use rate::{read_rate, read_route_id, write_rate};
 
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
@@ -373,30 +375,6 @@ fn is_name(text: &str) -> bool {
     begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
 }
 
-/// The letters of a rate's periods.
-const PERIODS: [(&str, Duration); 3] =
-    [("s", Duration::from_secs(1)), ("m", Duration::from_mins(1)), ("h", Duration::from_hours(1))];
-/// More in one period would leave too little time between two requests to count in.
-const RATE_REQUESTS_MAX: u32 = 1_000_000;
-
-fn read_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
-    let (requests, period) = text.split_once('/')?;
-    let requests =
-        u32::try_from(digits(requests)?).ok().filter(|count| *count <= RATE_REQUESTS_MAX);
-    let period = PERIODS.iter().find(|(letter, _)| *letter == period)?.1;
-    Some((NonZeroU32::new(requests?)?, period))
-}
-
-fn write_rate(requests: NonZeroU32, period: Duration) -> String {
-    let letter = PERIODS.iter().find(|(_, length)| *length == period).map_or("s", |(it, _)| it);
-    format!("{requests}/{letter}")
-}
-
-fn read_route_id(text: &str) -> Option<(String, String)> {
-    let (team, route) = text.split_once('/')?;
-    (is_name(team) && is_name(route)).then(|| (team.to_owned(), route.to_owned()))
-}
-
 fn read_endpoint(text: &str) -> Option<Endpoint> {
     if let Some(path) = text.strip_prefix("unix:") {
         return path.starts_with('/').then(|| Endpoint::Unix(path.into()));
@@ -442,6 +420,10 @@ fn read_sha256(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
     }
     Some(digest)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use std::{
 };
 
 use headgate_gateway::{
-    settings::{AccessLog, Certificate, Drain, Edge, Limits, Passport, Tls},
+    settings::{AccessLog, Certificate, Drain, Edge, Limits, Passport, Recent, Tls},
     tls::{CertificateError, Certificates},
 };
 
 use crate::{
-    document::platform,
+    document::{platform, why::MEMORY_MAX},
     fault::{Code, Draft, Report},
     load::{Input, reason},
     resolve::overload,
@@ -63,7 +63,19 @@ pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
             platform::AccessLog::Stdout => AccessLog::Stdout,
             platform::AccessLog::Off => AccessLog::Off,
         },
+        recent: recent(input, report),
     }
+}
+
+fn recent(input: &Input<'_>, report: &mut Report) -> Recent {
+    let why = &input.platform.doc.why;
+    if why.memory.0 > MEMORY_MAX {
+        let path = ["why".into(), "memory".into()];
+        let message = format!("{} is more than {MEMORY_MAX}", why.memory.0);
+        let draft = Draft::new(Code::OutOfRange, input.platform.at(&path), message);
+        report.push(draft.key(key_path(&path)).help(format!("at most {MEMORY_MAX}")));
+    }
+    Recent { bytes_max: why.memory.0, passed_per_second: why.passed_per_second }
 }
 
 fn limits(edge: &platform::Edge) -> Limits {

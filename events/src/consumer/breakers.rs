@@ -42,6 +42,10 @@ impl Breakers {
     pub(super) fn admit(&self, now: Moment, random: u64) -> Option<Passes> {
         let mut passes = Passes::default();
         for (name, breaker) in &self.breakers {
+            // The concurrency limit is gentle enough with what has come back.
+            if matches!(breaker.state(now), State::Closed | State::Ramp) {
+                continue;
+            }
             match breaker.admit(now, random) {
                 Ok(pass) => passes.0.push((name.clone(), pass)),
                 Err(_) => {

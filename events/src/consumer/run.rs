@@ -44,6 +44,8 @@ pub(super) struct Run {
     full: HashSet<u32>,
     /// Entries of delay queues that are at work or wait for it.
     taken: HashSet<Taken>,
+    /// Those that ended since a look began, which may still have seen them.
+    ended: HashSet<Taken>,
     tasks: JoinSet<Report>,
     running: HashMap<Id, Running>,
     looks: JoinSet<Look>,
@@ -107,6 +109,7 @@ impl Run {
             prefixes: BTreeMap::new(),
             full: HashSet::new(),
             taken: HashSet::new(),
+            ended: HashSet::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             looks: JoinSet::new(),
@@ -152,12 +155,12 @@ impl Run {
 
     /// Begins as much work as the limit and the breakers allow.
     fn begin(&mut self) {
+        self.alarms.held_back = None;
         if self.is_paused {
             return;
         }
         let now = self.shared.parts.clock.now();
         self.lanes.wake(now);
-        self.alarms.held_back = None;
         while self.lanes.is_ready() {
             if self.tasks.len() >= self.pace.limit() {
                 return self.pace.was_limited();
@@ -257,12 +260,17 @@ impl Run {
     fn forget(&mut self, work: &Work) {
         if let Some(taken) = work.taken() {
             self.taken.remove(&taken);
+            if !self.looks.is_empty() {
+                self.ended.insert(taken);
+            }
         }
     }
 
     fn next_alarm(&self) -> Instant {
         let clock_now = self.shared.parts.clock.now();
-        let wakes = self.lanes.wakes_at().map(|at| Instant::now() + at.since(clock_now));
+        // Nobody gets up while it is paused.
+        let wakes = self.lanes.wakes_at().filter(|_| !self.is_paused);
+        let wakes = wakes.map(|at| Instant::now() + at.since(clock_now));
         let Alarms { commit, look, held_back, member, bounds: _ } = self.alarms;
         let look = self.looks.is_empty().then_some(look);
         let revoked = self.revoked.as_ref().map(|revoked| revoked.until);

@@ -10,3 +10,4 @@ mod order;
 mod publishing;
 mod rebalances;
 mod redelivery;
+mod simulation;

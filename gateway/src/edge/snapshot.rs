@@ -2,9 +2,8 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,18 +16,17 @@ use headgate_router::{
     retry::{Budget, Policy},
     table::Table,
 };
-use headgate_telemetry::{Metrics, RouteMetrics, access::Members};
+use headgate_telemetry::{Metrics, RouteMetrics, RulingMetrics, access::Members};
 use headgate_types::{Clock, Moment};
 use http::{HeaderValue, uri::PathAndQuery};
-use ipnet::IpNet;
 
 use crate::{
-    edge::BuildError,
+    edge::{BuildError, Edge, Terms},
     facts::Watches,
     identity::{self, Authenticator, FetchKeys},
     mirror::Mirror,
     overload::{Admission, RouteLimits, RouteRate},
-    settings::{self, AccessLog, RouteOverload, Settings},
+    settings::{self, RouteOverload, Settings},
     split::{Arm, Split},
     step::idempotency::Keys,
     testers::Testers,
@@ -37,9 +35,6 @@ use crate::{
 
 /// The class of a device that no rule knows.
 const UNKNOWN_DEVICE: &str = "unknown";
-
-/// Stands for team and route of requests for the edge itself; no name of a configuration begins so.
-const OWN: &str = "_headgate";
 
 /// What settings are compiled with.
 #[derive(Debug)]
@@ -83,20 +78,6 @@ pub(crate) struct Function {
     pub(crate) timeout: Duration,
 }
 
-/// What holds for every connection and exchange that begins now.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    pub(crate) limits: settings::Limits,
-    pub(crate) drain: settings::Drain,
-    trusted_peers: Vec<IpNet>,
-    /// Requests that no route took.
-    pub(crate) unrouted: RouteMetrics,
-    /// Requests for the edge itself.
-    pub(crate) own: RouteMetrics,
-    /// What the access line of every exchange says of the configuration. None when none is written.
-    pub(crate) members: Option<Members>,
-}
-
 /// A route as the data path uses it.
 #[derive(Debug)]
 pub(crate) struct Route {
@@ -111,6 +92,10 @@ pub(crate) struct Route {
     pub(crate) metrics: RouteMetrics,
     /// What the access line of each of its exchanges says of it, unless an arm says more.
     members: Members,
+    /// What layers say of its requests, made when one first says something.
+    rulings: OnceLock<RulingMetrics>,
+    /// What it matches, made when an exchange of it is first kept.
+    matches: OnceLock<Members>,
     pub(crate) retry: Policy,
     pub(crate) budget: Arc<Budget>,
     /// The route's own limit of requests at once. None: it has none.
@@ -138,26 +123,6 @@ impl RouteEnd {
 
     pub(super) fn withdraw(&self) {
         self.0.store(true, Ordering::Release);
-    }
-}
-
-impl Terms {
-    fn new(edge: &settings::Edge, metrics: &Metrics, digest: &str) -> Self {
-        Self {
-            limits: edge.limits.clone(),
-            drain: edge.drain.clone(),
-            trusted_peers: edge.trusted_peers.clone(),
-            unrouted: metrics.no_route(),
-            own: metrics.route(OWN, OWN),
-            members: (edge.access_log == AccessLog::Stdout)
-                .then(|| Members::of(&[("config", digest)])),
-        }
-    }
-
-    /// Whether a peer's trace and forwarding headers are taken over.
-    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_peers.iter().any(|net| net.contains(&peer))
     }
 }
 
@@ -301,6 +266,8 @@ impl Route {
             timeout,
             metrics: tools.metrics.route(&one.team, &one.name),
             members: Members::of(&[("team", &one.team), ("route", &one.name), leads_to]),
+            rulings: OnceLock::new(),
+            matches: OnceLock::new(),
             retry: Policy::new(one.retry.max, &one.retry.on),
             budget: budget.map_or_else(
                 || Arc::new(Budget::new(one.retry.budget, tools.clock.now())),
@@ -403,6 +370,17 @@ impl Route {
             return Some(upstream);
         }
         self.arm(drawn).map_or(self.upstream.as_ref(), |arm| Some(&arm.upstream))
+    }
+
+    /// Counts what layers say of its requests.
+    pub(crate) fn rulings(&self, edge: &Edge) -> &RulingMetrics {
+        let make = || edge.rulings(&self.settings.team, &self.settings.name);
+        self.rulings.get_or_init(make)
+    }
+
+    /// What the route matches, for whoever asks why.
+    pub(crate) fn matches(&self) -> &Members {
+        self.matches.get_or_init(|| Members::of(&[("match", &self.settings.pattern.to_string())]))
     }
 
     /// What the access line of such a request says of its route.

@@ -14,7 +14,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// last calm one was; the queue behind bounds it. Threads may see a second end at once: one of them
 /// turns it, and the others count into either.
 #[derive(Debug)]
-pub(super) struct Sampler {
+pub(crate) struct Sampler {
     rate: u64,
     second: AtomicU64,
     arrived: AtomicU64,
@@ -24,7 +24,7 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// Keeps so many a second, one at least.
-    pub(super) fn new(rate: u64) -> Self {
+    pub(crate) fn new(rate: u64) -> Self {
         let rate = rate.max(1);
         Self {
             rate,
@@ -37,7 +37,7 @@ impl Sampler {
 
     /// For how many requests this one stands, if it is kept. `draw` is any number, each as likely
     /// as the others.
-    pub(super) fn weight(&self, now: Moment, draw: u64) -> Option<u64> {
+    pub(crate) fn weight(&self, now: Moment, draw: u64) -> Option<u64> {
         let second = now.as_nanos() / NANOS_PER_SECOND;
         let last = self.second.load(Relaxed);
         if second > last && self.second.compare_exchange(last, second, Relaxed, Relaxed).is_ok() {

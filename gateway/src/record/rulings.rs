@@ -6,7 +6,7 @@ use super::Record;
 use crate::{
     edge::{FALLBACK, Route},
     error::Error,
-    overload::{RULINGS_MAX, Ruling},
+    overload::{RULINGS_MAX, Ruled, Ruling, told},
 };
 
 impl Record {
@@ -72,5 +72,23 @@ impl Record {
     pub(crate) fn trusted_trace(&self) -> Option<TraceId> {
         let context = &self.trace.context;
         (self.connection.peer_is_trusted && context.parent_id.is_some()).then_some(context.trace_id)
+    }
+
+    /// Whether a layer would have refused it, and only observes.
+    pub(super) fn is_spared(&self) -> bool {
+        self.rulings.iter().any(|ruling| ruling.ruled == Ruled::WouldRefuse)
+    }
+
+    /// Counts what layers said, under the route or as a request that no route took.
+    pub(super) fn count_rulings(&self) {
+        if self.rulings.is_empty() {
+            return;
+        }
+        let metrics = match &self.route {
+            Some(route) => route.rulings(&self.edge),
+            None => self.terms.rulings(&self.edge),
+        };
+        let class = self.priority().class();
+        self.rulings.iter().for_each(|ruling| metrics.ruled(told::count(class, ruling)));
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     edge::{Edge, Route},
     error::Error,
     headers,
+    identity::Verified,
     overload::{Permit, Permits, Ruled, Ruling, Waits},
     record::Record,
     step::dispatch::Context,
@@ -45,7 +46,7 @@ pub(crate) async fn admit(
     headers: &HeaderMap,
 ) -> Result<Permits, Error> {
     let Context { edge, connection, route, caller, .. } = context;
-    let user = caller.map_or(connection.user, |caller| caller.user());
+    let user = caller.map_or(connection.user, Verified::user);
     let mut permits = Permits::new(edge, user);
     if route.settings.overload.is_exempt {
         return Ok(permits);

@@ -76,7 +76,7 @@ pub struct Instance {
 
 const CUT_STEPS: f64 = 10_000.0;
 /// Parts this draw from others that layers make from the same number.
-const CUT_DRAW: u64 = 0x4355_5444_5241_57;
+const CUT_DRAW: u64 = 0x0043_5554_4452_4157;
 
 #[derive(Debug)]
 struct State {

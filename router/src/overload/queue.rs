@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use headgate_types::Moment;
 
-use self::codel::Codel;
+use self::band::Band;
 use super::shard::Hand;
 
+mod band;
 mod codel;
 
 /// Flows of a band, and how many of them one tenant may use.
@@ -49,29 +50,6 @@ struct Waiter<T> {
     page: Option<u64>,
     band: usize,
     flow: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Flow {
-    first: u32,
-    last: u32,
-    len: usize,
-    /// Virtual time at which its oldest waiter starts, and at which its newest will be done.
-    start: f64,
-    finish: f64,
-}
-
-#[derive(Debug)]
-struct Band {
-    flows: Vec<Flow>,
-    /// Flows with waiters, in no order.
-    active: Vec<usize>,
-    len: usize,
-    virtual_time: f64,
-    /// The flow and page that were served last: a page is served as one.
-    served: Option<(usize, u64)>,
-    codel: Codel,
-    newest_first_when_standing: bool,
 }
 
 /// How one band treats its waiters.
@@ -356,55 +334,6 @@ impl<T> Queue<T> {
         // Who leaves is not charged for: those behind move up by its cost.
         flow.finish -= waiter.cost;
         Some(waiter)
-    }
-}
-
-impl Flow {
-    fn load(&self) -> (usize, f64) {
-        (self.len, self.finish)
-    }
-}
-
-impl Band {
-    fn new(settings: &BandSettings) -> Self {
-        Self {
-            flows: Vec::new(),
-            active: Vec::new(),
-            len: 0,
-            virtual_time: 0.0,
-            served: None,
-            codel: Codel::new(settings.interval, settings.harmless),
-            newest_first_when_standing: settings.newest_first,
-        }
-    }
-
-    /// Makes the flows, with the first waiter.
-    fn open(&mut self) {
-        if self.flows.is_empty() {
-            let flow = Flow { first: NONE, last: NONE, len: 0, start: 0.0, finish: 0.0 };
-            self.flows = vec![flow; FLOWS];
-        }
-    }
-
-    /// The shortest flow of a tenant's hand.
-    fn shortest(&self, tenant: u64) -> usize {
-        // Of equally short ones the least used, so that a tenant takes turns among its own.
-        let load = |flow| self.flows.get(flow).map_or((usize::MAX, 0.0), Flow::load);
-        Hand::deal(tenant, FLOWS, HAND).lightest(load).unwrap_or(0)
-    }
-
-    /// The slot whose turn it is: of the flow that starts first in virtual time. Those that have a
-    /// backlog start together, and a newcomer with them: it is served before, not after the round.
-    fn next(&self) -> Option<u32> {
-        let flows = self.active.iter().filter_map(|index| self.flows.get(*index));
-        let flow = flows.min_by(|a, b| a.start.total_cmp(&b.start).then(a.len.cmp(&b.len)))?;
-        Some(self.end(flow))
-    }
-
-    /// The end of a flow that is served.
-    fn end(&self, flow: &Flow) -> u32 {
-        let newest = self.newest_first_when_standing && self.codel.is_standing();
-        if newest { flow.last } else { flow.first }
     }
 }
 

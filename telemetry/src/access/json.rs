@@ -1,11 +1,11 @@
 //! The line as bytes: one pass, one buffer, nothing that formats through `fmt`.
 
-use std::{cell::Cell, net::SocketAddr, time::Duration};
+use std::{cell::Cell, io::Write as _, net::SocketAddr, time::Duration};
 
 use headgate_types::UnixTime;
 
-use super::{ATTEMPTS_MAX, Attempt, Journal, Line, Mark, TEXT_BYTES_MAX};
-use crate::labels::Listener;
+use super::{ATTEMPTS_MAX, Attempt, Detail, Journal, Line, Mark, Ruling, TEXT_BYTES_MAX};
+use crate::labels::{Listener, Ruled};
 
 thread_local! {
     /// The second that the thread wrote last, and its text.
@@ -26,6 +26,13 @@ macro_rules! key {
 
 /// Appends one line with its newline.
 pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
+    let noted = line.rulings.iter().filter(|ruling| ruling.ruled != Ruled::Admitted);
+    write_line(out, line, noted);
+    out.extend_from_slice(b"}\n");
+}
+
+/// All but the end of a line.
+fn write_line<'r>(out: &mut Vec<u8>, line: &Line<'_>, rulings: impl Iterator<Item = &'r Ruling>) {
     // Nearly every line fits, so that its parts find the room that they need.
     out.reserve(LINE_BYTES);
     let mut object = Object { out };
@@ -45,9 +52,28 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
     object.number(key!("response_bytes"), line.response_bytes);
     object.number(key!("duration_us"), micros(line.duration));
     timing(&mut object, line.journal);
+    layers(&mut object, rulings);
     attempts(&mut object, line.attempts);
     object.raw(&line.config.0);
-    object.raw(b"}\n");
+}
+
+/// Appends one line with what is kept beside it, without a newline.
+pub(super) fn write_with(out: &mut Vec<u8>, line: &Line<'_>, detail: &Detail<'_>) {
+    write_line(out, line, line.rulings.iter());
+    let mut object = Object { out };
+    if let Some(route) = detail.route {
+        object.raw(&route.0);
+    }
+    if let Some(arm) = detail.arm {
+        object.word(key!("arm_by"), arm.by);
+        if let Some(bucket) = arm.bucket {
+            object.number(key!("arm_bucket"), bucket.into());
+        }
+    }
+    if let Some(granted) = detail.granted {
+        object.word(key!("priority_granted"), granted.as_str());
+    }
+    object.raw(b"}");
 }
 
 /// Texts as they stand behind other members.
@@ -129,6 +155,46 @@ fn timing(object: &mut Object<'_>, journal: &Journal) {
     object.raw(b"}");
 }
 
+/// What layers said; nothing where none is to be named.
+fn layers<'r>(object: &mut Object<'_>, rulings: impl Iterator<Item = &'r Ruling>) {
+    let mut separator = key!("layers");
+    let mut bracket: &[u8] = b"[";
+    for ruling in rulings {
+        object.raw(separator);
+        object.raw(bracket);
+        layer(object, ruling);
+        (separator, bracket) = (b",", b"");
+    }
+    if bracket.is_empty() {
+        object.raw(b"]");
+    }
+}
+
+fn layer(object: &mut Object<'_>, ruling: &Ruling) {
+    object.raw(b"{\"layer\":\"");
+    object.raw(ruling.layer.as_bytes());
+    object.raw(b"\"");
+    object.word(key!("mode"), ruling.mode);
+    object.word(key!("ruled"), ruling.ruled.as_str());
+    if let Some(reason) = ruling.reason {
+        object.word(key!("reason"), reason);
+    }
+    object.float(key!("observed"), ruling.observed);
+    object.float(key!("limit"), ruling.limit);
+    object.number(key!("level"), ruling.level.into());
+    if let Some(threshold) = ruling.threshold {
+        object.number(key!("threshold"), threshold.into());
+    }
+    if !ruling.retry_after.is_zero() {
+        let millis = u64::try_from(ruling.retry_after.as_millis()).unwrap_or(u64::MAX);
+        object.number(key!("retry_after_ms"), millis);
+    }
+    if !ruling.waited.is_zero() {
+        object.number(key!("waited_us"), micros(ruling.waited));
+    }
+    object.raw(b"}");
+}
+
 fn attempts(object: &mut Object<'_>, attempts: &[Attempt]) {
     object.number(key!("attempts_count"), attempts.len() as u64);
     object.raw(key!("attempts"));
@@ -202,6 +268,17 @@ impl Object<'_> {
     fn number(&mut self, key: &[u8], value: u64) {
         self.raw(key);
         self.digits(value);
+    }
+
+    /// To a millionth; what is no number is left out, as JSON has no word for it.
+    fn float(&mut self, key: &[u8], value: f64) {
+        if value.is_finite() {
+            self.raw(key);
+            let is_whole = value.fract().abs() < f64::EPSILON;
+            let digits = if is_whole { 0 } else { 6 };
+            // A vector takes any text.
+            write!(self.out, "{value:.digits$}").unwrap_or_default();
+        }
     }
 
     /// RFC 8259, section 7, in quotes; cut at [`TEXT_BYTES_MAX`].

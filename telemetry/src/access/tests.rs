@@ -76,6 +76,7 @@ fn line(exchange: &Exchange) -> Line<'_> {
         device: Some(&exchange.device),
         priority: Some(Class::Standard),
         identity: Some(Caller { source: "accounts", subject: Pseudonym::of("user-1") }),
+        rulings: &[],
         attempts: &exchange.attempts,
         request_bytes: 0,
         response_bytes: 1_024,
@@ -155,9 +156,13 @@ fn reference_page_names_every_member_mark_and_result() {
     line.code = Some("");
     line.untrusted_parent =
         crate::trace::parse_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b9-01");
+    let rulings = [Ruling { waited: Duration::from_micros(1), ..ruling("rate", Ruled::Refused) }];
+    line.rulings = &rulings;
     let parsed = parsed(&line);
     let mut names: Vec<&str> = parsed.as_object().unwrap().keys().map(String::as_str).collect();
-    for attempt in parsed["attempts"].as_array().unwrap() {
+    names.extend(Ruled::ALL.map(Ruled::as_str));
+    let parts = ["attempts", "layers"].map(|list| parsed[list].as_array().unwrap());
+    for attempt in parts.into_iter().flatten() {
         names.extend(attempt.as_object().unwrap().keys().map(String::as_str));
     }
     names.extend(Mark::ALL.map(Mark::as_str));
@@ -165,6 +170,63 @@ fn reference_page_names_every_member_mark_and_result() {
     for name in names {
         assert!(page.contains(&format!("`{name}`")), "{name} has no place in the page");
     }
+}
+
+fn ruling(layer: &'static str, ruled: Ruled) -> Ruling {
+    let is_admitted = ruled == Ruled::Admitted;
+    Ruling {
+        layer,
+        mode: "enforce",
+        ruled,
+        reason: (!is_admitted).then_some("limit_reached"),
+        observed: 24.0,
+        limit: 20.5,
+        level: 130,
+        threshold: (!is_admitted).then_some(256),
+        retry_after: Duration::from_millis(if is_admitted { 0 } else { 1_500 }),
+        waited: Duration::from_micros(if is_admitted { 70 } else { 0 }),
+    }
+}
+
+#[test]
+fn line_names_the_layers_that_did_not_just_admit() {
+    let exchange = exchange();
+    let rulings = [
+        ruling("instance", Ruled::Admitted),
+        ruling("rate", Ruled::WouldRefuse),
+        ruling("concurrency", Ruled::Refused),
+    ];
+    let line = Line { rulings: &rulings, ..line(&exchange) };
+    let named = |ruled: &str, layer: &str| {
+        json!({
+            "layer": layer,
+            "mode": "enforce",
+            "ruled": ruled,
+            "reason": "limit_reached",
+            "observed": 24,
+            "limit": 20.5,
+            "level": 130,
+            "threshold": 256,
+            "retry_after_ms": 1_500,
+        })
+    };
+    let expected = json!([named("would_refuse", "rate"), named("refused", "concurrency")]);
+    assert_eq!(parsed(&line)["layers"], expected);
+
+    let mut bytes = Vec::new();
+    json::write_with(&mut bytes, &line, &Detail::default());
+    let detailed: Value = serde_json::from_slice(&bytes).unwrap();
+    let admitted = json!({
+        "layer": "instance",
+        "mode": "enforce",
+        "ruled": "admitted",
+        "observed": 24,
+        "limit": 20.5,
+        "level": 130,
+        "waited_us": 70,
+    });
+    assert_eq!(detailed["layers"][0], admitted);
+    assert_eq!(detailed["layers"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub enum Unit {
     Fetches,
     /// A yes or no: 1 or 0.
     Flag,
+    /// Endpoints of upstreams.
+    Endpoints,
     /// Groups of batches.
     Groups,
     /// TLS handshakes.
@@ -39,6 +41,10 @@ pub enum Unit {
     Overlays,
     /// Passports.
     Passports,
+    /// Ranks of requests, from 0 to 511.
+    Ranks,
+    /// A share, from 0 on; 1 is the whole.
+    Ratio,
     /// Loads of the configuration.
     Reloads,
     /// Requests.
@@ -64,6 +70,7 @@ impl Unit {
             Self::Facts => "facts",
             Self::Fetches => "fetches",
             Self::Flag => "flag",
+            Self::Endpoints => "endpoints",
             Self::Groups => "groups",
             Self::Handshakes => "handshakes",
             Self::Heads => "heads",
@@ -73,6 +80,8 @@ impl Unit {
             Self::Lookups => "lookups",
             Self::Overlays => "overlays",
             Self::Passports => "passports",
+            Self::Ranks => "ranks",
+            Self::Ratio => "ratio",
             Self::Reloads => "reloads",
             Self::Requests => "requests",
             Self::Runs => "runs",

@@ -1,4 +1,6 @@
-//! Moments in UTC as RFC 3339 writes them.
+//! Moments as texts.
+
+use super::digits;
 
 /// Reads RFC 3339 with `Z`, fractions of a second dropped.
 pub(super) fn read_date(text: &str) -> Option<u64> {
@@ -28,10 +30,7 @@ pub(super) fn read_date(text: &str) -> Option<u64> {
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
+/// Writes what [`read_date`] reads.
 pub(super) fn write_date(seconds: u64) -> String {
     headgate_types::UnixTime::from_secs(seconds).to_string()
-}
-
-pub(super) fn digits(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

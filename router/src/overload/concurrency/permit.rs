@@ -51,12 +51,7 @@ impl<W: Waiter> Permit<W> {
         Self::new(gate, call, now, (Hold::Shadow(id), 0))
     }
 
-    pub(super) fn unseated(
-        gate: Arc<Gate<W>>,
-        call: &Call,
-        now: Moment,
-        refusal: Refusal,
-    ) -> Self {
+    pub(super) fn unseated(gate: Arc<Gate<W>>, call: &Call, now: Moment, refusal: Refusal) -> Self {
         let mut permit = Self::new(gate, call, now, (Hold::Unseated, 0));
         permit.refusal = Some(refusal);
         permit

@@ -500,8 +500,7 @@ fn a_call_that_is_given_up_tells_of_load_only_when_it_was_late() {
         }
     }
     let ends = Arc::<Mutex<Vec<End>>>::default();
-    let gate: Arc<Gate<Inbox>> =
-        Gate::new(Settings::default(), Box::new(Seen(Arc::clone(&ends))));
+    let gate: Arc<Gate<Inbox>> = Gate::new(Settings::default(), Box::new(Seen(Arc::clone(&ends))));
     for after in [150, 250] {
         gate.admit(&standard(0), at(0)).admitted().unwrap().abandon(at(after));
     }

@@ -1,0 +1,131 @@
+//! Arguments of the verbs about overload and single exchanges.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use headgate_types::TraceId;
+
+use crate::args::Admin;
+
+/// Which exchange.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Why {
+    /// The `headgate-trace-id` of the answer.
+    #[arg(value_name = "TRACE_ID")]
+    pub(crate) trace: TraceId,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// How to watch.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+
+    /// Time between two looks, such as `1s`.
+    #[arg(long, value_name = "LENGTH", default_value = "1s", value_parser = crate::plan::length)]
+    pub(crate) every: Duration,
+
+    /// Prints what changed between two looks, once.
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// So many routes at most, the busiest ones.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) routes: usize,
+}
+
+/// What to do about shedding.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Shed {
+    /// Shows for each route its limit, what is in flight, its class, and why anything is shed.
+    Status(Admin),
+    /// Puts values in force until they expire: overlays, which outlast a restart and end by
+    /// themselves. `headgate config unset` ends one before its time.
+    Set(ShedSet),
+    /// Refuses a share of a class's requests, to see whether it is true that nobody misses them.
+    /// Ends by itself when requests of a higher class fail more than before, with exit code 1.
+    Chaos(ShedChaos),
+}
+
+/// What to set.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShedSet {
+    /// Such as `cut.bulk=60%` or `mode=observe` of the edge, `concurrency.max=50` of an upstream,
+    /// `priority=bulk` of a route. Several are set together.
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    pub(crate) settings: Vec<String>,
+
+    /// Of this upstream, as `team/name`.
+    #[arg(long, value_name = "TEAM/NAME", conflicts_with = "route")]
+    pub(crate) upstream: Option<String>,
+
+    /// Of this route, as `team/name`.
+    #[arg(long, value_name = "TEAM/NAME")]
+    pub(crate) route: Option<String>,
+
+    /// How long it is in force, at most 30d.
+    #[arg(long = "for", value_name = "LENGTH")]
+    pub(crate) lifetime: String,
+
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    /// Who sets it.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) actor: String,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// Which class to refuse, and how much of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShedChaos {
+    /// The class; critical requests are never refused so.
+    #[arg(long, value_name = "CLASS", value_parser = ["standard", "best_effort", "bulk"])]
+    pub(crate) class: String,
+
+    /// The share of its requests that is refused, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) percent: u32,
+
+    /// For how long.
+    #[arg(long = "for", value_name = "LENGTH", value_parser = crate::plan::length)]
+    pub(crate) lifetime: Duration,
+
+    /// How much more of the requests of higher classes may fail or be refused than before, in
+    /// percent of them.
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub(crate) tolerance: f64,
+
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "chaos")]
+    pub(crate) reason: String,
+
+    /// Who does it.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) actor: String,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// What to tell of the past.
+#[derive(Debug, clap::Args)]
+pub(crate) struct History {
+    /// Only what is of this time up to the present, such as `15m`.
+    #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = crate::plan::length)]
+    pub(crate) since: Duration,
+
+    /// Only entries of this kind: `start`, `limit`, `breaker`, `instance`, `config` or `overlay`.
+    /// May be given several times.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}

@@ -1,0 +1,44 @@
+//! The life of exchanges that are kept.
+
+use headgate_admin::{NotKept, Why, WhyExchange};
+use headgate_gateway::Told;
+use headgate_telemetry::{Kept, access::Reach};
+
+/// The exchanges of a trace, as the admin API tells them.
+pub(super) fn why(told: &Told) -> Result<Why, NotKept> {
+    let read = |line: &Vec<u8>| {
+        let exchange = serde_json::from_slice::<WhyExchange>(line);
+        exchange.inspect_err(|error| tracing::error!(%error, "kept exchange can't be read")).ok()
+    };
+    let mut earlier: Vec<_> = told.exchanges.iter().filter_map(read).collect();
+    match earlier.pop() {
+        Some(exchange) => Ok(Why { exchange, earlier }),
+        None => Err(NotKept { reach: reach(told) }),
+    }
+}
+
+/// How far back exchanges are kept, for people.
+fn reach(told: &Told) -> String {
+    let settings = &told.settings;
+    if settings.bytes_max.as_bytes() == 0 {
+        return "none are, by why.memory = \"0B\"".to_owned();
+    }
+    let kinds: Vec<_> = told.reach.iter().map(|(kind, reach)| of_kind(*kind, *reach)).collect();
+    format!(
+        "once they have ended, exchanges are kept in memory for as long as {} (why.memory) lasts: \
+         {}; of those that passed, {} a second at most (why.passed_per_second)",
+        settings.bytes_max,
+        kinds.join(", "),
+        settings.passed_per_second,
+    )
+}
+
+fn of_kind(kind: Kept, Reach { count, since }: Reach) -> String {
+    match since {
+        Some(since) => format!("{count} {kind} since {since}"),
+        None => format!("{count} {kind} since the start"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
