@@ -541,7 +541,7 @@ async fn process_that_prepares_and_is_killed_changes_nothing() {
 }
 
 #[tokio::test]
-async fn service_manager_is_told_which_process_to_follow() {
+async fn systemd_is_told_which_process_to_follow() {
     let bff = Bff::ok().await;
     let sockets = Folder::default();
     let path = sockets.path().join("notify");

@@ -73,7 +73,7 @@ async fn large_request_is_cut_off() {
 async fn clients_above_the_limit_wait_for_a_place() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let mut listener = Listener::new(socket);
+    let mut listener = Listener::new(socket, Box::pin(std::future::pending()));
     let mut clients = Vec::new();
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS_MAX {

@@ -88,9 +88,12 @@ fn chunks_of_a_crash_in_the_middle_are_removed_at_the_next_start() {
     let batch = Batch::new().put(orphan, Content::default(), Condition::Always);
     store.submit(batch).unwrap().wait().unwrap();
 
-    let found = Shelf::new(Some(store.clone())).find().unwrap();
+    let mut shelf = Shelf::new(Some(store.clone()));
+    let found = shelf.find().unwrap();
 
     assert_eq!(found, Some(kept));
+    assert_ne!(chunks(&store), before, "another process may be about to need it");
+    shelf.tidy().unwrap();
     assert_eq!(chunks(&store), before);
 }
 
