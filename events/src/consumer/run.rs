@@ -207,7 +207,7 @@ impl Run {
         else {
             return;
         };
-        let report = report.unwrap_or_else(|| Report::again(self.shared.soon()));
+        let report = report.unwrap_or_else(|| self.shared.soon());
         let now = self.shared.parts.clock.now();
         self.pace.ended((since, now), in_flight, &report.end);
         self.due(report.due);
