@@ -31,7 +31,9 @@ use crate::{
     clock::TokioClock,
 };
 
-const SEEDS: u64 = 24;
+/// More by `HEADGATE_SIM_SEEDS`.
+const SEEDS: u64 = 6;
+const SEEDS_MAX: u64 = 4_096;
 const KEYS: u64 = 12;
 const EACH: u64 = 8;
 const CHILD: &str = "order.charged.v1";
@@ -390,7 +392,7 @@ fn seeds() -> Vec<u64> {
     let number = |name| std::env::var(name).ok().and_then(|value: String| value.parse().ok());
     match number("HEADGATE_SIM_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("HEADGATE_SIM_SEEDS").unwrap_or(SEEDS).min(SEEDS * 100)).collect(),
+        None => (0..number("HEADGATE_SIM_SEEDS").unwrap_or(SEEDS).min(SEEDS_MAX)).collect(),
     }
 }
 
