@@ -1,6 +1,8 @@
 //! A process that handles events and is killed again and again, while its effects are counted by
 //! another one: none is lost and none is had twice, and what handlers emit is there once.
 
+#![expect(clippy::unwrap_used, reason = "a test without the harness is no test to clippy")]
+
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},

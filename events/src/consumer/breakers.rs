@@ -46,13 +46,11 @@ impl Breakers {
             if matches!(breaker.state(now), State::Closed | State::Ramp) {
                 continue;
             }
-            match breaker.admit(now, random) {
-                Ok(pass) => passes.0.push((name.clone(), pass)),
-                Err(_) => {
-                    self.give_back(passes);
-                    return None;
-                }
-            }
+            let Ok(pass) = breaker.admit(now, random) else {
+                self.give_back(passes);
+                return None;
+            };
+            passes.0.push((name.clone(), pass));
         }
         Some(passes)
     }

@@ -96,10 +96,11 @@ impl Run {
             let found = found.inspect_err(|error| {
                 tracing::warn!(%error, %scope, "delay queue not read");
             });
-            let bounds = match wants_bounds {
+            let bounds = if wants_bounds {
                 // A gauge that stands for a second more is no loss.
-                true => parts.log.bounds(&shared.topic).await.ok().flatten(),
-                false => None,
+                parts.log.bounds(&shared.topic).await.ok().flatten()
+            } else {
+                None
             };
             Look { is_ticket, found: found.unwrap_or_default(), bounds }
         });
