@@ -60,7 +60,7 @@ impl EmbeddedLog {
             let groups = self.store.offsets(&name, partition).map_err(unavailable)?;
             let keep = headgate_store::Keep {
                 since: retention.age.map(|age| before(self.clock.unix_time(), age)),
-                bytes: retention.bytes.map(|bytes| bytes.as_bytes()),
+                bytes: retention.bytes.map(headgate_types::ByteSize::as_bytes),
                 below: groups.into_iter().map(|(_, offset)| offset).min(),
             };
             let ack = self.store.commit(Batch::trim(name, partition, keep)).await;

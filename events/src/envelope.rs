@@ -24,13 +24,13 @@ pub type Header = (Cow<'static, str>, String);
 
 /// The headers of an event in Kafka's binary mode. The value is the data.
 pub fn kafka_headers(event: &Event) -> Vec<Header> {
-    headers(event, KAFKA, |value| value.into_owned())
+    headers(event, KAFKA, &|value: Cow<'_, str>| value.into_owned())
 }
 
 /// The headers of an event in HTTP's binary mode. The body is the data. What a header can't hold
 /// is percent-encoded (HTTP Protocol Binding, 3.1.3.2).
 pub fn http_headers(event: &Event) -> Vec<Header> {
-    headers(event, HTTP, |value| percent_encode(&value))
+    headers(event, HTTP, &|value: Cow<'_, str>| percent_encode(&value))
 }
 
 /// Reads an event from a Kafka record: in binary mode where it has a `ce_specversion`, as one JSON
@@ -39,6 +39,7 @@ pub fn http_headers(event: &Event) -> Vec<Header> {
 /// # Errors
 ///
 /// [`DecodeEventError`]: it is no event, or not a valid one.
+#[expect(clippy::needless_pass_by_value, reason = "an iterator that is cloned for each look")]
 pub fn from_kafka<'a>(
     headers: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
     value: &Bytes,
@@ -70,7 +71,7 @@ pub fn from_http(headers: &HeaderMap, body: &Bytes) -> Result<Event, DecodeEvent
     read(HTTP, header, body)
 }
 
-fn headers(event: &Event, prefix: &str, encode: impl Fn(Cow<'_, str>) -> String) -> Vec<Header> {
+fn headers(event: &Event, prefix: &str, encode: &dyn Fn(Cow<'_, str>) -> String) -> Vec<Header> {
     let attributes = event.attributes().into_iter();
     let written = attributes.map(|(name, value)| ([prefix, name].concat().into(), encode(value)));
     written.chain([(CONTENT_TYPE.into(), JSON.to_owned())]).collect()

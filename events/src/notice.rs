@@ -83,6 +83,7 @@ impl Class {
     }
 }
 
+#[expect(clippy::ref_option, reason = "the shape that `serialize_with` asks for")]
 fn display<T: fmt::Display, S: serde::Serializer>(
     value: &Option<T>,
     to: S,

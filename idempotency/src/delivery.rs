@@ -30,7 +30,10 @@ pub struct Delivery {
 
 /// Where an event goes whose attempt failed, for whoever keeps the events of a key together.
 #[derive(Clone)]
-pub struct Deferral(Arc<dyn Fn(&Again) -> Vec<Operation> + Send + Sync>);
+pub struct Deferral(Arc<Write>);
+
+/// What is written for a next attempt.
+type Write = dyn Fn(&Again) -> Vec<Operation> + Send + Sync;
 
 /// The next attempt of an event.
 #[derive(Clone, Debug)]

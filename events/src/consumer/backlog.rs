@@ -56,7 +56,7 @@ impl Shared {
         let store = self.parts.records.store();
         for _ in 0..LOOKS_MAX {
             match store.get(&backlog.marker).await {
-                Err(error) => return Report::down(STORE, error),
+                Err(error) => return Report::down(STORE, &error),
                 Ok(None) => {
                     let also = offset.iter().cloned().collect();
                     let deferral = self.deferral(event, &backlog, (partition, at), offset.clone());
@@ -81,12 +81,12 @@ impl Shared {
                         Ok(_) => return Report::settled(),
                         // The key goes on since the look.
                         Err(StoreError::Refused(_)) => {}
-                        Err(error) => return Report::down(STORE, error),
+                        Err(error) => return Report::down(STORE, &error),
                     }
                 }
             }
         }
-        Report::again(self.soon())
+        self.soon()
     }
 
     /// The first event of a key that fails blocks the key.
@@ -117,7 +117,7 @@ impl Shared {
         for _ in 0..TURN_MAX {
             let head = match self.parts.delays.due(&backlog.queue, FAR, 1).await {
                 Ok(found) => found.into_iter().next(),
-                Err(error) => return Report::down(STORE, error),
+                Err(error) => return Report::down(STORE, &error),
             };
             let Some(head) = head else {
                 match self.unblock(&backlog, ticket).await {
@@ -178,12 +178,12 @@ impl Shared {
         let store = self.parts.records.store();
         let taken = take(&self.tickets, ticket.due, &ticket.id);
         let marker = store.get(&backlog.marker).await;
-        let Some(marker) = marker.map_err(|error| Report::down(STORE, error))? else {
+        let Some(marker) = marker.map_err(|error| Report::down(STORE, &error))? else {
             return self.take(taken).await.map(|()| true);
         };
         // What was added before the marker was seen is seen in the backlog.
         let left = self.parts.delays.due(&backlog.queue, FAR, 1).await;
-        if !left.map_err(|error| Report::down(STORE, error))?.is_empty() {
+        if !left.map_err(|error| Report::down(STORE, &error))?.is_empty() {
             return Ok(false);
         }
         let as_seen = Condition::VersionIs(marker.version);
@@ -191,7 +191,7 @@ impl Shared {
         match store.commit(batch).await {
             Ok(_) => Ok(true),
             Err(StoreError::Refused(refused)) => Ok(refused.operation > 0),
-            Err(error) => Err(Report::down(STORE, error)),
+            Err(error) => Err(Report::down(STORE, &error)),
         }
     }
 }

@@ -42,13 +42,15 @@ impl Breakers {
     pub(super) fn admit(&self, now: Moment, random: u64) -> Option<Passes> {
         let mut passes = Passes::default();
         for (name, breaker) in &self.breakers {
-            match breaker.admit(now, random) {
-                Ok(pass) => passes.0.push((name.clone(), pass)),
-                Err(_) => {
-                    self.give_back(passes);
-                    return None;
-                }
+            // The concurrency limit is gentle enough with what has come back.
+            if matches!(breaker.state(now), State::Closed | State::Ramp) {
+                continue;
             }
+            let Ok(pass) = breaker.admit(now, random) else {
+                self.give_back(passes);
+                return None;
+            };
+            passes.0.push((name.clone(), pass));
         }
         Some(passes)
     }

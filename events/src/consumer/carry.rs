@@ -75,9 +75,8 @@ impl Shared {
                 self.redelivered();
                 let take = take(&self.scope, due.due, &due.id);
                 match self.deliver(delivery).await {
-                    Ok((report, true)) => report,
                     Ok((report, false)) => self.take(take).await.err().unwrap_or(report),
-                    Err(report) => report,
+                    Ok((report, true)) | Err(report) => report,
                 }
             }
             What::Ticket { due } => self.drain(&work.key, due).await,
@@ -87,9 +86,8 @@ impl Shared {
     /// Delivers an event from the log, of which nothing can be gone.
     pub(super) async fn deliver_once(&self, delivery: &Delivery) -> Report {
         match self.deliver(delivery).await {
-            Ok((report, _)) => report,
-            Err(Report { end: End::Gone, .. }) => Report::again(self.soon()),
-            Err(report) => report,
+            Err(Report { end: End::Gone, .. }) => self.soon(),
+            Ok((report, _)) | Err(report) => report,
         }
     }
 
@@ -102,17 +100,17 @@ impl Shared {
         let event = &delivery.event;
         let settlement = match self.handler.0.deliver(delivery).await {
             Ok(settlement) => settlement,
-            Err(CommitError::Store(error)) => return Err(Report::down(STORE, error)),
+            Err(CommitError::Store(error)) => return Err(Report::down(STORE, &error)),
             // What it was taken from was taken by somebody else.
             Err(CommitError::Refused { .. }) => return Err(Report { end: End::Gone, due: None }),
             Err(error) => {
                 tracing::warn!(%error, scope = %self.scope, "delivery is made again");
-                return Err(Report::again(self.soon()));
+                return Err(self.soon());
             }
         };
         match &settlement {
             Settlement::Busy { until } => return Err(Report::again(Some(*until))),
-            Settlement::Fenced => return Err(Report::again(self.soon())),
+            Settlement::Fenced => return Err(self.soon()),
             Settlement::Dependency { name, error } => return Err(Report::down(name, error)),
             Settlement::Conflict => {
                 self.letter(event, (Reason::Conflict, "its key was used for other data")).await?;
@@ -163,7 +161,7 @@ impl Shared {
         match self.parts.records.store().commit(Batch::new().with(take)).await {
             // Somebody else took it.
             Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
-            Err(error) => Err(Report::down(STORE, error)),
+            Err(error) => Err(Report::down(STORE, &error)),
         }
     }
 
@@ -205,7 +203,7 @@ impl Shared {
         match store.commit(store.emit(batch, vec![child])).await {
             Ok(_) => {}
             Err(StoreError::Refused(_)) => return Ok(()),
-            Err(error) => return Err(Report::down(STORE, error)),
+            Err(error) => return Err(Report::down(STORE, &error)),
         }
         if let Some(relay) = &self.parts.relay {
             relay.nudge();
@@ -219,8 +217,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn soon(&self) -> Option<UnixTime> {
-        Some(self.parts.clock.unix_time() + SOON)
+    /// The work is to be looked at again a moment later.
+    pub(super) fn soon(&self) -> Report {
+        Report::again(Some(self.parts.clock.unix_time() + SOON))
     }
 }
 

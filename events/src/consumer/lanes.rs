@@ -13,7 +13,7 @@ pub(super) type Key = Arc<str>;
 /// Work by keys. Of each key at most one piece is at work.
 #[derive(Debug)]
 pub(super) struct Lanes<W> {
-    lanes: HashMap<Key, Lane<W>>,
+    keys: HashMap<Key, Lane<W>>,
     /// Keys whose next piece may begin, the longest ready first.
     ready: VecDeque<Key>,
     /// Keys whose next piece may begin at a moment, told apart by a number.
@@ -29,20 +29,19 @@ struct Lane<W> {
 
 impl<W> Default for Lanes<W> {
     fn default() -> Self {
-        Self { lanes: HashMap::new(), ready: VecDeque::new(), asleep: BTreeMap::new(), slept: 0 }
+        Self { keys: HashMap::new(), ready: VecDeque::new(), asleep: BTreeMap::new(), slept: 0 }
     }
 }
 
 impl<W> Lanes<W> {
     /// Adds work behind what its key has already.
     pub(super) fn push(&mut self, key: Key, work: W) {
-        match self.lanes.get_mut(&key) {
-            Some(lane) => lane.waiting.push_back(work),
-            None => {
-                let lane = Lane { waiting: VecDeque::from([work]), is_running: false };
-                self.lanes.insert(Arc::clone(&key), lane);
-                self.ready.push_back(key);
-            }
+        if let Some(lane) = self.keys.get_mut(&key) {
+            lane.waiting.push_back(work);
+        } else {
+            let lane = Lane { waiting: VecDeque::from([work]), is_running: false };
+            self.keys.insert(Arc::clone(&key), lane);
+            self.ready.push_back(key);
         }
     }
 
@@ -50,7 +49,7 @@ impl<W> Lanes<W> {
     /// [ends](Self::end).
     pub(super) fn start(&mut self) -> Option<(Key, W)> {
         while let Some(key) = self.ready.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            let Some(lane) = self.keys.get_mut(&key) else { continue };
             if lane.is_running {
                 continue;
             }
@@ -58,7 +57,7 @@ impl<W> Lanes<W> {
                 lane.is_running = true;
                 return Some((key, work));
             }
-            self.lanes.remove(&key);
+            self.keys.remove(&key);
         }
         None
     }
@@ -70,10 +69,10 @@ impl<W> Lanes<W> {
 
     /// A key's work is over, and its next piece may begin.
     pub(super) fn end(&mut self, key: &Key) {
-        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let Some(lane) = self.keys.get_mut(key) else { return };
         lane.is_running = false;
         if lane.waiting.is_empty() {
-            self.lanes.remove(key);
+            self.keys.remove(key);
         } else {
             self.ready.push_back(Arc::clone(key));
         }
@@ -81,7 +80,7 @@ impl<W> Lanes<W> {
 
     /// A key's work is to be begun again, before all others of the key. None: as soon as anybody's.
     pub(super) fn again(&mut self, key: &Key, work: W, at: Option<Moment>) {
-        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let Some(lane) = self.keys.get_mut(key) else { return };
         lane.is_running = false;
         lane.waiting.push_front(work);
         match at {
@@ -110,7 +109,7 @@ impl<W> Lanes<W> {
 
     /// Drops work that waits.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&W) -> bool) {
-        self.lanes.retain(|_, lane| {
+        self.keys.retain(|_, lane| {
             lane.waiting.retain(&mut keep);
             lane.is_running || !lane.waiting.is_empty()
         });
@@ -119,7 +118,7 @@ impl<W> Lanes<W> {
     /// Pieces that wait.
     #[cfg(test)]
     fn waiting(&self) -> usize {
-        self.lanes.values().map(|lane| lane.waiting.len()).sum()
+        self.keys.values().map(|lane| lane.waiting.len()).sum()
     }
 }
 

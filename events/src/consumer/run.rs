@@ -2,6 +2,7 @@
 
 mod intake;
 mod pace;
+mod share;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -26,7 +27,7 @@ use super::{
     prefix::Prefix,
     work::{End, Report, Taken, Work},
 };
-use crate::{Bounds, LogError, Member, Polled, notice::Class};
+use crate::{Bounds, Member, notice::Class};
 
 /// Before a member that gave no answer is asked again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -44,6 +45,8 @@ pub(super) struct Run {
     full: HashSet<u32>,
     /// Entries of delay queues that are at work or wait for it.
     taken: HashSet<Taken>,
+    /// Those that ended since a look began, which may still have seen them.
+    ended: HashSet<Taken>,
     tasks: JoinSet<Report>,
     running: HashMap<Id, Running>,
     looks: JoinSet<Look>,
@@ -107,6 +110,7 @@ impl Run {
             prefixes: BTreeMap::new(),
             full: HashSet::new(),
             taken: HashSet::new(),
+            ended: HashSet::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             looks: JoinSet::new(),
@@ -152,12 +156,12 @@ impl Run {
 
     /// Begins as much work as the limit and the breakers allow.
     fn begin(&mut self) {
+        self.alarms.held_back = None;
         if self.is_paused {
             return;
         }
         let now = self.shared.parts.clock.now();
         self.lanes.wake(now);
-        self.alarms.held_back = None;
         while self.lanes.is_ready() {
             if self.tasks.len() >= self.pace.limit() {
                 return self.pace.was_limited();
@@ -204,7 +208,7 @@ impl Run {
         else {
             return;
         };
-        let report = report.unwrap_or_else(|| Report::again(self.shared.soon()));
+        let report = report.unwrap_or_else(|| self.shared.soon());
         let now = self.shared.parts.clock.now();
         self.pace.ended((since, now), in_flight, &report.end);
         self.due(report.due);
@@ -257,12 +261,17 @@ impl Run {
     fn forget(&mut self, work: &Work) {
         if let Some(taken) = work.taken() {
             self.taken.remove(&taken);
+            if !self.looks.is_empty() {
+                self.ended.insert(taken);
+            }
         }
     }
 
     fn next_alarm(&self) -> Instant {
         let clock_now = self.shared.parts.clock.now();
-        let wakes = self.lanes.wakes_at().map(|at| Instant::now() + at.since(clock_now));
+        // Nobody gets up while it is paused.
+        let wakes = self.lanes.wakes_at().filter(|_| !self.is_paused);
+        let wakes = wakes.map(|at| Instant::now() + at.since(clock_now));
         let Alarms { commit, look, held_back, member, bounds: _ } = self.alarms;
         let look = self.looks.is_empty().then_some(look);
         let revoked = self.revoked.as_ref().map(|revoked| revoked.until);
@@ -295,98 +304,6 @@ impl Run {
         if let Err(error) = member.commit(&offsets).await {
             // What is not committed comes again, and is known as settled then.
             tracing::warn!(%error, scope = %self.shared.scope, "offsets not committed");
-        }
-    }
-
-    async fn polled(&mut self, polled: Result<Polled, LogError>, member: &mut dyn Member) {
-        match polled {
-            Ok(Polled::Assigned(assigned)) => {
-                for it in assigned {
-                    self.prefixes.insert(it.partition, Prefix::at(it.from));
-                }
-                self.alarms.look = Instant::now();
-            }
-            Ok(Polled::Revoked(partitions)) => {
-                self.drop_waiting(&partitions);
-                let until = Instant::now() + self.settings.drain;
-                match &mut self.revoked {
-                    Some(revoked) => revoked.partitions.extend(partitions),
-                    None => self.revoked = Some(Revoked { partitions, until }),
-                }
-            }
-            Ok(Polled::Lost(partitions)) => {
-                self.drop_waiting(&partitions);
-                for partition in &partitions {
-                    self.prefixes.remove(partition);
-                    self.full.remove(partition);
-                }
-                self.cancel(&partitions);
-            }
-            Ok(Polled::Entries { partition, entries }) => self.take_in(partition, entries, member),
-            Err(error) => {
-                tracing::warn!(%error, scope = %self.shared.scope, "log gave no answer");
-                self.alarms.member = Some(Instant::now() + RETRY);
-                self.commit(member).await;
-            }
-        }
-    }
-
-    /// Gives back partitions that were revoked, once nothing of them is at work.
-    async fn give_back(&mut self, member: &mut dyn Member) {
-        let Some(Revoked { partitions, until }) = &self.revoked else { return };
-        let is_over = *until <= Instant::now();
-        let is_busy = |running: &Running| partitions.contains(&running.work.partition);
-        if !is_over && self.running.values().any(is_busy) {
-            return;
-        }
-        let partitions = partitions.clone();
-        self.revoked = None;
-        self.cancel(&partitions);
-        self.commit(member).await;
-        for partition in &partitions {
-            self.prefixes.remove(partition);
-            self.full.remove(partition);
-        }
-        if let Err(error) = member.release(&partitions).await {
-            tracing::warn!(%error, scope = %self.shared.scope, "partitions not released in order");
-        }
-    }
-
-    /// Drops deliveries where they stand. What they had committed stays, and what they had not is
-    /// fenced off or gone.
-    fn cancel(&self, partitions: &[u32]) {
-        for running in self.running.values() {
-            if partitions.contains(&running.work.partition) {
-                running.abort.abort();
-            }
-        }
-    }
-
-    fn drop_waiting(&mut self, partitions: &[u32]) {
-        let taken = &mut self.taken;
-        self.lanes.retain(|work| {
-            let stays = !partitions.contains(&work.partition);
-            if !stays && let Some(it) = work.taken() {
-                taken.remove(&it);
-            }
-            stays
-        });
-    }
-
-    async fn stop(&mut self, member: &mut dyn Member) {
-        let all: Vec<u32> = self.prefixes.keys().copied().collect();
-        self.drop_waiting(&all);
-        let until = Instant::now() + self.settings.drain;
-        while !self.tasks.is_empty() {
-            tokio::select! {
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
-                () = sleep_until(until) => break,
-            }
-        }
-        self.tasks.shutdown().await;
-        self.commit(member).await;
-        if let Err(error) = member.release(&all).await {
-            tracing::warn!(%error, scope = %self.shared.scope, "group not left in order");
         }
     }
 

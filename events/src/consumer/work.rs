@@ -83,7 +83,7 @@ impl Report {
         Self { end: End::Again(at), due: None }
     }
 
-    pub(super) fn down(name: &str, error: impl ToString) -> Self {
+    pub(super) fn down(name: &str, error: &dyn ToString) -> Self {
         Self { end: End::Down { name: name.into(), error: error.to_string() }, due: None }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::{Assigned, Body, Bounds, Entry, Log, LogError, Member, Message, Polled, Topic, Topics};
 
 /// How long anything that should happen may take; a group of a real broker forms in seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// 2030-01-01T00:00:00Z: later than now, so that no retention by age takes it.
 const TIME: UnixTime = UnixTime::from_secs(1_893_456_000);
 const PARTITIONS: u32 = 4;

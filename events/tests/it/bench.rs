@@ -113,6 +113,7 @@ impl Probed {
 }
 
 /// What a test says of its handler.
+#[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) scope: &'static str,
     pub(crate) kind: &'static str,

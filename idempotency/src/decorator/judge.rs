@@ -140,13 +140,12 @@ impl<H: Handler> Decorated<H> {
         };
         let wait = after.unwrap_or_else(|| self.terms.retry.wait(number, self.records.bits()));
         let until = self.records.unix_time() + wait;
-        let (delayed, also) = match &delivery.deferral {
-            Some(deferral) => (None, deferral.operations(&Again { due: until, payload })),
-            None => {
-                let id = key.item().key.clone();
-                let delayed = Delayed { queue: self.scope.to_string(), id, payload };
-                (Some(delayed), delivery.also.clone())
-            }
+        let (delayed, also) = if let Some(deferral) = &delivery.deferral {
+            (None, deferral.operations(&Again { due: until, payload }))
+        } else {
+            let id = key.item().key.clone();
+            let delayed = Delayed { queue: self.scope.to_string(), id, payload };
+            (Some(delayed), delivery.also.clone())
         };
         let release = Release { due: until, error: error.clone(), blame, delayed, also };
         (Outcome::Retry(release), Settlement::Deferred { until, error })

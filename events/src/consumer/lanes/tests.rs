@@ -16,7 +16,10 @@ fn check(script: &str, expected: &str) {
                 lanes.start().map_or_else(|| "_".to_owned(), |(key, work)| format!("{key}{work}")),
             ),
             "-" => lanes.end(&rest.into()),
-            "=" => lanes.again(&rest[..1].into(), rest[1..].to_owned(), None),
+            "=" => {
+                let (key, work) = rest.split_at(1);
+                lanes.again(&key.into(), work.to_owned(), None);
+            }
             key => lanes.push(key.into(), rest.to_owned()),
         }
     }

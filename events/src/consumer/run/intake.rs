@@ -17,10 +17,9 @@ use crate::{
 };
 
 /// Entries of a delay queue that are looked at at once.
-const ROWS: usize = 256;
+const ROWS: usize = READ_ROWS_MAX;
 /// A gauge need not be newer.
 const BOUNDS_EVERY: Duration = Duration::from_secs(1);
-const _: () = assert!(ROWS <= READ_ROWS_MAX, "a read gives as many rows");
 
 impl Run {
     /// Takes entries on, and stops reading a partition that has too many open.
@@ -97,10 +96,11 @@ impl Run {
             let found = found.inspect_err(|error| {
                 tracing::warn!(%error, %scope, "delay queue not read");
             });
-            let bounds = match wants_bounds {
+            let bounds = if wants_bounds {
                 // A gauge that stands for a second more is no loss.
-                true => parts.log.bounds(&shared.topic).await.ok().flatten(),
-                false => None,
+                parts.log.bounds(&shared.topic).await.ok().flatten()
+            } else {
+                None
             };
             Look { is_ticket, found: found.unwrap_or_default(), bounds }
         });
@@ -114,11 +114,14 @@ impl Run {
         let mut taken_on = 0;
         for due in found {
             let Some(work) = self.due_work(is_ticket, due) else { continue };
-            let Some(taken) = work.taken() else { continue };
+            let Some(taken) = work.taken().filter(|it| !self.ended.contains(it)) else { continue };
             if self.is_ours(work.partition) && self.taken.insert(taken) {
                 taken_on += 1;
                 self.lanes.push(Arc::clone(&work.key), Arc::new(work));
             }
+        }
+        if self.looks.is_empty() {
+            self.ended.clear();
         }
         if !is_all && taken_on > 0 {
             self.alarms.look = Instant::now();

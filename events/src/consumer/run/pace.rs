@@ -46,9 +46,8 @@ impl Pace {
     pub(super) fn ended(&mut self, (started, ended): (Moment, Moment), in_flight: u32, end: &End) {
         let end = match end {
             End::Settled => limit::End::Success,
-            End::Down { .. } => limit::End::Dropped,
-            // Its time says nothing about load.
-            End::Again(_) | End::Gone => limit::End::Ignore,
+            // Its time says nothing about load; the breaker keeps from what is down.
+            End::Down { .. } | End::Again(_) | End::Gone => limit::End::Ignore,
         };
         let limited = std::mem::take(&mut self.is_limited);
         let sample = Sample { started, ended, in_flight, limited, held_back: false, kind: 0, end };
