@@ -23,7 +23,7 @@ use std::sync::{
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::{run::Run, table::Database};
-use crate::log::Log;
+use crate::{log::Log, topic::Topics};
 
 #[cfg(feature = "testing")]
 pub use self::local::PostgresLocal;
@@ -59,14 +59,21 @@ struct Counts {
 }
 
 impl Sink {
-    /// Makes or checks the tables, joins a group for each, and starts on tokio's current runtime.
+    /// Makes or checks the tables and their topics, joins a group for each, and starts on tokio's
+    /// current runtime.
     ///
     /// # Errors
     ///
     /// [`SinkError`]: the settings contradict themselves, the database is not there, a table is not
     /// as it must be, or the group can't be joined.
-    pub async fn start(settings: Settings, log: Arc<dyn Log>) -> Result<Self, SinkError> {
+    pub async fn start(
+        settings: Settings,
+        log: Arc<dyn Log>,
+        topics: &Topics,
+    ) -> Result<Self, SinkError> {
         settings.validate()?;
+        let wanted: Vec<_> = settings.tables.iter().map(|table| topics.get(&table.topic)).collect();
+        log.ensure(&wanted).await?;
         let (stop, stopped) = watch::channel(false);
         let counts = Arc::new(Counts::default());
         let mut sink = Self { stop, tasks: Vec::new(), counts: Arc::clone(&counts) };

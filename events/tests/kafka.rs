@@ -1,6 +1,11 @@
 //! The log on a real Kafka.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of a test are tests too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of a test are tests too"
+)]
 
 use std::{sync::Arc, time::Duration};
 
@@ -153,6 +158,8 @@ async fn a_broker_that_dies_is_waited_for() {
     log.append(vec![message(&topic, "0", "k")]).await.unwrap();
     let mut member = log.join(&group, &topic).await.unwrap();
     assert_eq!(entries(&mut member, 1).await.len(), 1);
+    member.commit(&[(partition_of("k", 8), 1)]).await.unwrap();
+    member.release(&[]).await.unwrap();
 
     kafka.kill();
     let append = tokio::spawn({
@@ -180,15 +187,33 @@ async fn a_topic_keeps_what_others_have_set_for_it() {
     let resource = ResourceSpecifier::Topic(&name);
     let altered = AlterConfig::new(resource).set("max.message.bytes", "70000");
     admin.alter_configs([&altered], &AdminOptions::new()).await.unwrap();
+    until_set(&admin, &name, &[("max.message.bytes", "70000")]).await;
 
-    let age = Some(Duration::from_secs(3_600));
+    let age = Some(Duration::from_hours(1));
     let topic = Topic { retention: Retention { age, bytes: None }, ..topic };
     log.ensure(&[topic]).await.unwrap();
-    let found = admin.describe_configs([&resource], &AdminOptions::new()).await.unwrap();
-    let found = found.into_iter().next().unwrap().unwrap();
-    let value = |name| found.get(name).and_then(|entry| entry.value.clone());
-    assert_eq!(value("retention.ms").as_deref(), Some("3600000"));
-    assert_eq!(value("max.message.bytes").as_deref(), Some("70000"));
+    let both = [("retention.ms", "3600000"), ("max.message.bytes", "70000")];
+    until_set(&admin, &name, &both).await;
+}
+
+/// A broker shows a topic's settings some time after it has taken them.
+async fn until_set(
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &str,
+    wanted: &[(&str, &str)],
+) {
+    let set = async {
+        loop {
+            let resource = ResourceSpecifier::Topic(topic);
+            let found = admin.describe_configs([&resource], &AdminOptions::new()).await.unwrap();
+            let found = found.into_iter().next().unwrap().unwrap();
+            let value = |name| found.get(name).and_then(|entry| entry.value.as_deref());
+            if wanted.iter().all(|(name, wanted)| value(name) == Some(*wanted)) {
+                return;
+            }
+        }
+    };
+    timeout(SOON, set).await.expect("the settings are taken");
 }
 
 #[tokio::test]

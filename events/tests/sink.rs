@@ -1,6 +1,10 @@
 //! The sink on a real `PostgreSQL`.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test are tests too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of a test are tests too"
+)]
 
 use std::{sync::Arc, time::Duration};
 
@@ -95,7 +99,7 @@ impl World {
     }
 
     async fn start(&self, settings: sink::Settings) -> Result<Sink, SinkError> {
-        Sink::start(settings, Arc::clone(&self.log) as Arc<dyn Log>).await
+        Sink::start(settings, Arc::clone(&self.log) as Arc<dyn Log>, &Topics::default()).await
     }
 
     async fn append(&self, messages: Vec<Message>) {

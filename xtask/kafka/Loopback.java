@@ -64,14 +64,16 @@ public class Loopback {
         try (var writer = Files.newBufferedWriter(file)) {
             properties.store(writer, null);
         }
-        // The one node is the whole quorum; a folder that is formatted stays as it is.
-        String id = Uuid.randomUuid().toString();
-        String[] format = {
-            "format", "--standalone", "--ignore-formatted", "--config", file.toString(), "--cluster-id=" + id
-        };
-        int ended = StorageTool.execute(format, System.out);
-        if (ended != 0) {
-            throw new IOException("formatting ended with " + ended);
+        if (!new File(folder, "log/meta.properties").exists()) {
+            // The one node is the whole quorum.
+            String id = Uuid.randomUuid().toString();
+            String[] format = {
+                "format", "--standalone", "--config", file.toString(), "--cluster-id=" + id
+            };
+            int ended = StorageTool.execute(format, System.out);
+            if (ended != 0) {
+                throw new IOException("formatting ended with " + ended);
+            }
         }
         var server = new KafkaRaftServer(KafkaConfig.fromProps(properties), Time.SYSTEM);
         server.startup();

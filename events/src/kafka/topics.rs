@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::{Inner, KafkaLog, failure, names};
 use crate::{
     error::LogError,
-    log::Bounds,
+    log::{Bounds, Log as _},
     topic::{Retention, Topic},
 };
 
@@ -51,7 +51,20 @@ pub(super) async fn ensure(log: &KafkaLog, topic: &Topic) -> Result<(), LogError
             sleep(LOOK_EVERY).await;
         }
     }
+    settled(log, &topic.name).await?;
     log.inner.known.lock().insert(Arc::clone(&topic.name));
+    Ok(())
+}
+
+/// Waits until each partition's leader answers for it, some time after the topic was made.
+async fn settled(log: &KafkaLog, name: &str) -> Result<(), LogError> {
+    let until = Instant::now() + log.inner.settings.request_timeout;
+    while log.bounds(name).await?.is_none() {
+        if Instant::now() > until {
+            return Err(LogError::Unavailable(format!("the topic {name} does not come up")));
+        }
+        sleep(LOOK_EVERY).await;
+    }
     Ok(())
 }
 
@@ -103,6 +116,8 @@ async fn create(inner: &Inner, topic: &Topic) -> Result<(), LogError> {
     let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(replicas))
         .set(AGE, &age)
         .set(BYTES, &bytes)
+        // An event's time is its producer's, whose clock may be wrong.
+        .set("message.timestamp.after.max.ms", FOREVER)
         .set("cleanup.policy", "delete");
     let made = inner.admin.create_topics([&new], &options(inner)).await;
     match one(made)? {
@@ -113,6 +128,8 @@ async fn create(inner: &Inner, topic: &Topic) -> Result<(), LogError> {
 
 const AGE: &str = "retention.ms";
 const BYTES: &str = "retention.bytes";
+/// The longest time that Kafka knows, in milliseconds.
+const FOREVER: &str = "9223372036854775807";
 
 /// Age and bytes, as Kafka writes them: -1 keeps everything.
 fn retention(retention: Retention) -> [String; 2] {
@@ -167,9 +184,28 @@ pub(super) fn bounds_of(inner: &Inner, name: &str, partition: u32) -> KafkaResul
     let partition =
         i32::try_from(partition).map_err(|_| KafkaError::MetadataFetch(Code::UnknownPartition))?;
     let client = inner.admin.inner();
-    let (first, next) = client.fetch_watermarks(name, partition, inner.settings.request_timeout)?;
+    let until = Instant::now() + inner.settings.request_timeout;
+    let (first, next) = loop {
+        match client.fetch_watermarks(name, partition, inner.settings.request_timeout) {
+            // A partition's leader may have just been chosen, or moved.
+            Err(error) if is_moving(&error) && Instant::now() < until => {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            answered => break answered?,
+        }
+    };
     let offset = |offset: i64| u64::try_from(offset).unwrap_or_default();
     Ok(Bounds { first: offset(first), next: offset(next) })
+}
+
+fn is_moving(error: &KafkaError) -> bool {
+    let moving = [
+        Code::FencedLeaderEpoch,
+        Code::LeaderNotAvailable,
+        Code::NotLeaderForPartition,
+        Code::UnknownLeaderEpoch,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| moving.contains(&code))
 }
 
 /// The names of all topics but Kafka's own, in order.

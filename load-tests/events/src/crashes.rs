@@ -139,6 +139,7 @@ fn place(sizes: &Crashes, broker: Option<&OwnKafka>) -> Result<Place> {
 
 async fn publish(place: &Place, names: &[String], chance: &mut fastrand::Rng) -> Result<u64> {
     let mut world = World::open(place).await?;
+    world.prepare().await?;
     // Makes topics and groups, so that nobody waits for them later.
     let consumers = world.start().await?;
     world.stop(consumers).await;

@@ -20,6 +20,9 @@ use crate::handlers::{self, KIND, Step, TOPICS};
 /// How long a lost member of a group keeps its partitions.
 const SESSION: Duration = Duration::from_secs(6);
 
+/// How long `DynamoDB` Local may take for an answer: it shares the machine with all others.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Where log and store are: a folder, or brokers with a table.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
@@ -66,9 +69,12 @@ impl World {
             ..kafka::Settings::new(brokers)
         };
         let log = Arc::new(KafkaLog::new(settings, Topics::default())?);
-        let settings = dynamodb::Settings::local(endpoint, &place.table);
+        let settings = dynamodb::Settings {
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            operation_timeout: ATTEMPT_TIMEOUT * 2,
+            ..dynamodb::Settings::local(endpoint, &place.table)
+        };
         let table = DynamoDb::connect(settings).await?;
-        table.create_table().await?;
         let delays = Arc::new(table.clone());
         let mut world = Self::of(log, Arc::new(table.clone()), delays, clock);
         world.table = Some(table);
@@ -101,6 +107,14 @@ impl World {
             metrics: None,
         };
         Self { parts, store, table: None, relay: None }
+    }
+
+    /// Makes the table where there is one to be.
+    pub(crate) async fn prepare(&self) -> Result<()> {
+        if let Some(table) = &self.table {
+            table.create_table().await?;
+        }
+        Ok(())
     }
 
     /// Runs the handlers of all levels, and the relay where there is one to be.

@@ -10,9 +10,9 @@ fn run(on: On, keys: u64, folder: &Path) -> Report {
     let sizes = Crashes {
         on,
         keys,
-        kill_every: Duration::from_millis(1_500),
-        break_every: (on == On::Kafka).then_some(Duration::from_secs(6)),
-        within: Duration::from_mins(4),
+        kill_every: Duration::from_secs(3),
+        break_every: (on == On::Kafka).then_some(Duration::from_secs(9)),
+        within: Duration::from_mins(5),
         program: env!("CARGO_BIN_EXE_headgate-load-events").into(),
         folder: folder.to_owned(),
         seed: 1,
