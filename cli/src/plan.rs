@@ -16,7 +16,7 @@ use crate::{
     plan::tally::{Tally, grouped},
 };
 
-mod pages;
+pub(crate) mod pages;
 mod tally;
 
 /// Bytes of a configuration that are read from an edge: far above one of 100,000 routes.

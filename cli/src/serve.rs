@@ -24,7 +24,7 @@ use crate::{
     live::Live,
     machine,
     output::Output,
-    reload::{Reload, Running, Start},
+    reload::{Handle, Reload, Running, Start},
     timeline::{Timeline, Watched},
 };
 
@@ -103,10 +103,6 @@ pub(crate) fn serve(
         // The last value stays when its sender is gone.
         None => watch::channel(Arc::new(Running::new(loaded, clock.unix_time()))).1,
     };
-    let overlays: Arc<dyn Overlays> = match handle {
-        Some(handle) => Arc::new(handle),
-        None => Arc::new(NoOverlays),
-    };
     let timeline = Timeline::of(stores.local());
     let watched = Watched::new(&edge, &running, &clock, &metrics);
     let state = State {
@@ -118,7 +114,7 @@ pub(crate) fn serve(
                 .with_facts(facts)
                 .with_timeline(timeline.clone()),
         ),
-        overlays,
+        overlays: overlays(handle),
         records: records.clone(),
     };
     let mut tasks = vec![
@@ -140,6 +136,13 @@ pub(crate) fn serve(
         tracing::warn!(exchanges, "drain deadline passed, exchanges cut off");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn overlays(handle: Option<Handle>) -> Arc<dyn Overlays> {
+    match handle {
+        Some(handle) => Arc::new(handle),
+        None => Arc::new(NoOverlays),
+    }
 }
 
 /// Names the key that asks for the address.

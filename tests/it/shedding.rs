@@ -212,6 +212,46 @@ async fn eventually_two_starts(edge: &Edge) {
 }
 
 #[tokio::test]
+async fn recent_requests_are_sent_through_other_limits() {
+    let bff = Bff::ok().await;
+    let edge = Site::with_route(&bff, "", PLAIN).platform(CEILING).start().await;
+    let mut client = edge.h1().await;
+    for _ in 0..5 {
+        client.send(get("/tv/x")).await;
+        client.send(get("/tv/x").header("headgate-priority", "bulk")).await;
+    }
+    let mut admin = Client::h1(edge.admin()).await;
+    // Facts are written a second after they came at the latest.
+    while admin.send(get("/v1/facts?since=15m")).await.json()["facts"].as_array().unwrap().len()
+        < 10
+    {}
+    let folder = edge.folder();
+    let text = std::fs::read_to_string(folder.path().join("headgate.toml")).unwrap();
+    let cut = "[edge.overload]\ncut = { bulk = \"100%\" }";
+    folder.write("new.toml", format!("{text}\n{cut}\n"));
+
+    let simulate = ["shed", "simulate", "--last", "15m", "--with", "new.toml"];
+    let ended = verb(&edge, &[&simulate[..], &["--json"]].concat()).await;
+
+    assert_eq!(ended.code(), 1, "more would be refused: {}{}", ended.stdout, ended.stderr);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(told["requests"], 10, "{told:#}");
+    let of = |class: &str| {
+        let rows = told["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["class"] == class).unwrap().clone()
+    };
+    assert_eq!((&of("bulk")["arrived"], &of("bulk")["refused_new"]), (&json!(5), &json!(5)));
+    assert_eq!(
+        (&of("critical")["refused_then"], &of("critical")["refused_new"]),
+        (&json!(0), &json!(0))
+    );
+    let same = ["shed", "simulate", "--last", "15m", "--with", "headgate.toml"];
+    let ended = verb(&edge, &same).await;
+    assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("0 (0.0 %)"), "{}", ended.stdout);
+}
+
+#[tokio::test]
 async fn chaos_refuses_a_share_and_gives_it_back() {
     let bff = Bff::ok().await;
     let edge = Site::with_route(&bff, "", PLAIN).platform(CEILING).start().await;

@@ -24,7 +24,8 @@ fn limit_of_a_route_that_its_upstream_never_grants_is_found() {
 
 #[test]
 fn upstream_whose_routes_are_all_critical_is_found() {
-    let platform = "[team.tv]\nclaims = [{ prefix = '/tv/' }]\nceiling = { priority = 'critical' }\n";
+    let platform =
+        "[team.tv]\nclaims = [{ prefix = '/tv/' }]\nceiling = { priority = 'critical' }\n";
     let routes = |second: &str| {
         format!(
             "{HOME}priority = 'critical'\n[route.list]\nmatch = 'GET /tv/list'\nto = 'u'\n\
