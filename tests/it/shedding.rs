@@ -1,6 +1,6 @@
 //! Operators see what is shed and why, move it for a while, and read what has moved.
 
-use headgate_tests::{Bff, Client, Edge, Ended, Reply, Site, edge, get};
+use headgate_tests::{Bff, Client, Edge, Ended, Reply, Site, edge, get, within};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -162,26 +162,28 @@ async fn settings_are_set_together_or_not_at_all() {
 /// The entries of the timeline, once one of them is this.
 async fn entries(edge: &Edge, kind: &str, what: &str) -> Vec<Value> {
     let mut admin = Client::h1(edge.admin()).await;
-    loop {
-        let page = admin.send(get("/v1/history?since=1h")).await.json();
-        let entries = page["entries"].as_array().unwrap();
-        if entries.iter().any(|entry| entry["kind"] == kind && entry["what"] == what) {
-            return entries.clone();
+    let found = async {
+        loop {
+            let page = admin.send(get("/v1/history?since=1h")).await.json();
+            let entries = page["entries"].as_array().unwrap();
+            if entries.iter().any(|entry| entry["kind"] == kind && entry["what"] == what) {
+                return entries.clone();
+            }
         }
-    }
+    };
+    within("entry of the history", found).await
 }
 
 #[tokio::test]
 async fn moves_and_changes_stand_in_one_timeline_that_outlasts_a_kill() {
     let bff = Bff::failing(500).await;
     let breaker = "breaker = { consecutive_failures = 2 }";
-    let two = [bff.endpoint(), Bff::ok().await.endpoint()];
-    let edge =
-        Site::to_endpoints(&[&two[0], &two[1]], breaker, PLAIN).platform(CEILING).start().await;
+    let route = format!("{PLAIN}\nthrottle = {{ mode = \"off\" }}");
+    let edge = Site::with_route(&bff, breaker, &route).platform(CEILING).start().await;
     let key = "edge.overload.cut.bulk";
     told(&edge, &["shed", "set", "cut.bulk=1%", "--for", "1h", "--reason", "INC-7"]).await;
     let mut client = edge.h1().await;
-    while bff.requests().len() < 4 {
+    for _ in 0..2 {
         client.send(get("/tv/x")).await;
     }
 
@@ -194,12 +196,12 @@ async fn moves_and_changes_stand_in_one_timeline_that_outlasts_a_kill() {
     assert_eq!(before[0]["kind"], "start");
 
     let edge = edge.kill_and_start().await;
-    eventually_two_starts(&edge).await;
+    within("second start", two_starts(&edge)).await;
     let text = verb(&edge, &["history", "--kind", "breaker"]).await.stdout;
     assert!(text.contains("closed to open") && !text.contains("start"), "{text}");
 }
 
-async fn eventually_two_starts(edge: &Edge) {
+async fn two_starts(edge: &Edge) {
     let mut admin = Client::h1(edge.admin()).await;
     loop {
         let page = admin.send(get("/v1/history?since=1h")).await.json();
@@ -268,7 +270,7 @@ async fn chaos_refuses_a_share_and_gives_it_back() {
             }
         }
     };
-    let (ended, ()) = tokio::join!(ended, load);
+    let (ended, ()) = within("end of the chaos", async { tokio::join!(ended, load) }).await;
     assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("100 % of bulk were refused"), "{}", ended.stdout);
     assert_eq!(edge.config().await["overlays"], json!([]));
