@@ -106,9 +106,19 @@ pub enum Error {
     Internal(&'static str),
 }
 
-/// The time after which trying again makes sense.
+/// When and how often trying again makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait(pub Duration);
+pub struct Wait {
+    /// The time after which it does.
+    pub after: Duration,
+    /// How often, until another request has been answered.
+    pub retries_max: u8,
+}
+
+/// Retries that a device should make where a refusal is no more than bad luck.
+const RETRIES_MAX: u8 = 1;
+/// From this share of the ranks on that is refused, a retry will hardly do better.
+const DEEP: f64 = 0.5;
 
 /// The least time after which a refused client should come back.
 const WAIT_MIN: Duration = Duration::from_secs(1);
@@ -125,11 +135,12 @@ impl Wait {
         let spread = WAIT_SPREAD + WAIT_SPREAD_DEEP.mul_f64(depth);
         let place = f64::from(u32::try_from(draw >> 32).unwrap_or(0)) / f64::from(u32::MAX);
         let spread = spread.mul_f64(place);
-        match refusal.layer {
+        let after = match refusal.layer {
             // These know when.
-            Layer::Rate | Layer::Breaker => Self(refusal.retry_after + WAIT_MIN.mul_f64(place)),
-            _ => Self(WAIT_MIN + spread),
-        }
+            Layer::Rate | Layer::Breaker => refusal.retry_after + WAIT_MIN.mul_f64(place),
+            _ => WAIT_MIN + spread,
+        };
+        Self { after, retries_max: if depth < DEEP { RETRIES_MAX } else { 0 } }
     }
 }
 
@@ -158,14 +169,14 @@ impl Error {
         }
     }
 
-    /// When trying again makes sense, where the error knows.
-    pub const fn wait(self) -> Option<Duration> {
+    /// When and how often trying again makes sense, where the error knows.
+    pub const fn wait(self) -> Option<Wait> {
         match self {
             Self::ShedOverload(wait)
             | Self::ShedPriority(wait)
             | Self::LimitedConcurrency(wait)
             | Self::BreakerOpen(wait)
-            | Self::LimitedRate(wait) => Some(wait.0),
+            | Self::LimitedRate(wait) => Some(wait),
             _ => None,
         }
     }

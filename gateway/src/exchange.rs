@@ -164,7 +164,7 @@ async fn serve(
     };
     let copy = step::mirror::copy(&context, record, parts);
     let mut call = step::dispatch::dispatch(&context, record, parts, body).await?;
-    call.permits = Some(permits);
+    call.hold(permits);
     if let Some(copy) = copy {
         step::mirror::send(copy, record, &mut call);
     }

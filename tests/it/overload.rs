@@ -24,6 +24,7 @@ fn is_limited(reply: &Reply) {
     let problem = reply.problem();
     assert_eq!((reply.status, problem["outcome"].as_str()), (503, Some("limited_concurrency")));
     assert_eq!(problem["code"], "HG0032");
+    assert_eq!(problem["retries_max"], 1);
     assert!(problem["retry_after_ms"].as_u64().unwrap() >= 1_000, "{problem}");
 }
 
@@ -314,4 +315,31 @@ async fn refusals_are_counted_by_their_outcome() {
         (ended("shed_overload"), ended("ok")) == (2, 6)
     })
     .await;
+}
+
+#[tokio::test]
+async fn slow_clients_lower_nobodys_limit() {
+    let bff = Bff::hanging().await;
+    let lines = "timeout = \"500ms\"\nretry = { max = 0, on = [] }";
+    let edge = Site::with_route(&bff, "", lines).edge("threads = 1").start().await;
+    // More than one in fifty of the calls would be a loss that cuts the limit.
+    for _ in 0..3 {
+        let mut slow = Vec::new();
+        for _ in 0..19 {
+            let mut raw = edge.raw().await;
+            raw.send("POST /tv/x HTTP/1.1\r\nhost: edge\r\ncontent-length: 9\r\n\r\nslow").await;
+            slow.push(raw);
+        }
+        for mut raw in slow {
+            assert!(raw.head().await.starts_with("HTTP/1.1 504"), "its time was up");
+        }
+    }
+    assert!(bff.requests().is_empty(), "none has come as a whole");
+
+    let asked: Vec<_> = (0..20).map(|_| start(&edge, "/tv/x")).collect();
+
+    bff.saw(20).await;
+    for one in asked {
+        assert_eq!(one.await.unwrap().outcome(), "origin_timeout");
+    }
 }

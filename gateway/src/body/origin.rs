@@ -15,7 +15,7 @@ use headgate_router::{
     balance::{Call, End},
     overload::limit,
 };
-use headgate_types::{Clock, Deadline};
+use headgate_types::{Clock, Deadline, Moment};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -49,6 +49,8 @@ pub struct OriginBody {
     lease: Option<Lease>,
     call: Option<Call>,
     permits: Option<Permits>,
+    /// When the last piece went, which was not the last.
+    passed_at: Option<Moment>,
     record: Option<Box<Record>>,
     clock: Arc<dyn Clock>,
     pace: Pace,
@@ -92,6 +94,7 @@ impl OriginBody {
             lease: Some(lease),
             call: Some(call),
             permits,
+            passed_at: None,
             record: Some(record),
             clock,
             pace,
@@ -124,6 +127,7 @@ impl OriginBody {
             lease: Some(lease),
             call: Some(call),
             permits,
+            passed_at: None,
             record: None,
             clock: Arc::clone(record.clock()),
             pace,
@@ -191,6 +195,10 @@ impl OriginBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // Who asks again only now has taken so long to pass the piece on.
+        if let (Some(passed_at), Some(permits)) = (self.passed_at.take(), &mut self.permits) {
+            permits.untaken(self.clock.now().since(passed_at));
+        }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
@@ -207,6 +215,8 @@ impl OriginBody {
                 }
                 if self.incoming.is_end_stream() {
                     self.finish();
+                } else if self.permits.is_some() {
+                    self.passed_at = Some(self.clock.now());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -276,7 +286,9 @@ impl OriginBody {
         if let Some(call) = self.call.take() {
             call.finish(now, End::Failure);
         }
-        if let Some(permits) = self.permits.take() {
+        // Where the client has asked for less time than the route gives, it is as if it had left.
+        let is_load = error != Error::DeadlineExceeded;
+        if let Some(permits) = self.permits.take().filter(|_| is_load) {
             permits.end(now, limit::End::Dropped);
         }
         if let Some(ahead) = &mut self.ahead {
@@ -314,6 +326,9 @@ fn joined(frames: VecDeque<Bytes>) -> Bytes {
 
 impl Drop for OriginBody {
     fn drop(&mut self) {
+        if let (Some(passed_at), Some(permits)) = (self.passed_at, &mut self.permits) {
+            permits.untaken(self.clock.now().since(passed_at));
+        }
         // Still there: nobody read the body to its end, so the client left.
         if let Some(mut record) = self.record.take() {
             record.bytes_out = self.bytes;

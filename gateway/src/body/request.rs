@@ -53,6 +53,7 @@ pub(crate) struct Streaming {
     bytes: u64,
     watch: Arc<BodyWatch>,
     timer: Option<Pin<Box<Sleep>>>,
+    waits_since: Option<Instant>,
     /// Where the body is kept for a copy of the request.
     kept: Option<Kept>,
 }
@@ -67,6 +68,10 @@ pub(crate) struct BodyWatch {
     what: AtomicU8,
     bytes: AtomicU64,
     is_open: AtomicBool,
+    /// Nanoseconds for which the client was waited for.
+    waited: AtomicU64,
+    /// Whether it is now.
+    is_waiting: AtomicBool,
     /// Whoever waits for the next piece.
     reader: AtomicWaker,
 }
@@ -93,6 +98,16 @@ impl BodyWatch {
     /// Bytes that the client has sent of the body so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// For how long the client was waited for.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
+    }
+
+    /// Whether the client is waited for, or was when nobody wanted more of its body.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting.load(Ordering::Relaxed)
     }
 
     /// Whether somebody still reads, or will read, the client's body.
@@ -131,6 +146,7 @@ impl RequestBody {
             bytes: 0,
             watch,
             timer: None,
+            waits_since: None,
             kept: None,
         }))
     }
@@ -179,11 +195,24 @@ impl Streaming {
         }
     }
 
+    /// Counts the wait for the client that ends now.
+    fn waited(&mut self) {
+        if let Some(since) = self.waits_since.take() {
+            let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.watch.waited.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_ready() && self.waits_since.is_some() {
+            self.waited();
+            self.watch.is_waiting.store(false, Ordering::Relaxed);
+        }
+        match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.timer = None;
                 if let Some(trailers) = frame.trailers_mut() {
@@ -200,6 +229,10 @@ impl Streaming {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                if self.waits_since.is_none() {
+                    self.waits_since = Some(Instant::now());
+                    self.watch.is_waiting.store(true, Ordering::Relaxed);
+                }
                 self.watch.reader.register(cx.waker());
                 if self.watch.what.load(Ordering::Relaxed) == UNWANTED {
                     return Poll::Ready(Some(Err(BrokenOff)));
@@ -238,6 +271,7 @@ impl Drop for Streaming {
         if self.first.is_none() && self.incoming.is_end_stream() {
             self.tell_kept();
         }
+        self.waited();
         self.watch.is_open.store(false, Ordering::Relaxed);
     }
 }

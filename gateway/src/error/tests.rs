@@ -5,7 +5,7 @@ fn refusal(layer: Layer, reason: Reason, threshold: u16) -> Refusal {
 }
 
 fn waits(refusal: &Refusal) -> (Duration, Duration) {
-    let of = |draw| Error::refused(refusal, draw).wait().unwrap();
+    let of = |draw| Error::refused(refusal, draw).wait().unwrap().after;
     (of(0), of(u64::MAX))
 }
 
@@ -18,6 +18,15 @@ fn refused_clients_come_back_spread_and_later_from_deep_overload() {
     assert_eq!(seconds(&refusal(Layer::Concurrency, Reason::LimitReached, ADMIT_ALL)), (1, 3));
     assert_eq!(seconds(&refusal(Layer::Instance, Reason::SchedulerLag, 256)), (1, 7));
     assert_eq!(seconds(&refusal(Layer::Instance, Reason::SchedulerLag, 0)), (1, 11));
+}
+
+#[test]
+fn in_deep_overload_devices_are_told_not_to_retry() {
+    let retries = |threshold| {
+        let refusal = refusal(Layer::Instance, Reason::SchedulerLag, threshold);
+        Error::refused(&refusal, 1).wait().unwrap().retries_max
+    };
+    assert_eq!([ADMIT_ALL, 400, 200].map(retries), [1, 1, 0]);
 }
 
 #[test]

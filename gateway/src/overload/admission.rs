@@ -1,6 +1,9 @@
 //! The gate in front of an upstream or a route, and the permits that exchanges hold.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use headgate_router::overload::{
     adaptive::{self, Adaptive},
@@ -14,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::GateState;
-use crate::{edge::Edge, settings::Concurrency};
+use crate::{body::BodyWatch, edge::Edge, settings::Concurrency};
 
 /// A permit of a live gate.
 pub(crate) type Permit = concurrency::Permit<Waits>;
@@ -91,6 +94,10 @@ pub(crate) struct Permits {
     user: u64,
     end: End,
     tried: Option<throttle::Pass>,
+    /// The client's body, which the upstream may have to wait for.
+    body: Option<Arc<BodyWatch>>,
+    /// Time for which the client took nothing of the answer.
+    untaken: Duration,
     upstream: Option<Permit>,
     /// Boxed: few routes have a limit of their own.
     route: Option<Box<Permit>>,
@@ -100,7 +107,16 @@ impl Permits {
     /// Holds nothing yet.
     pub(crate) fn new(edge: &Arc<Edge>, user: u64) -> Self {
         let edge = Arc::clone(edge);
-        Self { edge, user, end: End::Success, tried: None, upstream: None, route: None }
+        Self {
+            edge,
+            user,
+            end: End::Success,
+            tried: None,
+            body: None,
+            untaken: Duration::ZERO,
+            upstream: None,
+            route: None,
+        }
     }
 
     /// Adds the permit of the route's own gate.
@@ -123,6 +139,16 @@ impl Permits {
         self.tried
     }
 
+    /// Follows the body that the client sends.
+    pub(crate) fn follow(&mut self, body: Option<&Arc<BodyWatch>>) {
+        self.body = body.cloned();
+    }
+
+    /// Leaves out a time in which the client took nothing of the answer.
+    pub(crate) fn untaken(&mut self, time: Duration) {
+        self.untaken += time;
+    }
+
     /// Says how the call ends unless something goes wrong after this.
     pub(crate) fn will_end(&mut self, end: End) {
         self.end = end;
@@ -137,6 +163,7 @@ impl Permits {
     /// Gives them back, and says how the call ended.
     pub(crate) fn end(mut self, now: Moment, end: End) {
         self.charge(now);
+        let end = if self.waits_for_client() { End::Ignore } else { end };
         if let Some(permit) = self.upstream.take() {
             permit.finish(now, end);
         }
@@ -145,11 +172,23 @@ impl Permits {
         }
     }
 
-    fn charge(&self, now: Moment) {
+    /// Whether the upstream has not got the whole request, because the client has not sent it.
+    fn waits_for_client(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.is_waiting())
+    }
+
+    /// Charges the user for all of the time, and leaves the upstream its own.
+    fn charge(&mut self, now: Moment) {
         let first = self.upstream.as_ref().or(self.route.as_deref());
         if let Some(permit) = first {
             let held = now.since(permit.started());
             self.edge.protection.usage.charge(self.user, held, now);
+        }
+        let waited = self.body.as_ref().map_or(Duration::ZERO, |body| body.waited());
+        let excused = waited + self.untaken;
+        if !excused.is_zero() {
+            let own = self.upstream.iter_mut().chain(self.route.as_deref_mut());
+            own.for_each(|permit| permit.excuse(excused));
         }
     }
 }
@@ -161,11 +200,14 @@ impl Drop for Permits {
         }
         let now = self.edge.clock.now();
         self.charge(now);
-        if let Some(permit) = self.upstream.take() {
-            permit.abandon(now);
-        }
-        if let Some(permit) = self.route.take() {
-            permit.abandon(now);
+        let waits = self.waits_for_client();
+        let route = self.route.take().map(|permit| *permit);
+        for permit in self.upstream.take().into_iter().chain(route) {
+            if waits {
+                permit.finish(now, End::Ignore);
+            } else {
+                permit.abandon(now);
+            }
         }
     }
 }

@@ -99,12 +99,25 @@ impl Outgoing<'_> {
         self.watch.as_ref()?.fault(self.limits)
     }
 
+    /// Takes the permits that the call needs.
+    pub(crate) fn hold(&mut self, mut permits: Permits) {
+        permits.follow(self.watch.as_ref());
+        self.permits = Some(permits);
+    }
+
+    /// Whether the endpoint has not got the whole request, because the client has not sent it.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.is_waiting())
+    }
+
     /// Gives the permits back after a failure; what went wrong tells whether load was to blame.
     pub(crate) fn fails(&mut self, error: Error, now: Moment) -> Error {
-        let is_load =
-            matches!(error, Error::Reset | Error::AttemptTimeout | Error::DeadlineExceeded);
-        if let Some(permits) = self.permits.take() {
-            permits.end(now, if is_load { End::Dropped } else { End::Ignore });
+        let Some(permits) = self.permits.take() else { return error };
+        match error {
+            Error::Reset | Error::AttemptTimeout => permits.end(now, End::Dropped),
+            // The client has asked for less time than the route gives: as if it had left.
+            Error::DeadlineExceeded => drop(permits),
+            _ => permits.end(now, End::Ignore),
         }
         error
     }

@@ -53,7 +53,7 @@ pub(crate) async fn ask(
     record.falls_back();
     let permits = admit::admit(context, record, &parts.headers).await?;
     let mut call = dispatch::dispatch(context, record, parts, body).await?;
-    call.permits = Some(permits);
+    call.hold(permits);
     forward::forward(context.edge, context.connection, context.route, record, &mut call).await
 }
 

@@ -121,11 +121,14 @@ pub(crate) async fn forward(
         };
         attempt.end(record, failed.result);
         let failed_at = edge.clock.now();
-        call.finish(failed_at, End::Failure);
+        let is_clients = outgoing.waits_for_client();
+        if !is_clients {
+            call.finish(failed_at, End::Failure);
+        }
         if let Some(error) = outgoing.body_fault() {
             return Err(outgoing.fails(error, failed_at));
         }
-        if failed.is_endpoints() {
+        if failed.is_endpoints() && !is_clients {
             passed.ended(failed_at, breaker::End::Failure);
         }
         match decide(edge, route, outgoing, number, &failed) {

@@ -100,7 +100,7 @@ impl Known {
         let context = self.context();
         let permits = admit::admit(&context, record, &parts.headers).await?;
         let mut call = dispatch::dispatch(&context, record, parts, body).await?;
-        call.permits = Some(permits);
+        call.hold(permits);
         forward::forward(&self.edge, &self.connection, &self.route, record, &mut call).await
     }
 

@@ -144,7 +144,7 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
     let status = status(error);
     record.answered(status);
     let outcome = error.outcome();
-    let retry_after = error.wait().or_else(|| retry_after(outcome));
+    let retry_after = error.wait().map(|wait| wait.after).or_else(|| retry_after(outcome));
     let body = problem(error, status, retry_after, &record);
     record.bytes_out = body.len() as u64;
     let mut response = Response::new(ResponseBody::own(body.into(), Some(record)));
@@ -349,6 +349,9 @@ fn problem(
     debug_assert!(written.is_ok(), "a string takes any text");
     if let Some(wait) = retry_after {
         let _written = write!(body, ",\"retry_after_ms\":{}", wait.as_millis());
+    }
+    if let Some(wait) = error.wait() {
+        let _written = write!(body, ",\"retries_max\":{}", wait.retries_max);
     }
     if let Error::BadRequest(detail) | Error::KeyMalformed(detail) = error {
         let _written = write!(body, ",\"detail\":\"{detail}\"");

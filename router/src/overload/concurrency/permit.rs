@@ -1,6 +1,9 @@
 //! The right to be in flight.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use headgate_types::{Class, Moment};
 
@@ -77,6 +80,11 @@ impl<W: Waiter> Permit<W> {
     /// When it was given.
     pub fn started(&self) -> Moment {
         self.started
+    }
+
+    /// Leaves a time out of what the call has taken: the client's, not the upstream's.
+    pub fn excuse(&mut self, time: Duration) {
+        self.started = self.started + time;
     }
 
     /// Calls in flight when it was given, this one included; zero if it holds no seat.
