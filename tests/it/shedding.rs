@@ -270,7 +270,9 @@ async fn chaos_refuses_a_share_and_gives_it_back() {
             }
         }
     };
-    let (ended, ()) = within("end of the chaos", async { tokio::join!(ended, load) }).await;
+    // Boxed: both together are large.
+    let both = Box::pin(async { tokio::join!(ended, load) });
+    let (ended, ()) = within("end of the chaos", both).await;
     assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("100 % of bulk were refused"), "{}", ended.stdout);
     assert_eq!(edge.config().await["overlays"], json!([]));
