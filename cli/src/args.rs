@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 
 pub(crate) use crate::args::{
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
-    overload::{History, Shed, ShedChaos, ShedSet, Top, Why},
+    overload::{History, Shed, ShedChaos, ShedSet, ShedSimulate, Top, Why},
 };
 
 /// An edge that routes devices to their BFFs.
@@ -285,6 +285,7 @@ pub(crate) enum Strangle {
 /// Which schema to print.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Schema {
     /// The schema of a team's file instead.
     #[arg(long)]

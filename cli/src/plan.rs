@@ -17,7 +17,7 @@ use crate::{
     upgrade::DATA_DIR,
 };
 
-mod pages;
+pub(crate) mod pages;
 mod tally;
 
 /// Bytes of a configuration that are read from an edge: far above one of 100,000 routes.

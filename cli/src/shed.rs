@@ -1,6 +1,7 @@
 //! `headgate shed`: what is shed and why, and moves of it that end by themselves.
 
 mod chaos;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ pub(crate) fn shed(args: args::Shed, output: &mut Output<'_>) -> anyhow::Result<
     match args {
         args::Shed::Status(args) => status(&args, output),
         args::Shed::Set(args) => set(&args, output),
+        args::Shed::Simulate(args) => simulate::simulate(&args, output),
         args::Shed::Chaos(args) => chaos::chaos(&args, output),
     }
 }
@@ -104,7 +106,7 @@ fn fits(key: &str, known: &[&str]) -> bool {
         let table = known.trim_end_matches('.');
         key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    known.iter().any(|one| is(one))
+    known.iter().any(is)
 }
 
 fn row(limits: &LimitsStatus, route: &RouteLimits) -> Row {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use headgate_router::facts::Facts;
 use headgate_telemetry::FactsMetrics;
-use headgate_types::{Device, Moment, Outcome, UnixTime};
+use headgate_types::{Class, Device, Moment, Outcome, UnixTime};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::mpsc;
 
@@ -63,6 +63,11 @@ pub struct Fact {
     pub caller: String,
     /// How the exchange ended.
     pub outcome: String,
+    /// What the request was worth. None: it ended before that was known.
+    pub priority: Option<String>,
+    /// Microseconds from the first attempt's begin to the end of the exchange. None: no upstream
+    /// was tried.
+    pub service_us: Option<u64>,
 }
 
 /// What is kept of a part of a request.
@@ -125,6 +130,9 @@ pub(crate) struct Ended<'a> {
     pub(crate) route: Option<&'a Route>,
     pub(crate) is_verified: bool,
     pub(crate) outcome: Outcome,
+    pub(crate) priority: Option<Class>,
+    /// What the upstream took.
+    pub(crate) service: Option<Duration>,
 }
 
 /// The first half of a fact.
@@ -155,6 +163,8 @@ struct Rest<'a> {
     auth: Option<&'a str>,
     caller: &'static str,
     outcome: &'static str,
+    priority: Option<&'static str>,
+    service_us: Option<u64>,
 }
 
 /// Room for a usual fact, so that its buffer does not grow.
@@ -196,6 +206,8 @@ impl Draft {
                 _ => "unknown",
             },
             outcome: ended.outcome.as_str(),
+            priority: ended.priority.map(Class::as_str),
+            service_us: ended.service.and_then(|took| u64::try_from(took.as_micros()).ok()),
         };
         serde_json::to_writer(&mut bytes, &rest).ok()?;
         *bytes.get_mut(seam)? = b',';

@@ -130,6 +130,7 @@ async fn guide_tunes_load_shedding() {
         "refused: ",
         "ruled=\"would_refuse\"",
         "by ada: INC-123",
+        "WOULD REFUSE",
         "of bulk were refused for",
         "overlay",
     ] {

@@ -1,6 +1,6 @@
 //! Operators see what is shed and why, move it for a while, and read what has moved.
 
-use headgate_tests::{Bff, Client, Edge, Ended, Reply, Site, edge, get};
+use headgate_tests::{Bff, Client, Edge, Ended, Reply, Site, edge, get, within};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -162,26 +162,28 @@ async fn settings_are_set_together_or_not_at_all() {
 /// The entries of the timeline, once one of them is this.
 async fn entries(edge: &Edge, kind: &str, what: &str) -> Vec<Value> {
     let mut admin = Client::h1(edge.admin()).await;
-    loop {
-        let page = admin.send(get("/v1/history?since=1h")).await.json();
-        let entries = page["entries"].as_array().unwrap();
-        if entries.iter().any(|entry| entry["kind"] == kind && entry["what"] == what) {
-            return entries.clone();
+    let found = async {
+        loop {
+            let page = admin.send(get("/v1/history?since=1h")).await.json();
+            let entries = page["entries"].as_array().unwrap();
+            if entries.iter().any(|entry| entry["kind"] == kind && entry["what"] == what) {
+                return entries.clone();
+            }
         }
-    }
+    };
+    within("entry of the history", found).await
 }
 
 #[tokio::test]
 async fn moves_and_changes_stand_in_one_timeline_that_outlasts_a_kill() {
     let bff = Bff::failing(500).await;
     let breaker = "breaker = { consecutive_failures = 2 }";
-    let two = [bff.endpoint(), Bff::ok().await.endpoint()];
-    let edge =
-        Site::to_endpoints(&[&two[0], &two[1]], breaker, PLAIN).platform(CEILING).start().await;
+    let route = format!("{PLAIN}\nthrottle = {{ mode = \"off\" }}");
+    let edge = Site::with_route(&bff, breaker, &route).platform(CEILING).start().await;
     let key = "edge.overload.cut.bulk";
     told(&edge, &["shed", "set", "cut.bulk=1%", "--for", "1h", "--reason", "INC-7"]).await;
     let mut client = edge.h1().await;
-    while bff.requests().len() < 4 {
+    for _ in 0..2 {
         client.send(get("/tv/x")).await;
     }
 
@@ -194,12 +196,12 @@ async fn moves_and_changes_stand_in_one_timeline_that_outlasts_a_kill() {
     assert_eq!(before[0]["kind"], "start");
 
     let edge = edge.kill_and_start().await;
-    eventually_two_starts(&edge).await;
+    within("second start", two_starts(&edge)).await;
     let text = verb(&edge, &["history", "--kind", "breaker"]).await.stdout;
     assert!(text.contains("closed to open") && !text.contains("start"), "{text}");
 }
 
-async fn eventually_two_starts(edge: &Edge) {
+async fn two_starts(edge: &Edge) {
     let mut admin = Client::h1(edge.admin()).await;
     loop {
         let page = admin.send(get("/v1/history?since=1h")).await.json();
@@ -209,6 +211,46 @@ async fn eventually_two_starts(edge: &Edge) {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn recent_requests_are_sent_through_other_limits() {
+    let bff = Bff::ok().await;
+    let edge = Site::with_route(&bff, "", PLAIN).platform(CEILING).start().await;
+    let mut client = edge.h1().await;
+    for _ in 0..5 {
+        client.send(get("/tv/x")).await;
+        client.send(get("/tv/x").header("headgate-priority", "bulk")).await;
+    }
+    let mut admin = Client::h1(edge.admin()).await;
+    // Facts are written a second after they came at the latest.
+    while admin.send(get("/v1/facts?since=15m")).await.json()["facts"].as_array().unwrap().len()
+        < 10
+    {}
+    let folder = edge.folder();
+    let text = std::fs::read_to_string(folder.path().join("headgate.toml")).unwrap();
+    let cut = "[edge.overload]\ncut = { bulk = \"100%\" }";
+    folder.write("new.toml", format!("{text}\n{cut}\n"));
+
+    let simulate = ["shed", "simulate", "--last", "15m", "--with", "new.toml"];
+    let ended = verb(&edge, &[&simulate[..], &["--json"]].concat()).await;
+
+    assert_eq!(ended.code(), 1, "more would be refused: {}{}", ended.stdout, ended.stderr);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(told["requests"], 10, "{told:#}");
+    let of = |class: &str| {
+        let rows = told["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["class"] == class).unwrap().clone()
+    };
+    assert_eq!((&of("bulk")["arrived"], &of("bulk")["refused_new"]), (&json!(5), &json!(5)));
+    assert_eq!(
+        (&of("critical")["refused_then"], &of("critical")["refused_new"]),
+        (&json!(0), &json!(0))
+    );
+    let same = ["shed", "simulate", "--last", "15m", "--with", "headgate.toml"];
+    let ended = verb(&edge, &same).await;
+    assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("0 (0.0 %)"), "{}", ended.stdout);
 }
 
 #[tokio::test]
@@ -228,7 +270,9 @@ async fn chaos_refuses_a_share_and_gives_it_back() {
             }
         }
     };
-    let (ended, ()) = tokio::join!(ended, load);
+    // Boxed: both together are large.
+    let both = Box::pin(async { tokio::join!(ended, load) });
+    let (ended, ()) = within("end of the chaos", both).await;
     assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("100 % of bulk were refused"), "{}", ended.stdout);
     assert_eq!(edge.config().await["overlays"], json!([]));

@@ -3,7 +3,7 @@
 use headgate_tests::{
     Bff, Edge, Ended, Site, bff, edge, get,
     identity::{ACCOUNTS, Key, claims_with, jwks},
-    route, upstream,
+    route, upstream, within,
 };
 use serde_json::{Value, json};
 
@@ -16,13 +16,15 @@ async fn why(edge: &Edge, trace: &str, more: &[&str]) -> Ended {
 /// What is told of an exchange that has been answered: it ends a moment after its last byte.
 async fn told(edge: &Edge, trace: &str) -> Value {
     let path = format!("/v1/why/{trace}");
-    loop {
-        let reply = edge.ask(&path).await;
-        if reply.status == 200 {
-            return reply.json();
+    let found = async {
+        loop {
+            let reply = edge.ask(&path).await;
+            if reply.status == 200 {
+                return reply.json();
+            }
         }
-        edge.access_line(trace).await;
-    }
+    };
+    within("exchange", found).await
 }
 
 #[tokio::test]
@@ -134,12 +136,15 @@ async fn exchanges_of_one_trace_are_told_together() {
         let reply = edge.send(get(path).header("traceparent", parent)).await;
         assert_eq!(reply.trace_id(), trace);
     }
-    let told = loop {
-        let reply = edge.ask(&format!("/v1/why/{trace}")).await;
-        if reply.status == 200 && reply.json()["earlier"][0].is_object() {
-            break reply.json();
+    let found = async {
+        loop {
+            let reply = edge.ask(&format!("/v1/why/{trace}")).await;
+            if reply.status == 200 && reply.json()["earlier"][0].is_object() {
+                return reply.json();
+            }
         }
     };
+    let told = within("both exchanges", found).await;
     assert_eq!(
         (&told["path"], &told["earlier"][0]["path"]),
         (&json!("/tv/last"), &json!("/tv/first"))

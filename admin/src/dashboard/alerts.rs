@@ -22,6 +22,10 @@ pub(super) struct Alert {
 }
 
 pub(super) fn all() -> Vec<Alert> {
+    [of_overload(), of_operation()].into_iter().flatten().collect()
+}
+
+fn of_overload() -> Vec<Alert> {
     let refused = || rate(&catalog::RULED).only("ruled", "refused");
     vec![
         Alert {
@@ -73,6 +77,11 @@ pub(super) fn all() -> Vec<Alert> {
             summary: "The edge itself sheds requests for five minutes",
             first: "headgate shed status; more edges, or less traffic",
         },
+    ]
+}
+
+fn of_operation() -> Vec<Alert> {
+    vec![
         Alert {
             name: "HeadgateReloadRejected",
             query: rate(&catalog::CONFIG_RELOADS).only("result", "rejected"),

@@ -1,8 +1,8 @@
 //! Arguments of the verbs about overload and single exchanges.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use headgate_types::TraceId;
 
 use crate::args::Admin;
@@ -45,6 +45,9 @@ pub(crate) enum Shed {
     /// Puts values in force until they expire: overlays, which outlast a restart and end by
     /// themselves. `headgate config unset` ends one before its time.
     Set(ShedSet),
+    /// Tells who would be refused of recent requests with the limits of another configuration. Exit
+    /// code 1 when it would refuse more of any class.
+    Simulate(ShedSimulate),
     /// Refuses a share of a class's requests, to see whether it is true that nobody misses them.
     /// Ends by itself when requests of a higher class fail more than before, with exit code 1.
     Chaos(ShedChaos),
@@ -77,6 +80,22 @@ pub(crate) struct ShedSet {
     /// Who sets it.
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub(crate) actor: String,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// What to simulate.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShedSimulate {
+    /// The requests of this time up to the present, such as `15m`, of which the edge has kept the
+    /// facts.
+    #[arg(long, value_name = "LENGTH", value_parser = crate::plan::length)]
+    pub(crate) last: Duration,
+
+    /// The platform's file of the other configuration.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) with: PathBuf,
 
     #[command(flatten)]
     pub(crate) admin: Admin,

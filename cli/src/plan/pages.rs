@@ -15,12 +15,12 @@ const PAGES_MAX: usize = 10_000;
 
 /// A page of facts.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    pub(super) facts: Vec<Fact>,
+pub(crate) struct Page {
+    pub(crate) facts: Vec<Fact>,
     /// Where the next page goes on. None: nowhere.
     next: Option<u64>,
     /// How long the edge keeps facts. None: it keeps none.
-    pub(super) kept_for: Option<String>,
+    pub(crate) kept_for: Option<String>,
 }
 
 /// Reads all pages, oldest facts first.
@@ -28,7 +28,7 @@ pub(super) struct Page {
 /// # Errors
 ///
 /// [`Unreachable`](crate::exit::Unreachable) when nobody answers, or not as an edge does.
-pub(super) fn each(
+pub(crate) fn each(
     admin: Admin,
     since: Duration,
     take: &mut dyn FnMut(Page),

@@ -28,7 +28,7 @@ const LOOKS_JUDGED: usize = 6;
 /// Requests of higher classes in those looks below which nothing is judged.
 const REQUESTS_MIN: u64 = 20;
 /// How long the overlay lasts by itself: if this verb is killed, the refusals end that soon.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 /// What it lasts beyond its end, for whoever is late to end it.
 const MARGIN: Duration = Duration::from_secs(10);
 /// When it is renewed.

@@ -59,7 +59,9 @@ impl Changes {
             entries.push(entry("more", "edge", (None, None), reason));
         }
         let time = time.to_string();
-        entries.iter_mut().for_each(|entry| entry.time.clone_from(&time));
+        for entry in &mut entries {
+            entry.time.clone_from(&time);
+        }
         entries
     }
 

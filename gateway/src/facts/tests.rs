@@ -20,8 +20,14 @@ fn seen<'a>(path: &'a str, headers: &'a HeaderMap, watches: &'a Arc<Watches>) ->
     }
 }
 
-const ENDED: Ended<'_> =
-    Ended { device: None, route: None, is_verified: false, outcome: Outcome::NoRoute };
+const ENDED: Ended<'_> = Ended {
+    device: None,
+    route: None,
+    is_verified: false,
+    outcome: Outcome::NoRoute,
+    priority: Some(Class::Bulk),
+    service: Some(Duration::from_micros(1_500)),
+};
 
 #[test]
 fn both_halves_are_one_fact() {
@@ -44,6 +50,8 @@ fn both_halves_are_one_fact() {
         auth: None,
         caller: "anybody".to_owned(),
         outcome: "no_route".to_owned(),
+        priority: Some("bulk".to_owned()),
+        service_us: Some(1_500),
     };
     assert_eq!(fact, expected);
 }

@@ -83,7 +83,7 @@ impl Record {
     }
 
     /// Ends what is kept of the request.
-    fn end_facts(&mut self, outcome: Outcome) {
+    fn end_facts(&mut self, outcome: Outcome, duration: Duration) {
         let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
             return;
         };
@@ -94,6 +94,11 @@ impl Record {
                 route: self.route.as_deref().map(|route| &route.settings),
                 is_verified: self.caller.is_some(),
                 outcome,
+                priority: self.priority.map(Priority::class),
+                service: self
+                    .journal
+                    .offset(Mark::AttemptStarted)
+                    .map(|began| duration.saturating_sub(began)),
             },
         );
     }
@@ -142,7 +147,7 @@ impl Drop for Record {
         }
         metrics.ended(outcome, duration);
         metrics.transferred(self.request_bytes(), self.bytes_out);
-        self.end_facts(outcome);
+        self.end_facts(outcome, duration);
         self.edge.lifecycle.end();
     }
 }

@@ -274,7 +274,8 @@ fn fact_of(settings: &Settings, facts: Facts<'_>) -> Fact {
     };
     let draft = keeper.begin(&seen, Moment::from_nanos(1)).unwrap();
     let outcome = headgate_types::Outcome::Ok;
-    let ended = Ended { device: None, route: None, is_verified: false, outcome };
+    let (priority, service) = (None, None);
+    let ended = Ended { device: None, route: None, is_verified: false, outcome, priority, service };
     keeper.end(draft, &ended);
     serde_json::from_slice(&kept.try_recv().unwrap()).unwrap()
 }
