@@ -63,5 +63,5 @@ fn a_message_is_its_length_and_json() {
     Line::new(new).unwrap().send(&Message::Refused(Refusal::Protocol(2))).unwrap();
     let mut text = String::new();
     old.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "\0\0\0\x1c{\"Refused\":{\"Protocol\":2}}");
+    assert_eq!(text, "\0\0\0\x1a{\"Refused\":{\"Protocol\":2}}");
 }
