@@ -169,3 +169,35 @@ async fn series_is_one_tree_under_one_trace() {
     }
     assert_eq!(events.iter().filter(|event| event.causation_id.is_none()).count(), 10);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_tell_what_happens() {
+    let mut bench = Bench::new();
+    let metrics = headgate_telemetry::Metrics::new();
+    bench.parts.metrics = Some(metrics.clone());
+    let handler = bench.handler(Wanted::default(), |event, _| {
+        if event.data["n"] == 1 { Err(Fault::retry("never")) } else { Ok(()) }
+    });
+    let _consumer = bench.start(&handler).await;
+    for n in 0..3 {
+        bench.publish(bench.event(&format!("k{n}"), n)).await;
+    }
+    bench.settled("charge").await;
+    let text = eventually("the event is parked", async || {
+        let text = metrics.exporter().render();
+        text.contains("headgate_events_parked_events_total{handler=\"charge\"} 1").then_some(text)
+    })
+    .await;
+    for sample in [
+        "published_events_total{topic=\"orders\"} 3",
+        "consumed_events_total{handler=\"charge\"} 3",
+        "redelivered_events_total{handler=\"charge\"} 3",
+    ] {
+        assert!(text.contains(&format!("headgate_events_{sample}")), "{sample} in\n{text}");
+    }
+    eventually("nothing is left", async || {
+        let text = metrics.exporter().render();
+        text.contains("headgate_events_lag_events{handler=\"charge\"} 0").then_some(())
+    })
+    .await;
+}

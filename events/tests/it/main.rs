@@ -21,4 +21,6 @@ mod rebalances;
 #[cfg(test)]
 mod redelivery;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod simulation;

@@ -35,6 +35,8 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.keys().observe(KeyCounts::default());
     metrics.dynamodb().observe(DynamoDbCounts::default());
     metrics.handler("billing.charge@1").ran();
+    metrics.topic("orders").published();
+    metrics.group("billing.charge@1").consumed(1);
     metrics.facts().written(1);
     metrics.config().in_force("c0ffee");
     metrics.config().parts([("tv", true)].into_iter());

@@ -1,9 +1,14 @@
 //! The consumer's share of the partitions: taken on, given back, or lost.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, sleep_until};
 
 use super::{RETRY, Revoked, Run, Running};
-use crate::{LogError, Member, Polled, consumer::prefix::Prefix};
+use crate::{
+    Assigned, LogError, Member, Polled,
+    consumer::{carry::Shared, prefix::Prefix},
+};
 
 impl Run {
     pub(super) async fn polled(
@@ -13,9 +18,10 @@ impl Run {
     ) {
         match polled {
             Ok(Polled::Assigned(assigned)) => {
-                for it in assigned {
+                for it in &assigned {
                     self.prefixes.insert(it.partition, Prefix::at(it.from));
                 }
+                protect(&Arc::clone(&self.shared), &assigned, member).await;
                 self.alarms.look = Instant::now();
             }
             Ok(Polled::Revoked(partitions)) => {
@@ -100,5 +106,20 @@ impl Run {
         if let Err(error) = member.release(&all).await {
             tracing::warn!(%error, scope = %self.shared.scope, "group not left in order");
         }
+    }
+}
+
+/// Commits where the group begins, on a log that keeps what groups have not settled: one that has
+/// committed nothing yet is not known there.
+async fn protect(shared: &Shared, assigned: &[Assigned], member: &mut dyn Member) {
+    let Shared { parts, scope, topic, .. } = shared;
+    let keeps =
+        |it: &&Assigned| parts.log.commit_with(scope, topic, it.partition, it.from).is_some();
+    let begins: Vec<_> = assigned.iter().filter(keeps).map(|it| (it.partition, it.from)).collect();
+    if begins.is_empty() {
+        return;
+    }
+    if let Err(error) = member.commit(&begins).await {
+        tracing::warn!(%error, %scope, "where the group begins is not committed");
     }
 }
