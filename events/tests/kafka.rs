@@ -1,13 +1,8 @@
 //! The log on a real Kafka.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of a test are tests too"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of a test are tests too")]
 
-use std::{sync::Arc, time::Duration};
+use std::{env, process::Command, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use headgate_events::{
@@ -135,12 +130,8 @@ async fn a_partition_moves_only_once_it_is_released() {
     first.commit(&leaving.iter().map(|at| (*at, 1)).collect::<Vec<_>>()).await.unwrap();
     first.release(&leaving).await.unwrap();
 
-    let mut given = loop {
-        match next(&mut second).await {
-            Polled::Assigned(assigned) => break assigned,
-            other => panic!("{other:?} before anything was assigned"),
-        }
-    };
+    let polled = next(&mut second).await;
+    let Polled::Assigned(mut given) = polled else { panic!("{polled:?} comes first") };
     given.sort_unstable_by_key(|assigned| assigned.partition);
     let wanted: Vec<_> =
         leaving.iter().map(|partition| Assigned { partition: *partition, from: 1 }).collect();
@@ -224,4 +215,47 @@ async fn a_topic_with_other_partitions_is_refused() {
     let error = log.ensure(&[Topic::new(&name)]).await.unwrap_err();
     let LogError::Differs { wanted: 8, found: 3, .. } = error else { panic!("{error:?}") };
     assert!(log.topics().await.unwrap().contains(&name), "by its own name");
+}
+
+/// A consumer of another library: prints the first event, its attributes as one JSON object.
+const READER: &str = r#"
+import json, sys
+from confluent_kafka import Consumer
+consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[2], "auto.offset.reset": "earliest"})
+consumer.subscribe([sys.argv[2]])
+message = consumer.poll(30)
+headers = {name: value.decode() for name, value in message.headers()}
+print(json.dumps({"headers": headers, "key": message.key().decode(), "value": json.loads(message.value())}))
+"#;
+
+/// The Python that has `confluent_kafka`.
+const PYTHON: &str = "HEADGATE_PYTHON";
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "the test runner shows it")]
+async fn a_reader_of_another_library_finds_what_was_written() {
+    let Some(kafka) = KafkaLocal::shared() else { return };
+    let Ok(python) = env::var(PYTHON) else {
+        eprintln!("left out: {PYTHON} names no Python with confluent_kafka");
+        return;
+    };
+    let (log, topic) = (log(kafka.brokers()), name());
+    log.append(vec![message(&topic, "a", "k")]).await.unwrap();
+    let mut reader = Command::new(python);
+    reader.args(["-c", READER, kafka.brokers(), &topic]);
+    let output = tokio::task::spawn_blocking(move || reader.output()).await.unwrap().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["key"], "k");
+    assert_eq!(found["value"], serde_json::json!({ "id": "a" }));
+    let headers = &found["headers"];
+    for (name, value) in [
+        ("ce_specversion", "1.0"),
+        ("ce_id", "a"),
+        ("ce_source", "/tests"),
+        ("ce_type", "order.placed.v1"),
+        ("ce_partitionkey", "k"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(headers[name], value, "{name}");
+    }
 }

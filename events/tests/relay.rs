@@ -212,7 +212,7 @@ fn commit(id: &str) -> Batch {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_commit_emits_is_published_without_a_sweep() {
     let Some(world) = World::new().await else { return };
-    let never = Duration::from_secs(3_600);
+    let never = Duration::from_hours(1);
     let settings =
         relay::Settings { sweep_every: never, grace: never, ..relay::Settings::default() };
     let (table, relay) = world.relay_with(settings).await;

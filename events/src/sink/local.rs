@@ -1,6 +1,6 @@
 //! `PostgreSQL` for one test process.
 
-use std::sync::OnceLock;
+use std::{process::Command, sync::OnceLock};
 
 use headgate_idempotency::testing::{LocalServer, Recipe};
 
@@ -37,5 +37,18 @@ impl PostgresLocal {
     /// Where it listens, as `postgres://user@127.0.0.1:PORT/database`.
     pub fn url(&self) -> &str {
         self.0.address()
+    }
+
+    /// What its own `psql` prints for a statement: a line for each row, `|` between columns.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end well.
+    pub fn psql(&self, sql: &str) -> String {
+        let folder = RECIPE.found().expect("the server was started from there");
+        let mut psql = Command::new(folder.join("bin/psql"));
+        let output = psql.args(["-qAtX", self.url(), "-c", sql]).output().expect("psql is there");
+        assert!(output.status.success(), "psql fails: {output:?}");
+        String::from_utf8(output.stdout).expect("psql prints text")
     }
 }
