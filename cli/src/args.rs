@@ -10,6 +10,7 @@ use clap::{
     Parser, Subcommand, ValueEnum, ValueHint,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use clap_complete::Shell;
 use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
 

@@ -19,7 +19,7 @@ pub(crate) fn limits(limits: &Limits, loaded: &Loaded) -> LimitsStatus {
     let routes = limits.routes.iter().map(|state| {
         // Of a route that came or went with a load at this very moment nothing more is known.
         let one = known.get(&(&*state.team, &*state.name));
-        let upstream = one.and_then(|one| settings.upstreams.get(one.upstream));
+        let upstream = one.and_then(|one| settings.upstreams.get(one.upstream?));
         let upstream = upstream.map_or_else(String::new, |upstream| upstream.name.to_string());
         route(state, upstream, one.map_or_else(Class::default, |one| one.priority))
     });

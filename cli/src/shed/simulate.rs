@@ -204,7 +204,7 @@ impl<'a> Simulation<'a> {
             return [None, None];
         }
         let own = route.overload.concurrency.map(|_| self.loaded.settings.upstreams.len() + at);
-        [own, Some(route.upstream)]
+        [own, route.upstream]
     }
 
     fn is_cut(&mut self, class: Class, route: &Route) -> bool {

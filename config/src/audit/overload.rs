@@ -32,13 +32,13 @@ fn routes_of<'s>(
     subject: &'s Subject<'_>,
     position: usize,
 ) -> impl Iterator<Item = &'s RouteView<'s>> {
-    subject.routes.iter().filter(move |view| view.route.upstream == position)
+    subject.routes.iter().filter(move |view| view.route.upstream == Some(position))
 }
 
 pub(super) fn vain_route_limits(subject: &Subject<'_>) -> Vec<Mark> {
     let find = |view: &RouteView<'_>| {
         let own = view.route.overload.concurrency?;
-        let upstream = subject.settings.upstreams.get(view.route.upstream)?;
+        let upstream = subject.settings.upstreams.get(view.route.upstream?)?;
         let all = upstream.overload.concurrency;
         (own.min >= all.max).then(|| {
             let (own, all) = (own.min, all.max);
@@ -91,7 +91,7 @@ pub(super) fn fallbacks_that_fall_too(subject: &Subject<'_>) -> Vec<Mark> {
     let find = |view: &RouteView<'_>| {
         let Some(Fallback::Upstream(other)) = view.route.overload.fallback else { return None };
         let upstreams = &subject.settings.upstreams;
-        let (own, other) = (upstreams.get(view.route.upstream)?, upstreams.get(other)?);
+        let (own, other) = (upstreams.get(view.route.upstream?)?, upstreams.get(other)?);
         let both = addresses(own).intersection(&addresses(other)).cloned().collect::<Vec<_>>();
         let message =
             || format!("{} is an endpoint of {} and of {}", both.join(", "), own.name, other.name);

@@ -24,11 +24,13 @@ mod date;
 mod events;
 mod last_day;
 mod rate;
+mod web;
 
 use date::{read_date, write_date};
 pub(crate) use events::{Called, Taken};
 pub(crate) use last_day::{LastDay, count_of_days};
 use rate::{read_rate, read_route_id, write_rate};
+use web::{is_fetchable, is_host_pattern, is_path_prefix, is_service, read_endpoint};
 
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
@@ -373,42 +375,6 @@ fn is_name(text: &str) -> bool {
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
-}
-
-fn read_endpoint(text: &str) -> Option<Endpoint> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return path.starts_with('/').then(|| Endpoint::Unix(path.into()));
-    }
-    let (host, port) = text.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host != "*" && !host.starts_with("*.") && is_host_pattern(host),
-    };
-    (port > 0 && is_host).then(|| Endpoint::Tcp(text.into()))
-}
-
-fn is_host_pattern(text: &str) -> bool {
-    let host = text.strip_prefix("*.").unwrap_or(text);
-    let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    text == "*" || (host.len() <= 253 && host.split('.').all(is_label))
-}
-
-fn is_path_prefix(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?#%\\".contains(&byte);
-    let has_dots = text.split('/').any(|segment| segment == "." || segment == "..");
-    text.starts_with('/') && text.bytes().all(is_plain) && !text.contains("//") && !has_dots
-}
-
-fn is_fetchable(url: &http::Uri) -> bool {
-    matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
-}
-
-fn is_service(text: &str) -> bool {
-    let url = text.parse::<http::Uri>().ok().filter(is_fetchable);
-    url.is_some_and(|url| matches!(url.path(), "" | "/") && url.query().is_none())
 }
 
 fn read_sha256(text: &str) -> Option<[u8; 32]> {

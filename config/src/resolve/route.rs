@@ -255,9 +255,9 @@ impl Resolver<'_, '_> {
 
     fn upstream(&mut self, team: &str, upstreams: &Upstreams) -> Option<usize> {
         if !self.has("to") && !self.has("publish") {
-            let at = self.file.at(&["route".into(), self.name.into()]);
-            let key = key_path(&["route".into(), self.name.into()]);
-            let draft = Draft::new(Code::MissingKey, at, "missing key `to`").key(key);
+            let path = ["route".into(), self.name.into()];
+            let draft = Draft::new(Code::MissingKey, self.file.at(&path), "missing key `to`");
+            let draft = draft.key(key_path(&path));
             let help =
                 "`to`: the upstream, one of the same team; or `publish`: an event in its place";
             self.report.push(draft.help(help));
@@ -330,9 +330,8 @@ impl Resolver<'_, '_> {
     }
 
     fn publish(&mut self, timeout: Option<Duration>) -> Option<settings::Publish> {
-        let Self { input, file, name, route, .. } = *self;
+        let Self { input, file, name, route, ref mut report } = *self;
         let timeout = timeout.unwrap_or(input.platform.doc.edge.timeout.0);
-        let report = &mut *self.report;
         events::Resolver { input, file, name, route, timeout, report }.resolve()
     }
 
