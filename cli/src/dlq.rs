@@ -36,12 +36,11 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output<'_>) -> anyhow::Result<ExitCod
 
 fn list(args: &List, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?;
-    let groups = match &args.group {
-        Some(group) => vec![group.clone()],
-        None => {
-            let Groups { groups } = admin.get("/v1/groups")?.json(&admin)?;
-            groups.into_iter().map(|group| group.name).collect()
-        }
+    let groups = if let Some(group) = &args.group {
+        vec![group.clone()]
+    } else {
+        let Groups { groups } = admin.get("/v1/groups")?.json(&admin)?;
+        groups.into_iter().map(|group| group.name).collect()
     };
     let mut letters = Vec::new();
     for group in groups {

@@ -8,7 +8,7 @@ use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
     Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
-    Results, Retention, Silent, Topic, Topics,
+    Results, Retention, Silent, Topic, Topics, kafka,
 };
 use headgate_gateway::{self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk};
 use headgate_idempotency::{DynamoDb, OsRandom, Records};
@@ -153,7 +153,8 @@ impl gateway::Publish for Events {
         let owner = Some(owner.as_str().to_owned());
         let publish = Publish { topic, event, owner, claim };
         Box::pin(async move {
-            let published = self.publisher.publish(publish).await.map_err(refused)?;
+            let published =
+                self.publisher.publish(publish).await.map_err(|error| refused(&error))?;
             let (trace, is_repeated) = (published.event.trace_id, published.is_repeated);
             Ok(gateway::Published { trace, is_repeated })
         })
@@ -203,7 +204,7 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, bytes::Bytes)>) -> Vec<u8>
     text
 }
 
-fn refused(error: PublishError) -> NotPublished {
+fn refused(error: &PublishError) -> NotPublished {
     tracing::debug!(%error, "event not published");
     match error {
         PublishError::Conflict | PublishError::Busy { .. } => NotPublished::Conflict,

@@ -78,7 +78,6 @@ pub(crate) fn serve(
     announce: impl FnOnce(&Addresses) -> io::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let Start { loaded, stores, metrics, clock, begin, again, mut take_over } = start;
-    let exporter = metrics.exporter();
     let (log, writer) = access::Log::start(io::stdout(), &metrics).context("access log")?;
     let records = stores.records(&clock);
     let facts = FactsLog::of(&loaded, stores.local());
@@ -97,22 +96,18 @@ pub(crate) fn serve(
     let Sockets { bound, admin, addresses } = Sockets::bind(&loaded, take_over.as_mut())?;
     let hand_over = bound.hand_over();
     let signals = Signals::catch().context("signals")?;
-    let mut reload = match begin {
-        Some(begin) => {
-            let (clock, metrics) = (Arc::clone(&clock), metrics.config());
-            Some(Reload::new(begin, &edge, clock, metrics).context("signals")?)
-        }
-        None => None,
-    };
+    let mut reload = begin
+        .map(|begin| Reload::new(begin, &edge, Arc::clone(&clock), metrics.config()))
+        .transpose()
+        .context("signals")?;
     let arrived = take_over.map(|it| it.take(&stores, &edge)).transpose()?;
     if let Some(reload) = &mut reload {
         reload.begin(arrived.is_some());
     }
     let is_unwanted = Arc::<AtomicBool>::default();
     let upgrades = again.map(|again| {
-        let loader = reload.as_ref().map(Reload::loader);
         let giver = Giver::new(again, &edge, &hand_over, &stores, &loaded);
-        giver.with(loader, arrived).task(Arc::clone(&is_unwanted))
+        giver.with(reload.as_ref().map(Reload::loader), arrived).task(Arc::clone(&is_unwanted))
     });
     let upgrades = upgrades.transpose().context("signals")?;
     announce(&addresses)?;
@@ -124,7 +119,7 @@ pub(crate) fn serve(
     let watched = Watched::new(&edge, &running, &clock, &metrics);
     let state = State {
         readiness: readiness_watch,
-        exporter,
+        exporter: metrics.exporter(),
         passport_keys: Arc::new(move || mint.jwks()),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
@@ -152,11 +147,15 @@ pub(crate) fn serve(
     tasks.extend(upgrades.map(|task| ("upgrade", task)));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
+    Ok(ended(drained, is_unwanted.load(Ordering::Relaxed)))
+}
+
+/// Tells of what was cut off, and with what the process ends.
+fn ended(drained: Drained, is_unwanted: bool) -> ExitCode {
     if let Drained::CutOff { exchanges } = drained {
         tracing::warn!(exchanges, "drain deadline passed, exchanges cut off");
     }
-    let unwanted = is_unwanted.load(Ordering::Relaxed);
-    Ok(if unwanted { ExitCode::from(exit::INVALID) } else { ExitCode::SUCCESS })
+    if is_unwanted { ExitCode::from(exit::INVALID) } else { ExitCode::SUCCESS }
 }
 
 /// All listening sockets.
