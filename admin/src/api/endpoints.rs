@@ -83,6 +83,13 @@ const NO_SUCH_EVENT: Answer = Answer {
     schema: Some("Problem"),
 };
 
+const NO_EVENTS: Answer = Answer {
+    status: 503,
+    summary: "The edge has no log of events, or it does not answer",
+    content_type: problem::CONTENT_TYPE,
+    schema: Some("Problem"),
+};
+
 const LETTER_STANDS: Answer = Answer {
     status: 409,
     summary: "The letter stands otherwise",
@@ -199,14 +206,14 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         path: "/v1/topics",
         takes: Takes::Get(&[]),
         summary: "The topics of the log",
-        answers: &[json("The topics, by name", "Topics")],
+        answers: &[json("The topics, by name", "Topics"), NO_EVENTS],
         handler: || get(events::topics),
     },
     Endpoint {
         path: "/v1/groups",
         takes: Takes::Get(&[]),
         summary: "How the groups of handlers are doing in this process",
-        answers: &[json("The groups, by name", "Groups")],
+        answers: &[json("The groups, by name", "Groups"), NO_EVENTS],
         handler: || get(events::groups),
     },
     Endpoint {
@@ -218,14 +225,14 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             query("limit", "integer", "Entries at most, 1 to 256; 20 unless said"),
         ]),
         summary: "Entries of a topic, a page at a time, or one event",
-        answers: &[json("The entries", "EventPage"), NO_SUCH_EVENT],
+        answers: &[json("The entries", "EventPage"), NO_SUCH_EVENT, NO_EVENTS],
         handler: || get(events::entries),
     },
     Endpoint {
         path: "/v1/traces/{id}",
         takes: Takes::Get(&[path("id", "The trace ID, 32 digits")]),
         summary: "The events of a series as a tree, with their handlers",
-        answers: &[json("The series", "Series"), NO_SUCH_EVENT],
+        answers: &[json("The series", "Series"), NO_SUCH_EVENT, NO_EVENTS],
         handler: || get(events::series),
     },
     Endpoint {
@@ -239,7 +246,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             query("limit", "integer", "Letters at most, 1 to 256; 256 unless said"),
         ]),
         summary: "A handler's dead letters, a page at a time",
-        answers: &[json("The letters", "DeadLetterPage")],
+        answers: &[json("The letters", "DeadLetterPage"), NO_EVENTS],
         handler: || get(events::dead_letters),
     },
     Endpoint {
@@ -250,6 +257,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             json("What was done; a RedrivePlan with `dry_run`", "Redriven"),
             NO_SUCH_EVENT,
             LETTER_STANDS,
+            NO_EVENTS,
         ],
         handler: || post(events::redrive),
     },
@@ -257,14 +265,19 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         path: "/v1/dead-letters/{group}/{id}",
         takes: Takes::Get(&[GROUP, LETTER]),
         summary: "One dead letter, with its event",
-        answers: &[json("The letter", "DeadLetter"), NO_SUCH_EVENT],
+        answers: &[json("The letter", "DeadLetter"), NO_SUCH_EVENT, NO_EVENTS],
         handler: || get(events::dead_letter),
     },
     Endpoint {
         path: "/v1/dead-letters/{group}/{id}/resolve",
         takes: Takes::Post(&[GROUP, LETTER], "ResolveLetter"),
         summary: "Says what became of a dead letter",
-        answers: &[json("It waits no more", "ResolvedLetter"), NO_SUCH_EVENT, LETTER_STANDS],
+        answers: &[
+            json("It waits no more", "ResolvedLetter"),
+            NO_SUCH_EVENT,
+            LETTER_STANDS,
+            NO_EVENTS,
+        ],
         handler: || post(events::resolve_letter),
     },
     Endpoint {
@@ -309,6 +322,12 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             Answer {
                 status: 404,
                 summary: "None that has ended is kept; the detail says how far back they are",
+                content_type: problem::CONTENT_TYPE,
+                schema: Some("Problem"),
+            },
+            Answer {
+                status: 400,
+                summary: "It is no trace ID",
                 content_type: problem::CONTENT_TYPE,
                 schema: Some("Problem"),
             },

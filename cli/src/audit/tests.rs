@@ -41,7 +41,7 @@ fn findings_are_told_with_place_reason_and_remedy() {
          Listen on loopback, or make sure that only operators can reach the address.\n\
          medium    HGA001 public-route  routes.d/tv/home.toml:5:9\n          \
          tv/home: anybody may call `GET /tv/home`\n          \
-         Name an identity source in `auth`, or ignore the rule for this route.\n\
+         Name an identity source in `auth` or a `rate`, or ignore the rule for this route.\n\
          2 findings, 2 at or above low, 0 ignored\n"
     );
     assert_eq!(code, ExitCode::from(1));

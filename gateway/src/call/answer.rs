@@ -93,6 +93,10 @@ impl Answer {
         let kind = self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if kind.eq_ignore_ascii_case(OUTCOME.as_bytes()) {
+            // A list would be read as an object's members in their order.
+            if !self.body.trim_ascii_start().starts_with(b"{") {
+                return Err(Fault::retry("the function's outcome is no JSON object"));
+            }
             let read = serde_json::from_slice::<Written>(&self.body);
             let written = read.map_err(|error| {
                 Fault::retry(format!("the function's outcome can't be read: {error}"))

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use headgate_types::{Outcome, UnixTime};
+use headgate_types::{Class, Outcome, UnixTime};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ArmNames, DynamoDbCounts, KeyCounts, Metrics, MirrorResult, StoreCounts, labels::AttemptResult,
+    ArmNames, BreakerState, DynamoDbCounts, GateLevels, GateScope, KeyCounts, Layer, LayerReason,
+    Metrics, MirrorResult, Ruled, Ruling, StoreCounts, labels::AttemptResult,
 };
 
 /// The number of the one sample that begins so.
@@ -38,6 +39,12 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.topic("orders").published();
     metrics.group("billing.charge@1").consumed(1);
     metrics.facts().written(1);
+    let (class, layer) = (Class::Standard, Layer::Concurrency);
+    let ruling = Ruling { class, layer, ruled: Ruled::Admitted, reason: LayerReason::None };
+    metrics.rulings("tv", "home").ruled(ruling);
+    metrics.gate(GateScope::Upstream, "tv", "home").observe(&GateLevels::default());
+    metrics.breakers("tv", "home").observe([1; BreakerState::ALL.len()]);
+    metrics.retry_budget("tv", "home").observe(1.0);
     metrics.config().in_force("c0ffee");
     metrics.config().parts([("tv", true)].into_iter());
     let text = metrics.exporter().render();

@@ -36,7 +36,7 @@ fn upstream_whose_routes_are_all_critical_is_found() {
         let text = team(&routes(second));
         found("HGA019", &[("headgate.toml", platform), ("routes.d/tv/r.toml", &text)])
     };
-    assert_eq!(of("critical"), ["routes.d/tv/r.toml:2:1 tv/u: all 2 routes to it are critical"]);
+    assert_eq!(of("critical"), ["routes.d/tv/r.toml:2:11 tv/u: all 2 routes to it are critical"]);
     assert_eq!(of("bulk"), nothing());
 }
 
@@ -72,7 +72,7 @@ fn limit_above_the_connections_is_found() {
     let found = found_with("HGA022", "max_connections = 10", HOME);
     assert_eq!(
         found,
-        ["routes.d/tv/r.toml:2:1 tv/u: 1000 requests at once may be let in, for 10 connections"]
+        ["routes.d/tv/r.toml:2:11 tv/u: 1000 requests at once may be let in, for 10 connections"]
     );
     let fits = "max_connections = 10\nconcurrency = { initial = 8, min = 4, max = 10 }";
     assert_eq!(found_with("HGA022", fits, HOME), nothing());
