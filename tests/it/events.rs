@@ -97,6 +97,16 @@ fn accepted(reply: &Reply) -> String {
 }
 
 #[tokio::test]
+async fn many_orders_are_taken() {
+    let edge = site(&[order_route("", "")]).start().await;
+    let mut client = edge.h1().await;
+    // Far more than a route's throttle looks at before it refuses anything.
+    for number in 0..400 {
+        accepted(&client.send(place(&format!("o-{number}"))).await);
+    }
+}
+
+#[tokio::test]
 async fn order_is_an_event_that_a_function_handles_once() {
     let bff = charging().await;
     let edge = site(&[order_route("", ""), handler("charge", &bff, "")]).start().await;

@@ -129,9 +129,9 @@ impl Permits {
         self.upstream = Some(permit);
     }
 
-    /// Notes that the route's throttle let it be tried.
-    pub(crate) fn is_tried(&mut self, pass: throttle::Pass) {
-        self.tried = Some(pass);
+    /// Notes that the route's throttle let it be tried; none where that was not asked.
+    pub(crate) fn is_tried(&mut self, pass: Option<throttle::Pass>) {
+        self.tried = pass;
     }
 
     /// What the route's throttle is to be told of a success.

@@ -70,9 +70,9 @@ pub(crate) async fn admit(
     };
     record.prioritized(call.priority);
     // Both are the route's own way, which a fallback does not take.
-    if !record.is_degraded() {
-        permits.is_tried(throttle(route, &call, record, now)?);
-    }
+    let is_own = !record.is_degraded();
+    let pass = is_own.then(|| throttle(route, &call, record, now)).transpose()?;
+    let tried = Tried { edge, route, pass };
     if let Some(admission) = route.admission.as_ref().filter(|_| !record.is_degraded()) {
         let ask = Ask { edge, connection, gate: admission.gate(), call: &call };
         permits.hold_of_route(ask.pass(record, now).await?);
@@ -81,13 +81,39 @@ pub(crate) async fn admit(
     let Some(upstream) = route.upstream(record.arm()) else { return Ok(permits) };
     let ask = Ask { edge, connection, gate: upstream.admission.gate(), call: &call };
     match ask.pass(record, now).await {
-        Ok(permit) => permits.hold_of_upstream(permit),
+        Ok(permit) => {
+            permits.hold_of_upstream(permit);
+            permits.is_tried(tried.goes_on());
+        }
         Err(error) => {
             permits.end(edge.clock.now(), End::Ignore);
             return Err(error);
         }
     }
     Ok(permits)
+}
+
+/// A request that its route's throttle has counted, and that counts only if it goes on to the
+/// upstream: what other layers refuse, what becomes an event, and whose client leaves while it
+/// waits says nothing of the service.
+struct Tried<'a> {
+    edge: &'a Edge,
+    route: &'a Route,
+    pass: Option<throttle::Pass>,
+}
+
+impl Tried<'_> {
+    fn goes_on(mut self) -> Option<throttle::Pass> {
+        self.pass.take()
+    }
+}
+
+impl Drop for Tried<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass {
+            self.route.throttle.untried(pass, self.edge.clock.now());
+        }
+    }
 }
 
 /// Lets a share of a failing route's requests be tried.

@@ -107,6 +107,17 @@ impl Throttle {
         window.turn(now);
         window.add(0, 1);
     }
+
+    /// Takes back the count of a request that never went to the route's service: another layer
+    /// refused it, or its client left before. It says nothing of the service.
+    pub fn untried(&self, pass: Pass, now: Moment) {
+        if !pass.counts {
+            return;
+        }
+        let mut window = self.window.lock();
+        window.turn(now);
+        window.take_back();
+    }
 }
 
 fn k(class: Class) -> f64 {
@@ -138,6 +149,19 @@ impl Window {
             *bucket = (bucket.0 + requests, bucket.1 + successes);
             self.sums.0 += u64::from(requests);
             self.sums.1 += u64::from(successes);
+        }
+    }
+
+    /// One request less, in the newest second that has one.
+    fn take_back(&mut self) {
+        let newest = usize::try_from(self.newest).unwrap_or(0);
+        let seconds = (0..SECONDS).map(|back| (newest + SECONDS - back) % SECONDS);
+        for bucket in seconds {
+            if let Some((requests @ 1.., _)) = self.buckets.get_mut(bucket) {
+                *requests -= 1;
+                self.sums.0 -= 1;
+                return;
+            }
         }
     }
 

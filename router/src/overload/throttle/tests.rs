@@ -47,6 +47,26 @@ fn less_important_requests_are_refused_sooner() {
 }
 
 #[test]
+fn requests_that_are_not_tried_say_nothing() {
+    let throttle = Throttle::default();
+    for turn in 0..4000_u64 {
+        let now = Moment::from(Duration::from_millis(turn * 100));
+        let Verdict::Admitted(pass) = throttle.check(Priority::default(), now, turn) else {
+            panic!("request {turn} is refused");
+        };
+        // Four of five wait for a second and a half, and are then refused elsewhere.
+        if turn % 5 == 0 {
+            throttle.succeeded(pass, now);
+        } else {
+            throttle.untried(pass, now + Duration::from_millis(1500));
+        }
+    }
+    let (requests, successes) = throttle.window.lock().sums();
+    assert!(requests > 50.0);
+    assert!((requests - successes).abs() < f64::EPSILON, "{requests} {successes}");
+}
+
+#[test]
 fn a_quiet_route_is_left_alone() {
     let throttle = Throttle::default();
     let at = |second| Moment::from(Duration::from_secs(second));
