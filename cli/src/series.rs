@@ -84,7 +84,7 @@ fn line(entry: &EventEntry) -> String {
 ///
 /// # Errors
 ///
-/// As [`events`].
+/// As [`events()`].
 pub(crate) fn topics(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(args)?;
     let Topics { topics } = admin.get("/v1/topics")?.json(&admin)?;
@@ -106,7 +106,7 @@ pub(crate) fn topics(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Res
 ///
 /// # Errors
 ///
-/// As [`events`].
+/// As [`events()`].
 pub(crate) fn groups(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(args)?;
     let Groups { groups } = admin.get("/v1/groups")?.json(&admin)?;
@@ -140,7 +140,7 @@ pub(crate) fn groups(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Res
 ///
 /// # Errors
 ///
-/// As [`events`].
+/// As [`events()`].
 pub(crate) fn trace(args: &events::Trace, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?;
     let path = format!("/v1/traces/{}", escaped(&args.id));

@@ -100,7 +100,7 @@ impl<W: Waiter> Permit<W> {
     /// Gives it back for a client that left before its answer.
     ///
     /// Clients leave for reasons of their own, which says nothing about load. But a call that has
-    /// lasted for [`LATE`] times what one takes without load says that it takes at least so long:
+    /// lasted for `LATE` times what one takes without load says that it takes at least so long:
     /// were it forgotten, an upstream too slow for its clients would look idle (Envoy 36415).
     pub fn abandon(self, now: Moment) {
         if self.hold == Hold::Nothing {
