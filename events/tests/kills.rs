@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
     let folder = tempfile::tempdir().unwrap();
     publish(folder.path());
-    let effects = Arc::default();
+    let effects = Effects::default();
     let port = ledger(&effects);
     let mut kills = 0;
     for start in 0.. {
@@ -63,8 +63,13 @@ fn main() -> ExitCode {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(100 + fastrand::u64(..400)));
-        if worker.try_wait().unwrap().is_some_and(|status| status.success()) {
+        let until = effects.lock().unwrap().len() + 50 + fastrand::usize(..150);
+        let mut ended = None;
+        while ended.is_none() && effects.lock().unwrap().len() < until {
+            thread::sleep(LOOK);
+            ended = worker.try_wait().unwrap();
+        }
+        if ended.is_some_and(|status| status.success()) {
             break;
         }
         worker.kill().unwrap();
@@ -75,6 +80,9 @@ fn main() -> ExitCode {
     assert!(kills >= KILLS_MIN, "killed only {kills} times");
     ExitCode::SUCCESS
 }
+
+/// Time between two looks at how far the worker is.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Effects by what they are of: the keys that they were carried out under.
 type Effects = Arc<Mutex<BTreeMap<String, Vec<String>>>>;

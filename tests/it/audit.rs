@@ -31,7 +31,7 @@ async fn route_past_its_end_is_served_and_reported() {
 #[tokio::test]
 async fn threshold_decides_and_what_is_ignored_does_not_count() {
     let bff = Bff::ok().await;
-    let site = Site::to(&bff);
+    let site = Site::to(&bff).platform("[edge.overload]\nmode = \"enforce\"");
 
     let ended = audit(&[], &site).await;
     assert_eq!(ended.code(), 1, "{}{}", ended.stdout, ended.stderr);

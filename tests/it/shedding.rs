@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 /// Nothing is tried twice, and no timeout comes before the test's end.
 const PLAIN: &str = "priority = \"critical\"\nretry = { max = 0, on = [] }\ntimeout = \"60s\"";
 const TWO: &str = "concurrency = { initial = 2, min = 2, max = 2 }";
-const CEILING: &str = "[data]\ndir = \"data\"";
+const CEILING: &str = "[data]\ndir = \"data\"\n[edge.overload]\nmode = \"enforce\"";
 
 async fn verb(edge: &Edge, arguments: &[&str]) -> Ended {
     let admin = format!("http://{}", edge.admin());
@@ -244,7 +244,7 @@ async fn recent_requests_are_sent_through_other_limits() {
     let folder = edge.folder();
     let text = std::fs::read_to_string(folder.path().join("headgate.toml")).unwrap();
     let cut = "[edge.overload]\ncut = { bulk = \"100%\" }";
-    folder.write("new.toml", format!("{text}\n{cut}\n"));
+    folder.write("new.toml", text.replace("[edge.overload]", cut));
 
     let simulate = ["shed", "simulate", "--last", "15m", "--with", "new.toml"];
     let ended = verb(&edge, &[&simulate[..], &["--json"]].concat()).await;

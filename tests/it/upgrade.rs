@@ -171,6 +171,9 @@ async fn no_request_fails_under_load() {
     for _ in 0..3 {
         let before: Vec<_> = answered.iter().map(|one| one.load(Ordering::SeqCst)).collect();
         let all_go_on = || {
+            if let Some(ended) = clients.try_join_next() {
+                panic!("a client has ended: {ended:?}");
+            }
             let mut counts = answered.iter().zip(&before);
             counts.all(|(now, before)| now.load(Ordering::SeqCst) > before + 10).then_some(())
         };
