@@ -11,8 +11,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use clap_complete::Shell;
+use headgate_admin::OverlayRequest;
 use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
+use serde_json::Value;
 
 pub(crate) use crate::args::{
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
@@ -213,6 +215,16 @@ pub(crate) struct SetOverlay {
     /// The value: JSON, or else a text.
     pub(crate) value: String,
 
+    #[command(flatten)]
+    pub(crate) terms: OverlayTerms,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+}
+
+/// For how long, why and by whom a value is put over the files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OverlayTerms {
     /// How long it is in force, at most 30d.
     #[arg(long = "for", value_name = "LENGTH")]
     pub(crate) lifetime: String,
@@ -224,9 +236,19 @@ pub(crate) struct SetOverlay {
     /// Who sets it.
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub(crate) actor: String,
+}
 
-    #[command(flatten)]
-    pub(crate) admin: Admin,
+impl OverlayTerms {
+    /// The request for one value.
+    pub(crate) fn wish(&self, key: String, value: Value) -> OverlayRequest {
+        OverlayRequest {
+            key,
+            value,
+            lifetime: self.lifetime.clone(),
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+        }
+    }
 }
 
 /// Which overlay.

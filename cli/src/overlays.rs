@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Answer},
     args,
     output::{Output, columns},
     status::overlay,
@@ -24,15 +24,9 @@ const PATH: &str = "/v1/overlays";
 /// answers.
 pub(crate) fn set(args: args::SetOverlay, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?;
-    let wish = OverlayRequest {
-        key: args.key,
-        // What is no JSON is meant as a text: `2s` needs no quotes.
-        value: serde_json::from_str(&args.value).unwrap_or(Value::String(args.value)),
-        lifetime: args.lifetime,
-        actor: args.actor,
-        reason: args.reason,
-    };
-    tell(&admin.post(PATH, &wish)?.json(&admin)?, output)
+    // What is no JSON is meant as a text: `2s` needs no quotes.
+    let value = serde_json::from_str(&args.value).unwrap_or(Value::String(args.value));
+    tell(&put(&admin, &args.terms.wish(args.key, value))?, output)
 }
 
 /// Ends an overlay and tells what it was.
@@ -45,7 +39,7 @@ pub(crate) fn unset(
     output: &mut Output<'_>,
 ) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?;
-    tell(&admin.delete(&format!("{PATH}/{}", args.id))?.json(&admin)?, output)
+    tell(&delete(&admin, args.id)?.json(&admin)?, output)
 }
 
 /// Lists all that have not expired.
@@ -55,7 +49,7 @@ pub(crate) fn unset(
 /// As [`set`].
 pub(crate) fn list(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(args)?;
-    let List { overlays } = admin.get(PATH)?.json(&admin)?;
+    let overlays = all(&admin)?;
     if output.json {
         output.json(&overlays)?;
     } else {
@@ -65,10 +59,24 @@ pub(crate) fn list(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// What lists overlays.
-#[derive(Deserialize)]
-struct List {
-    overlays: Vec<OverlayStatus>,
+/// Puts an overlay in force.
+pub(crate) fn put(admin: &Admin, wish: &OverlayRequest) -> anyhow::Result<OverlayStatus> {
+    admin.post(PATH, wish)?.json(admin)
+}
+
+/// Ends an overlay; the answer tells what it was, or that there is none.
+pub(crate) fn delete(admin: &Admin, id: u64) -> anyhow::Result<Answer> {
+    Ok(admin.delete(&format!("{PATH}/{id}"))?)
+}
+
+/// All that have not expired.
+pub(crate) fn all(admin: &Admin) -> anyhow::Result<Vec<OverlayStatus>> {
+    #[derive(Deserialize)]
+    struct List {
+        overlays: Vec<OverlayStatus>,
+    }
+    let List { overlays } = admin.get(PATH)?.json(admin)?;
+    Ok(overlays)
 }
 
 fn tell(status: &OverlayStatus, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {

@@ -5,8 +5,8 @@ mod simulate;
 
 use std::process::ExitCode;
 
-use headgate_admin::{LimitsStatus, OverlayRequest, OverlayStatus, RouteLimits};
-use serde::{Deserialize, Serialize};
+use headgate_admin::{LimitsStatus, OverlayStatus, RouteLimits};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
     exit::Invalid,
     limits::{self, rank},
     output::{Output, columns},
+    overlays,
     status::overlay,
 };
 
-const OVERLAYS: &str = "/v1/overlays";
 /// What can be set of the edge, below `edge.overload`.
 const OF_EDGE: [&str; 3] = ["mode", "cut.", "exempt"];
 /// What can be set of an upstream.
@@ -42,12 +42,6 @@ pub(crate) fn shed(args: args::Shed, output: &mut Output<'_>) -> anyhow::Result<
     }
 }
 
-/// What `/v1/overlays` answers.
-#[derive(Deserialize)]
-struct Overlays {
-    overlays: Vec<OverlayStatus>,
-}
-
 /// What one route may take, and what is refused of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Row {
@@ -67,7 +61,7 @@ struct Row {
 fn status(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(args)?;
     let limits: LimitsStatus = admin.get(limits::PATH)?.json(&admin)?;
-    let Overlays { mut overlays } = admin.get(OVERLAYS)?.json(&admin)?;
+    let mut overlays = overlays::all(&admin)?;
     overlays.retain(|overlay| is_about_shedding(&overlay.key));
     let rows: Vec<_> = limits.routes.iter().map(|route| row(&limits, route)).collect();
     if output.json {
@@ -171,18 +165,11 @@ fn set(args: &args::ShedSet, output: &mut Output<'_>) -> anyhow::Result<ExitCode
     let admin = Admin::at(&args.admin)?;
     let mut all: Vec<OverlayStatus> = Vec::new();
     for (key, value) in keys {
-        let wish = OverlayRequest {
-            key,
-            value,
-            lifetime: args.lifetime.clone(),
-            actor: args.actor.clone(),
-            reason: args.reason.clone(),
-        };
-        match put(&admin, &wish) {
+        match overlays::put(&admin, &args.terms.wish(key, value)) {
             Ok(overlay) => all.push(overlay),
             Err(error) => {
                 for overlay in &all {
-                    end(&admin, overlay.id)?;
+                    overlays::delete(&admin, overlay.id)?.json::<OverlayStatus>(&admin)?;
                 }
                 return Err(error);
             }
@@ -195,16 +182,6 @@ fn set(args: &args::ShedSet, output: &mut Output<'_>) -> anyhow::Result<ExitCode
         output.out.write_all(columns(&rows).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Puts an overlay in force.
-fn put(admin: &Admin, wish: &OverlayRequest) -> anyhow::Result<OverlayStatus> {
-    admin.post(OVERLAYS, wish)?.json(admin)
-}
-
-/// Ends an overlay.
-fn end(admin: &Admin, id: u64) -> anyhow::Result<OverlayStatus> {
-    admin.delete(&format!("{OVERLAYS}/{id}"))?.json(admin)
 }
 
 /// The keys of the configuration, with their values.

@@ -7,11 +7,11 @@ use headgate_router::device::Rule;
 use headgate_types::format_duration;
 
 use crate::{
-    document::platform::FACTS_MAX,
+    document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
-    load::{EventLog, Input, Origin, Records},
+    load::{Document, EventLog, Input, Origin, Records},
     resolve::claims::Claims,
-    source::{Place, key_path},
+    source::{Place, Step, key_path},
 };
 
 pub(crate) mod claims;
@@ -107,6 +107,23 @@ fn facts(input: &Input<'_>, report: &mut Report) -> Option<Duration> {
         report.push(draft.key(key_path(&path)).help(format!("at most {longest}, or 0s for none")));
     }
     (!facts.is_zero()).then_some(facts)
+}
+
+/// What is wrong with a key of a route.
+fn of_route(
+    file: &Document<TeamFile>,
+    name: &str,
+    keys: &[&str],
+    (code, message): (Code, String),
+    help: Option<String>,
+) -> Draft {
+    let keys = keys.iter().map(|key| Step::from(*key));
+    let path: Vec<_> = ["route".into(), name.into()].into_iter().chain(keys).collect();
+    let draft = Draft::new(code, file.at(&path), message).key(key_path(&path));
+    match help {
+        Some(help) => draft.help(help),
+        None => draft,
+    }
 }
 
 /// The name that says "no identity needed".

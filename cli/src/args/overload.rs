@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Subcommand, ValueHint};
 use headgate_types::TraceId;
 
-use crate::args::Admin;
+use crate::args::{Admin, OverlayTerms};
 
 /// Which exchange.
 #[derive(Debug, clap::Args)]
@@ -69,17 +69,8 @@ pub(crate) struct ShedSet {
     #[arg(long, value_name = "TEAM/NAME")]
     pub(crate) route: Option<String>,
 
-    /// How long it is in force, at most 30d.
-    #[arg(long = "for", value_name = "LENGTH")]
-    pub(crate) lifetime: String,
-
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-
-    /// Who sets it.
-    #[arg(long, value_name = "NAME", default_value = "operator")]
-    pub(crate) actor: String,
+    #[command(flatten)]
+    pub(crate) terms: OverlayTerms,
 
     #[command(flatten)]
     pub(crate) admin: Admin,

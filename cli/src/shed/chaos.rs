@@ -15,7 +15,7 @@ use crate::{
     exit::{FINDINGS, Invalid},
     limits,
     output::Output,
-    shed::{OVERLAYS, Overlays, put},
+    overlays::{self, put},
     top::{Routes, scraped},
 };
 
@@ -82,7 +82,7 @@ pub(super) fn chaos(args: &args::ShedChaos, output: &mut Output<'_>) -> anyhow::
 
 /// Somebody's cut in an incident must not be replaced by a smaller one.
 fn refuse_second_cut(admin: &Admin, args: &args::ShedChaos) -> anyhow::Result<()> {
-    let Overlays { overlays } = admin.get(OVERLAYS)?.json(admin)?;
+    let overlays = overlays::all(admin)?;
     let Some(other) = overlays.iter().find(|other| other.key == key(args)) else { return Ok(()) };
     let OverlayStatus { id, key, value, actor, .. } = other;
     let message = format!("{key} is {value} already, by {actor} (overlay {id})");
@@ -95,7 +95,7 @@ fn key(args: &args::ShedChaos) -> String {
 
 /// Ends the overlay, unless it has ended.
 fn give_back(admin: &Admin, id: u64) -> anyhow::Result<()> {
-    match admin.delete(&format!("{OVERLAYS}/{id}"))? {
+    match overlays::delete(admin, id)? {
         Answer::Refused(refused) if refused.is_unknown() => Ok(()),
         answer => answer.body().map(drop),
     }

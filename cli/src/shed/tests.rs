@@ -8,9 +8,11 @@ fn args(upstream: Option<&str>, route: Option<&str>, settings: &[&str]) -> args:
         settings: settings.iter().map(|one| (*one).to_owned()).collect(),
         upstream: upstream.map(str::to_owned),
         route: route.map(str::to_owned),
-        lifetime: "15m".to_owned(),
-        reason: "why".to_owned(),
-        actor: "ada".to_owned(),
+        terms: args::OverlayTerms {
+            lifetime: "15m".to_owned(),
+            reason: "why".to_owned(),
+            actor: "ada".to_owned(),
+        },
         admin: args::Admin { admin: None, config: None },
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     resolve::{
         NOBODY, OriginDraft, claims,
         edge::at_least_one,
-        events, idempotency, overload,
+        events, idempotency, of_route, overload,
         split::{self, Legacy},
     },
     source::{Node, Place, key_path},
@@ -245,12 +245,8 @@ impl Resolver<'_, '_> {
     }
 
     fn fault(&mut self, code: Code, key: &str, message: String, help: Option<String>) {
-        let path = key_path(&["route".into(), self.name.into(), key.into()]);
-        let draft = Draft::new(code, self.at(key), message).key(path);
-        self.report.push(match help {
-            Some(help) => draft.help(help),
-            None => draft,
-        });
+        let what = (code, message);
+        self.report.push(of_route(self.file, self.name, &[key], what, help));
     }
 
     fn upstream(&mut self, team: &str, upstreams: &Upstreams) -> Option<usize> {

@@ -18,10 +18,10 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, Input, reason},
     resolve::{
-        NOBODY,
+        NOBODY, of_route,
         route::{Upstreams, no_upstream},
     },
-    source::{Step, key_path},
+    source::key_path,
 };
 
 /// What an experiment's arms leave over.
@@ -202,13 +202,7 @@ impl<'i> Resolver<'i, '_> {
     }
 
     fn fault(&mut self, code: Code, keys: &[&str], message: String, help: Option<String>) {
-        let mut path: Vec<Step<'_>> = vec!["route".into(), self.name.into()];
-        path.extend(keys.iter().map(|key| Step::from(*key)));
-        let draft = Draft::new(code, self.file.at(&path), message).key(key_path(&path));
-        self.report.push(match help {
-            Some(help) => draft.help(help),
-            None => draft,
-        });
+        self.report.push(of_route(self.file, self.name, keys, (code, message), help));
     }
 }
 

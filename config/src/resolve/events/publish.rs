@@ -11,8 +11,8 @@ use crate::{
     document::team::{Route, TeamFile},
     fault::{Code, Draft, Report},
     load::{Document, Input},
-    resolve::NOBODY,
-    source::{Node, Step, key_path},
+    resolve::{NOBODY, of_route},
+    source::{Node, key_path},
 };
 
 /// Keys of a route that say how it is passed on.
@@ -118,13 +118,13 @@ impl Resolver<'_, '_> {
     }
 
     fn fault(&mut self, code: Code, keys: &[&str], message: String, help: Option<&str>) {
-        let mut path: Vec<Step<'_>> = vec!["route".into(), self.name.into()];
-        path.extend(keys.iter().map(|key| Step::from(*key)));
-        let draft = Draft::new(code, self.file.at(&path), message).key(key_path(&path));
-        self.report.push(match help {
-            Some(help) => draft.help(help),
-            None => draft,
-        });
+        self.report.push(of_route(
+            self.file,
+            self.name,
+            keys,
+            (code, message),
+            help.map(str::to_owned),
+        ));
     }
 }
 
