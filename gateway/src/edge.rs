@@ -12,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use headgate_events::PushHub;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
 use headgate_telemetry::{EdgeMetrics, Metrics, RulingMetrics, access::Log};
@@ -35,6 +36,7 @@ use crate::{
     overload::{Limits, Protection},
     passport::{self, Mint},
     publishing::Publish,
+    push::Pushes,
     recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
@@ -60,6 +62,8 @@ pub struct Edge {
     pub(crate) facts: OnceLock<Keeper>,
     /// Keeps events. None: nobody does, and none are taken.
     publisher: OnceLock<Arc<dyn Publish>>,
+    /// The clients that results are pushed to.
+    pub(crate) pushes: Pushes,
     pub(crate) mint: Arc<Mint>,
     /// What further settings are compiled with.
     tools: Tools,
@@ -147,6 +151,7 @@ impl Edge {
             recent: Recent::new(settings.edge.recent, settings.edge.threads),
             facts: OnceLock::new(),
             publisher: OnceLock::new(),
+            pushes: Pushes::new(tools.metrics.push()),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
             tools,
@@ -201,6 +206,11 @@ impl Edge {
     /// Takes events from here on; the first publisher stays.
     pub fn publish_through(&self, publisher: Arc<dyn Publish>) {
         self.publisher.get_or_init(|| publisher);
+    }
+
+    /// Pushes results to their owners from here on; the first hub stays.
+    pub fn push_from(&self, hub: PushHub) {
+        self.pushes.follow(hub);
     }
 
     pub(crate) fn publisher(&self) -> Option<Arc<dyn Publish>> {

@@ -99,6 +99,7 @@ fn run(
                 }
                 Ok(Entered::Taken(taken)) => step::respond::published(record, *taken),
                 Ok(Entered::Found(results)) => step::respond::results(record, *results),
+                Ok(Entered::Pushes(opened)) => step::respond::pushes(record, *opened),
                 Err(error) => {
                     if has_body {
                         connection.activity.linger();
@@ -131,6 +132,11 @@ async fn serve(
         // Boxed, as below.
         let found = Box::pin(step::results::find(edge, &snapshot, parts, trace?)).await?;
         return Ok(Entered::Found(Box::new(found)));
+    }
+    if step::push::is_asked(parts, &target) {
+        let opened =
+            Box::pin(step::push::open(edge, &snapshot, connection, parts, &target)).await?;
+        return Ok(Entered::Pushes(Box::new(opened)));
     }
     let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
     let device = step::classify::classify(&snapshot, parts, &target, early.as_deref());

@@ -22,6 +22,7 @@ mod headers;
 mod mirror;
 pub mod overload;
 mod publishing;
+mod push;
 mod recent;
 mod record;
 mod replay;
@@ -54,6 +55,7 @@ pub use crate::{
         Asked, NotPublished, Owner, Publication, Publish, Published, Results, ResultsAsk,
         Unavailable,
     },
+    push::PushBody,
     recent::Told,
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},

@@ -13,6 +13,7 @@ mod events;
 mod idempotency;
 mod mirror;
 mod overload;
+mod push;
 mod recent;
 mod split;
 mod upstream;
@@ -25,6 +26,7 @@ pub use crate::settings::{
         Breaker, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload, StaticAnswer,
         UpstreamOverload,
     },
+    push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
@@ -70,6 +72,8 @@ pub struct Edge {
     pub overload: Overload,
     /// How the edge ends.
     pub drain: Drain,
+    /// Clients that results are pushed to.
+    pub push: Push,
     /// Whether each exchange is written down.
     pub access_log: AccessLog,
     /// What is kept of recent exchanges in memory.
@@ -192,6 +196,7 @@ impl Default for Edge {
             limits: Limits::default(),
             overload: Overload::default(),
             drain: Drain::default(),
+            push: Push::default(),
             access_log: AccessLog::default(),
             recent: Recent::default(),
         }

@@ -13,6 +13,7 @@ use crate::document::{
     keys::ApiKey,
     overload::Overload,
     owner::Team,
+    push::Push,
     scalar::{Address, HeaderName, KeysUrl, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     split::Testers,
     why::Why,
@@ -104,6 +105,8 @@ pub(crate) struct Edge {
     pub(crate) overload: Overload,
     /// How the edge ends after SIGTERM.
     pub(crate) drain: Drain,
+    /// Clients that wait for results at `/_headgate/push`.
+    pub(crate) push: Push,
     /// Where a JSON line for each exchange goes. Without it nobody can look a single request up;
     /// metrics count it all the same.
     pub(crate) access_log: AccessLog,
@@ -131,6 +134,7 @@ impl Default for Edge {
             h2_idle: Length(limits.h2_idle),
             overload: Overload::default(),
             drain: Drain::default(),
+            push: Push::default(),
             access_log: AccessLog::default(),
         }
     }

@@ -20,6 +20,7 @@ const OWN: &str = "_headgate";
 pub(crate) struct Terms {
     pub(crate) limits: settings::Limits,
     pub(crate) drain: settings::Drain,
+    pub(crate) push: settings::Push,
     trusted_peers: Vec<IpNet>,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
@@ -38,6 +39,7 @@ impl Terms {
         Self {
             limits: edge.limits.clone(),
             drain: edge.drain.clone(),
+            push: edge.push,
             trusted_peers: edge.trusted_peers.clone(),
             unrouted: metrics.no_route(),
             own: metrics.route(OWN, OWN),

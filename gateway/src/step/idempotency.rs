@@ -29,6 +29,7 @@ use crate::{
     headers,
     identity::Verified,
     publishing::Results,
+    push::Opened,
     record::Record,
     settings,
     step::{
@@ -126,6 +127,8 @@ pub(crate) enum Entered {
     Taken(Box<Taken>),
     /// The request asked for results, which are there or not yet.
     Found(Box<Results>),
+    /// The request asked for what is pushed to its caller, from here on.
+    Pushes(Box<Opened>),
 }
 
 /// A request under its key.
