@@ -23,6 +23,9 @@ pub enum Error {
     /// The keys that would verify the credential are out of reach.
     #[error("identity keys are out of reach")]
     KeysUnavailable,
+    /// The server that knows the credential is out of reach.
+    #[error("introspection server is out of reach")]
+    SourceUnavailable,
     /// The credential is good but may not do this.
     #[error("credential lacks a scope or claim")]
     Forbidden,
@@ -197,6 +200,7 @@ impl Error {
             Self::CredentialMissing => "HG0002",
             Self::CredentialInvalid => "HG0003",
             Self::KeysUnavailable => "HG0004",
+            Self::SourceUnavailable => "HG0080",
             Self::Forbidden => "HG0005",
             Self::BadRequest(_) => "HG0006",
             Self::BodyTimeout => "HG0007",
@@ -252,7 +256,9 @@ impl Error {
             Self::BreakerOpen(_) => Outcome::BreakerOpen,
             Self::LimitedRate(_) => Outcome::LimitedRate,
             Self::LimitedConcurrency(_) | Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
-            Self::NoEndpoint | Self::KeysUnavailable => Outcome::OriginUnhealthy,
+            Self::NoEndpoint | Self::KeysUnavailable | Self::SourceUnavailable => {
+                Outcome::OriginUnhealthy
+            }
             Self::Connect => Outcome::OriginConnect,
             Self::Reset | Self::Garbled => Outcome::OriginReset,
             Self::AttemptTimeout => Outcome::OriginTimeout,
@@ -290,6 +296,7 @@ impl Error {
             | Self::AttemptTimeout
             | Self::DeadlineExceeded => Side::Upstream,
             Self::KeysUnavailable
+            | Self::SourceUnavailable
             | Self::ConnectionsExhausted
             | Self::ShedOverload(_)
             | Self::ShedPriority(_)
