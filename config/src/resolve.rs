@@ -14,6 +14,7 @@ use crate::{
     source::{Place, Step, key_path},
 };
 
+mod auth;
 pub(crate) mod claims;
 mod edge;
 mod events;

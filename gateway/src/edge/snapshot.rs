@@ -52,6 +52,7 @@ pub(crate) struct Snapshot {
     pub(crate) terms: Arc<Terms>,
     pub(crate) table: Table,
     pub(crate) classifier: Classifier,
+    pub(crate) needs_claims: bool,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     /// Functions that handle events.
@@ -174,10 +175,12 @@ impl Snapshot {
         let functions = Arc::new(settings.handlers.iter().filter_map(function).collect());
         let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
         let identity = &settings.identity;
+        let classifier = Classifier::new(settings.devices.iter().cloned());
         Ok(Self {
+            needs_claims: classifier.needs_claims() || table.needs_claims(),
             terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
             table,
-            classifier: Classifier::new(settings.devices.iter().cloned()),
+            classifier,
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
             functions,
             authenticator: authenticator(identity, tools, before)?,

@@ -471,6 +471,7 @@ fn matches(pattern: &Pattern, host: &str, path: &str, device: &str) -> bool {
         headers: &headers,
         claims: None,
         device,
+        version: None,
     })
 }
 
