@@ -24,6 +24,7 @@ use crate::{
     step::{
         self,
         idempotency::{Entered, Known},
+        target::Target,
     },
 };
 
@@ -128,16 +129,8 @@ async fn serve(
 ) -> Result<Entered, Error> {
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
-    if let Some(trace) = step::results::asked(parts, &target) {
-        // Boxed, as below.
-        let shown = connection.credentials(&parts.headers);
-        let found = Box::pin(step::results::find(edge, &snapshot, (parts, shown), trace?)).await?;
-        return Ok(Entered::Found(Box::new(found)));
-    }
-    if step::push::is_asked(parts, &target) {
-        let opened =
-            Box::pin(step::push::open(edge, &snapshot, connection, parts, &target)).await?;
-        return Ok(Entered::Pushes(Box::new(opened)));
+    if let Some(answer) = of_series(edge, &snapshot, connection, parts, &target).await? {
+        return Ok(answer);
     }
     let shown = connection.credentials(&parts.headers);
     let early = step::authenticate::early(&snapshot, shown).await;
@@ -157,7 +150,7 @@ async fn serve(
     if let Some(keys) = &route.keys {
         let (edge, connection, route) = (edge.clone(), connection.clone(), Arc::clone(&route));
         let known = Known { edge, snapshot, connection, route, caller, device, target };
-        // Boxed: it is rare, and would make every exchange as large as itself.
+        // Boxed, as below.
         return Box::pin(step::idempotency::enter(keys, known, record, parts, body)).await;
     }
     let context = step::dispatch::Context {
@@ -172,7 +165,6 @@ async fn serve(
     let is_bodyless = body.is_end_stream();
     let permits = match step::admit::admit(&context, record, &parts.headers).await {
         Ok(permits) => permits,
-        // Boxed, as below.
         Err(error) => {
             let fallback = Box::pin(step::fall_back::ask(&context, record, parts, body, error));
             return fallback.await.map(Entered::Passed);
@@ -199,6 +191,27 @@ async fn serve(
         }
         Err(error) => Err(error),
     }
+}
+
+/// What the edge itself answers to who asks for results of a series; none for any other request.
+async fn of_series(
+    edge: &Arc<Edge>,
+    snapshot: &Snapshot,
+    connection: &Arc<Connection>,
+    parts: &mut Parts,
+    target: &Target,
+) -> Result<Option<Entered>, Error> {
+    // Boxed: it is rare, and would make every exchange as large as itself.
+    if let Some(trace) = step::results::asked(parts, target) {
+        let shown = connection.credentials(&parts.headers);
+        let found = Box::pin(step::results::find(edge, snapshot, (parts, shown), trace?)).await?;
+        return Ok(Some(Entered::Found(Box::new(found))));
+    }
+    if step::push::is_asked(parts, target) {
+        let opened = Box::pin(step::push::open(edge, snapshot, connection, parts, target)).await?;
+        return Ok(Some(Entered::Pushes(Box::new(opened))));
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

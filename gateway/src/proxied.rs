@@ -1,6 +1,6 @@
 //! The PROXY protocol: a load balancer that passes bytes on says first whose they are.
 //!
-//! Versions 1 and 2 as HAProxy's document `proxy-protocol.txt` describes them. No byte that follows
+//! Versions 1 and 2 as `HAProxy`'s document `proxy-protocol.txt` describes them. No byte that follows
 //! is read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

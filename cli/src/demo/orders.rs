@@ -101,7 +101,7 @@ impl Node {
             let port = BufReader::new(said).read_line(&mut line).ok();
             let port = port.and_then(|_| line.trim().parse::<u16>().ok());
             // Whoever waited may have given up.
-            drop(tell.send(port));
+            let _gave_up = tell.send(port);
         });
         let Ok(Some(port)) = told.recv_timeout(NODE_STARTS_WITHIN) else {
             drop(process.kill().and_then(|()| process.wait()));
