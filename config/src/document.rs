@@ -12,4 +12,5 @@ pub(crate) mod platform;
 pub(crate) mod scalar;
 pub(crate) mod split;
 pub(crate) mod team;
+pub(crate) mod tls;
 pub(crate) mod why;

@@ -10,7 +10,7 @@ use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input, Origin, Records},
-    resolve::claims::Claims,
+    resolve::{claims::Claims, pems::Pems},
     source::{Place, Step, key_path},
 };
 
@@ -20,9 +20,11 @@ mod events;
 mod idempotency;
 mod identity;
 mod overload;
+pub(crate) mod pems;
 mod route;
 mod split;
 mod team;
+mod tls;
 
 /// What the documents come to; of no use when the report is not clean.
 pub(crate) struct Resolved {
@@ -34,6 +36,8 @@ pub(crate) struct Resolved {
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
     pub(crate) warnings: Vec<Draft>,
+    /// Certificates and keys.
+    pub(crate) pems: Pems,
 }
 
 /// Where a route and what it grants come from.
@@ -50,13 +54,14 @@ pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
 
 /// Checks everything else, and stops at nothing.
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
-    let edge = edge::edge(input, report);
+    let mut pems = Pems::new(&input.pems);
+    let edge = edge::edge(input, &mut pems, report);
     let identity = identity::sources(input, report);
     let testers = split::testers(input, report);
     let input = &*input;
     let claims = Claims::of(input);
     let unknown = claims::check(input, &claims, report);
-    let mut upstreams = route::upstreams(input, report);
+    let mut upstreams = route::upstreams(input, &mut pems, report);
     let handlers = events::handlers(input, &mut upstreams, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     events::check_publishers(input, report);
@@ -93,7 +98,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
     let events = events::log(input, data_dir.as_deref(), report);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
-    Resolved { settings, data_dir, records, events, facts, origins, warnings }
+    Resolved { settings, data_dir, records, events, facts, origins, warnings, pems }
 }
 
 /// How long request facts are kept. None: not at all.

@@ -59,7 +59,6 @@ pub struct Bound {
     hand_over: HandOver,
     plain: Vec<Socket>,
     tls: Vec<Socket>,
-    certificates: Option<Arc<Certificates>>,
 }
 
 impl fmt::Debug for Bound {
@@ -121,10 +120,9 @@ impl Bound {
     /// As [`new`](Self::new).
     pub fn taking(settings: &settings::Edge, inherited: &mut Inherited) -> Result<Self, BindError> {
         let hand_over = HandOver::default();
-        let certificates = match &settings.tls {
-            Some(tls) => Some(Arc::new(check_certificates(&tls.certificates)?)),
-            None => None,
-        };
+        if let Some(tls) = &settings.tls {
+            check_certificates(&tls.certificates)?;
+        }
         let mut bind = |kind, address: &SocketAddr| {
             let socket = match inherited.take(kind, *address) {
                 Some(listener) => Socket::of(listener),
@@ -140,7 +138,7 @@ impl Bound {
         let plain = plain.collect::<Result<_, _>>()?;
         let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
         let tls = tls.map(|address| bind(Kind::Tls, address)).collect::<Result<_, _>>()?;
-        Ok(Self { hand_over, plain, tls, certificates })
+        Ok(Self { hand_over, plain, tls })
     }
 
     /// What gives the sockets to another process.
@@ -156,8 +154,8 @@ impl Bound {
     }
 }
 
-fn check_certificates(settings: &[settings::Certificate]) -> Result<Certificates, BindError> {
-    Certificates::new(settings).map_err(|(at, source)| {
+fn check_certificates(settings: &[settings::Certificate]) -> Result<(), BindError> {
+    Certificates::new(settings).map(drop).map_err(|(at, source)| {
         let path = settings.get(at).map(|one| one.cert_path.clone()).unwrap_or_default();
         BindError::Certificate { path, source }
     })
@@ -221,7 +219,8 @@ struct Listening {
 
 impl Listening {
     fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
-        let acceptor = bound.certificates.as_ref().and_then(handshake::acceptor);
+        let speaks_tls = !bound.tls.is_empty();
+        let acceptor = speaks_tls.then(|| handshake::acceptor(&edge.certificates)).flatten();
         let backlog = Backlog::new(edge, bound.hand_over(), acceptor.clone());
         let service = |acceptor, sockets: &[Socket]| {
             let mut service =

@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -18,6 +19,7 @@ use crate::within;
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     root: CertificateDer<'static>,
+    root_pem: String,
 }
 
 /// A certificate with its key.
@@ -36,17 +38,58 @@ impl Default for Authority {
         params.distinguished_name.push(DnType::CommonName, "headgate tests");
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap();
-        Self { root: root.der().clone(), issuer: Issuer::new(params, key) }
+        Self { root: root.der().clone(), root_pem: root.pem(), issuer: Issuer::new(params, key) }
     }
 }
 
 impl Authority {
     /// Signs a certificate for a name.
     pub fn issue(&self, name: &str) -> Issued {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        self.sign(&CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    /// Its own certificate, for those who trust it.
+    pub fn root_pem(&self) -> String {
+        self.root_pem.clone()
+    }
+
+    /// Signs a certificate for a name that ended long ago.
+    pub fn issue_expired(&self, name: &str) -> Issued {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         Issued { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
+    }
+
+    /// What a server needs that shows a certificate and speaks these protocols. With an authority of
+    /// clients it refuses those without a certificate of that one.
+    pub fn server(issued: &Issued, alpn: &[&str], clients: Option<&Self>) -> ServerConfig {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.root.clone()).unwrap();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let chain = CertificateDer::pem_slice_iter(issued.cert_pem.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).unwrap();
+        let chain = chain.collect::<Result<_, _>>().unwrap();
+        let mut config = builder.with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
     }
 
     /// What a client needs that trusts this authority alone and offers these protocols.

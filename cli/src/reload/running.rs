@@ -60,10 +60,9 @@ impl Running {
         platform.extend(self.rejected.iter().cloned());
         let faults = [platform].into_iter();
         let faults = faults.chain(loaded.parts.iter().map(|part| told(&part.faults)));
-        let parts = self.parts().zip(faults).map(|((name, state), faults)| PartStatus {
-            name: name.to_owned(),
-            state: state.as_str().to_owned(),
-            faults,
+        let parts = self.parts().zip(faults).map(|((name, state), mut faults)| {
+            faults.extend(held(loaded, name).map(told).unwrap_or_default());
+            PartStatus { name: name.to_owned(), state: state.as_str().to_owned(), faults }
         });
         let (at, outcome) = self.last;
         ConfigStatus {
@@ -94,21 +93,23 @@ impl Running {
 /// The name under which the platform's file is told. A team's never begins so.
 pub(crate) const PLATFORM: &str = "_platform";
 
+/// What is wrong with certificates of a part, in whose place the last good ones are in force.
+pub(crate) fn held<'l>(loaded: &'l Loaded, part: &str) -> Option<&'l Faults> {
+    let owner = (part != PLATFORM).then(|| part.to_owned());
+    loaded.held.get(&owner)
+}
+
 /// What a load comes to that takes effect.
 pub(crate) fn outcome(loaded: &Loaded) -> Outcome {
     let teams = loaded.parts.iter().map(|part| part.state);
     let mut parts = teams.chain([loaded.platform]);
-    let is_whole = parts.all(|state| state == PartState::Current);
+    let is_whole = loaded.held.is_empty() && parts.all(|state| state == PartState::Current);
     if is_whole { Outcome::Applied } else { Outcome::Degraded }
 }
 
 /// What of a configuration a running process can't take over.
 pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
     let (old, new) = (&started.settings.edge, &loaded.settings.edge);
-    let certificates = |edge: &Edge| {
-        let all = edge.tls.iter().flat_map(|tls| &tls.certificates);
-        all.map(|one| (one.cert_pem.clone(), one.key_pem.clone())).collect::<Vec<_>>()
-    };
     let listen = |edge: &Edge| edge.tls.as_ref().map(|tls| tls.listen.clone());
     let (mint, next_mint) = (&started.settings.passport, &loaded.settings.passport);
     let differs = [
@@ -117,7 +118,6 @@ pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
         ("edge.listen", old.listen != new.listen),
         ("edge.threads", old.threads != new.threads),
         ("edge.tls.listen", listen(old) != listen(new)),
-        ("edge.tls", certificates(old) != certificates(new)),
         (
             "passport",
             (&mint.issuer, mint.ttl, mint.rotate_every)

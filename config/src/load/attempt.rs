@@ -19,7 +19,7 @@ use crate::{
     files::Files,
     load::texts::TeamTexts,
     overlay::{self, Overlay},
-    resolve::{self, Resolved},
+    resolve::{self, Resolved, pems},
     schema,
     source::{Node, Place, Source, SourceId, Step, Text, parse},
     walk,
@@ -46,6 +46,8 @@ pub(crate) struct Input<'a> {
     pub(crate) teams: Vec<Document<TeamFile>>,
     /// Further files whose text belongs to the configuration, as they are spelt.
     pub(crate) texts: BTreeMap<String, String>,
+    /// Certificates and keys that were good when they were last read.
+    pub(crate) pems: Arc<pems::Known>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
 }
@@ -236,6 +238,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) files: &'a dyn Files,
     pub(crate) base: PathBuf,
     pub(crate) platform: PlatformRead,
+    /// Certificates and keys that were good when they were last read.
+    pub(crate) pems: Arc<pems::Known>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
     /// Whether everything is to be told at once, however long that takes.
@@ -281,6 +285,7 @@ impl<'a> Frame<'a> {
             platform,
             teams: documents,
             texts: BTreeMap::new(),
+            pems: Arc::clone(&self.pems),
             now: self.now,
         };
         for (position, overlay) in overlays.iter().enumerate() {

@@ -13,13 +13,13 @@ use pingora_core::{
 };
 use tokio::time::timeout;
 
-use crate::{connection, edge::Edge, tls::Certificates};
+use crate::{connection, edge::Edge, tls::Shown};
 
 /// What shakes hands for these certificates.
-pub(super) fn acceptor(certificates: &Arc<Certificates>) -> Option<Arc<Acceptor>> {
+pub(super) fn acceptor(certificates: &Arc<Shown>) -> Option<Arc<Acceptor>> {
     // The only constructor that takes no files; it can't fail.
     let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks)).ok()?;
-    let resolver: Arc<Certificates> = Arc::clone(certificates);
+    let resolver: Arc<Shown> = Arc::clone(certificates);
     tls.set_cert_resolver(resolver);
     tls.set_alpn(ALPN::H2H1);
     Some(Arc::new(tls.build()))
