@@ -33,7 +33,7 @@ pub use crate::settings::{
     push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
-    upstream::{Endpoint, Protocol, Upstream},
+    upstream::{Endpoint, Protocol, Trust, Upstream, UpstreamTls},
 };
 
 /// Everything that an edge needs to serve.
@@ -134,7 +134,7 @@ pub struct Tls {
 }
 
 /// A certificate chain and its key, both PEM, read by whoever made these settings.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// Where the chain came from, for messages.
     pub cert_path: PathBuf,

@@ -67,6 +67,8 @@ mod trailers;
 mod unix_sockets;
 mod upgrade;
 mod upstream_failures;
+mod upstream_h2;
+mod upstream_tls;
 mod verbs;
 mod websockets;
 mod why;

@@ -1,12 +1,6 @@
 //! Listeners, their limits and certificates, and the Passport.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::Path, thread};
 
 use headgate_gateway::{
     identity::Clients,
@@ -14,14 +8,17 @@ use headgate_gateway::{
         AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Push,
         Recent, Tls,
     },
-    tls::{CertificateError, Certificates},
 };
 
 use crate::{
     document::{platform, why::MEMORY_MAX},
     fault::{Code, Draft, Report},
     load::{Input, reason},
-    resolve::overload,
+    resolve::{
+        overload,
+        pems::{PemFault, Pems},
+        tls::check_pair,
+    },
     source::{Step, key_path},
 };
 
@@ -32,9 +29,9 @@ const LISTEN: SocketAddr =
 /// The folder of Passport keys inside `data.dir`.
 const PASSPORT_KEYS: &str = "passport";
 
-pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
+pub(super) fn edge(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> Edge {
     let edge = &input.platform.doc.edge;
-    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, report));
+    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, pems, report));
     let listen = match &edge.listen {
         Some(listen) => listen.iter().map(|address| address.0).collect(),
         None if edge.tls.is_some() => Vec::new(),
@@ -163,12 +160,12 @@ fn check_addresses(input: &Input<'_>, report: &mut Report) {
     }
 }
 
-fn listener(input: &Input<'_>, tls: &platform::Tls, report: &mut Report) -> Tls {
+fn listener(input: &Input<'_>, tls: &platform::Tls, pems: &mut Pems, report: &mut Report) -> Tls {
     let path = ["edge".into(), "tls".into()];
-    let first = certificate(input, &path, (&tls.cert, &tls.key), report);
+    let first = certificate(input, &path, (&tls.cert, &tls.key), (pems, report));
     let further = tls.certificates.iter().enumerate().filter_map(|(index, further)| {
         let path = ["edge".into(), "tls".into(), "certificates".into(), index.into()];
-        certificate(input, &path, (&further.cert, &further.key), report)
+        certificate(input, &path, (&further.cert, &further.key), (pems, report))
     });
     Tls {
         listen: tls.listen.iter().map(|address| address.0).collect(),
@@ -214,35 +211,20 @@ fn certificate(
     input: &Input<'_>,
     path: &[Step<'_>],
     (cert, key): (&str, &str),
-    report: &mut Report,
+    (pems, report): (&mut Pems, &mut Report),
 ) -> Option<Certificate> {
     let place = |name| [path, &[Step::Key(name)]].concat();
-    let mut read = |name, file: &str| {
-        // An absent key has been reported by the schema.
-        input.platform.root.nearest(&place(name)).as_text()?;
-        let file: PathBuf = input.base.join(file);
-        let error = match input.files.read(&file) {
-            Ok(bytes) => return Some((file, bytes)),
-            Err(error) => reason(&error),
-        };
-        let message = format!("file {} can't be read: {error}", file.display());
-        let at = input.platform.at(&place(name));
-        report.push(Draft::new(Code::BadCertificate, at, message).key(key_path(&place(name))));
-        None
-    };
-    let (cert, key) = (read("cert", cert), read("key", key));
-    let ((cert_path, cert_pem), (key_path_on_disk, key_pem)) = (cert?, key?);
-    let certificate = Certificate { cert_path, cert_pem, key_pem };
-    if let Err((_, error)) = Certificates::new(std::slice::from_ref(&certificate)) {
-        let is_key = matches!(error, CertificateError::NoKey | CertificateError::Mismatch(_));
-        let (name, file) =
-            if is_key { ("key", &key_path_on_disk) } else { ("cert", &certificate.cert_path) };
-        let message = format!("file {} can't be used: {error}", file.display());
-        let at = input.platform.at(&place(name));
-        report.push(Draft::new(Code::BadCertificate, at, message).key(key_path(&place(name))));
+    let is_written = |name| input.platform.root.nearest(&place(name)).as_text().is_some();
+    // An absent key has been reported by the schema.
+    if !is_written("cert") || !is_written("key") {
         return None;
     }
-    Some(certificate)
+    let draft = |code, fault: PemFault| {
+        let place = place(if fault.is_key { "key" } else { "cert" });
+        Draft::new(code, input.platform.at(&place), fault.message).key(key_path(&place))
+    };
+    let files = (input.base.join(cert), Some(input.base.join(key)));
+    pems.read(input.files, files, check_pair, (draft, report))
 }
 
 pub(super) fn passport(

@@ -159,7 +159,8 @@ impl Snapshot {
                 |before| before.successor(one),
             )
         };
-        let upstreams: Vec<_> = settings.upstreams.iter().map(upstream).collect();
+        let upstreams: Vec<_> =
+            settings.upstreams.iter().map(upstream).collect::<Result<_, _>>()?;
         let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
         let table = Table::build(patterns).map_err(BuildError::Ties)?;
         let route = |one: &settings::Route| {

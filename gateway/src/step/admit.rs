@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
-use headgate_router::{
-    deadline,
-    overload::{
-        concurrency::{Asked, Call, Gate},
-        limit::End,
-        priority,
-        queue::Ticket,
-        throttle,
-        verdict::{Layer, Refusal, Verdict},
-    },
+use headgate_router::overload::{
+    concurrency::{Asked, Call, Gate},
+    limit::End,
+    priority,
+    queue::Ticket,
+    throttle,
+    verdict::{Layer, Refusal, Verdict},
 };
 use headgate_types::{Moment, TraceId};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
 use crate::{
     connection::Connection,
     edge::{Edge, Route},
     error::Error,
-    headers,
     identity::Verified,
     overload::{Permit, Permits, Ruled, Ruling, Waits},
     record::Record,
-    step::dispatch::Context,
+    step::dispatch::{Context, deadline_of},
 };
 
 /// No partition: none has a share of an upstream's limit.
@@ -54,7 +50,7 @@ pub(crate) async fn admit(
     let now = edge.clock.now();
     let usage = &edge.protection.usage;
     usage.ask(user, now);
-    let wish = headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
+    let (deadline, _) = deadline_of(route, record, headers);
     let call = Call {
         // Of who is not known, the level has been told already, by its address.
         priority: match caller {
@@ -65,7 +61,7 @@ pub(crate) async fn admit(
         partition: NO_PARTITION,
         kind: 0,
         page: record.trusted_trace().map(low_half),
-        deadline: Some(deadline::effective(record.started(), route.timeout, wish)),
+        deadline: Some(deadline),
         draw: low_half(record.trace_id()),
     };
     record.prioritized(call.priority);
