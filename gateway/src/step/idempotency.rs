@@ -126,6 +126,8 @@ pub(crate) enum Entered {
     Taken(Box<Taken>),
     /// The request asked for results, which are there or not yet.
     Found(Box<Results>),
+    /// The caller asked who it is; the answer's body.
+    Told(Bytes),
 }
 
 /// A request under its key.

@@ -17,7 +17,7 @@ use http::{
     response,
 };
 
-pub(crate) use self::accepted::{published, results};
+pub(crate) use self::accepted::{published, results, told};
 use crate::{
     body::{Held, OriginBody, ResponseBody},
     error::Error,
