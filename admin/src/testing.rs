@@ -50,6 +50,7 @@ impl StatusSource for Edge {
                     faults: vec![fault()],
                 }],
                 waits_for_hand_over: vec!["edge.listen".to_owned()],
+                waits_for_restart: Vec::new(),
                 watching: "events".to_owned(),
                 is_kept: true,
                 overlays: vec![overlay(1)],

@@ -1,13 +1,14 @@
 //! `headgate demo`: an edge with three sample BFFs, and things to try.
 
 mod bff;
+mod orders;
 mod token;
+mod tour;
 
 use std::{
     collections::BTreeMap,
-    io,
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -15,10 +16,10 @@ use anyhow::Context as _;
 use headgate_config::{Loaded, Memory, load_from};
 
 use crate::{
-    demo::token::Signer,
+    demo::{orders::Functions, token::Signer, tour::Tour},
     output::Output,
     reload::Start,
-    serve::{Addresses, serve},
+    serve::serve,
 };
 
 const PLATFORM: &str = include_str!("../../examples/demo/headgate.toml");
@@ -56,19 +57,46 @@ const TEAMS: [Team; 3] = [
 ///
 /// When no port is free or a thread can't be started.
 pub(crate) fn demo(output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let folder = Folder::new()?;
     let signer = Signer::new()?;
-    let loaded = configuration(&signer)?;
+    let functions = Functions::start(&folder.0)?;
+    let loaded = configuration(&signer, &functions, &folder)?;
     let token = signer.token("ada", "tv-4711")?;
-    serve(Start::fixed(loaded)?, |addresses| print_tour(addresses, &token, output))
+    let ships_in = functions.ships_in();
+    serve(Start::fixed(loaded)?, |addresses| {
+        Tour { addresses, token: &token, ships_in }.print(output)
+    })
+}
+
+/// A folder for the log and the records, which goes with the demo.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let name = format!("headgate-demo-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).context("folder for the demo's log")?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, "the demo's folder is left");
+        }
+    }
 }
 
 /// The example's own files, with the addresses that are free on this machine.
-fn configuration(signer: &Signer) -> anyhow::Result<Loaded> {
+fn configuration(signer: &Signer, functions: &Functions, data: &Folder) -> anyhow::Result<Loaded> {
     let platform = PLATFORM.replace(EDGE, &free(EDGE)?).replace(ADMIN, &free(ADMIN)?);
+    let platform = format!("{platform}\n[data]\ndir = {:?}\n", data.0.join("data"));
     let folder = Path::new("demo");
     let mut files = Memory::default()
         .with(folder.join("headgate.toml"), platform)
-        .with(folder.join("jwks.json"), signer.jwks());
+        .with(folder.join("jwks.json"), signer.jwks())
+        .with(folder.join("routes.d/tv/orders.toml"), functions.file.as_str());
     for team in TEAMS {
         let address = bff::start(team.name)?;
         let path = folder.join("routes.d").join(team.name).join("home.toml");
@@ -83,42 +111,4 @@ fn free(address: &str) -> anyhow::Result<String> {
     let wanted: SocketAddr = address.parse().context("demo address")?;
     let is_free = TcpListener::bind(wanted).is_ok();
     Ok(if is_free { address.to_owned() } else { SocketAddr::new(wanted.ip(), 0).to_string() })
-}
-
-fn print_tour(addresses: &Addresses, token: &str, output: &mut Output<'_>) -> io::Result<()> {
-    let (edge, admin) = (addresses.edge_url(), addresses.admin_url());
-    if output.json {
-        let tour = serde_json::json!({ "edge": [edge], "admin": admin, "token": token });
-        return output.json_line(&tour);
-    }
-    let out = &mut output.out;
-    writeln!(
-        out,
-        "Headgate demo: one edge, three device teams, one BFF each.
-
-  edge   {edge}
-  admin  {admin}
-
-One path, three devices, three BFFs:
-  curl -H 'x-app: tv/7.2' {edge}/home
-  curl -H 'x-app: ios/3.1' {edge}/home
-  curl {edge}/home
-
-A route that asks who you are, without and with a token (the BFF gets a Passport):
-  curl -i -H 'x-app: tv/7.2' {edge}/profile
-  curl -H 'x-app: tv/7.2' -H 'authorization: Bearer {token}' {edge}/profile
-
-What clients are told when something is wrong: no route, a dead BFF, a slow one:
-  curl -i {edge}/nowhere
-  curl -i {edge}/gone
-  curl -i -H 'x-app: ios/3.1' {edge}/slow
-
-What operators see:
-  curl {admin}/v1/status
-  curl {admin}/metrics
-
-Each request prints one access line below. Ctrl-C ends the demo.
-"
-    )?;
-    out.flush()
 }

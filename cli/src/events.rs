@@ -8,9 +8,11 @@ use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
     Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
-    Results, Retention, Silent, Topic, Topics, kafka,
+    PushHub, Results, Retention, Silent, Topic, Topics, kafka,
 };
-use headgate_gateway::{self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk};
+use headgate_gateway::{
+    self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk, server::Task,
+};
 use headgate_idempotency::{DynamoDb, OsRandom, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
@@ -26,6 +28,8 @@ pub(crate) struct Events {
     pub(crate) results: Results,
     /// The handlers that run.
     pub(crate) handlers: Handlers,
+    /// What gives results to the clients that wait for them.
+    pushes: PushHub,
     /// The embedded log, which has to be trimmed. None: another cluster's own work.
     embedded: Option<EmbeddedLog>,
     /// The table whose outbox has to be carried to the log. None: a commit is in the log at once.
@@ -96,7 +100,9 @@ impl Events {
         };
         let publisher = Publisher::new(parts.clone());
         let handlers = Handlers::default();
-        Ok(Some(Self { parts, publisher, results, handlers, embedded, outbox }))
+        let (log, topics) = (Arc::clone(&parts.log), parts.topics.clone());
+        let pushes = PushHub::new(log, topics, Some(metrics.push()));
+        Ok(Some(Self { parts, publisher, results, handlers, pushes, embedded, outbox }))
     }
 
     /// Opens the log and lets the edge publish to it. Handlers are known from here on, so that no
@@ -115,6 +121,7 @@ impl Events {
         if let Some(events) = &events {
             events.register(edge, &loaded.settings);
             edge.publish_through(Arc::new(events.clone()));
+            edge.push_from(events.pushes.clone());
         }
         Ok(events)
     }
@@ -123,6 +130,21 @@ impl Events {
     pub(crate) fn for_operators(&self) -> EventState {
         let handlers = self.handlers.clone();
         EventState { parts: self.parts.clone(), handlers: Arc::new(move || handlers.running()) }
+    }
+
+    /// Follows what is pushed until the edge has ended: clients are still told of what is handled
+    /// while it drains.
+    pub(crate) fn push_task(&self) -> Task {
+        let pushes = self.pushes.clone();
+        Box::new(move |mut shutdown| {
+            Box::pin(async move {
+                tokio::select! {
+                    // A sender that is gone means the same as one that says stop.
+                    _stopped = shutdown.wait_for(|stop| *stop) => {}
+                    () = pushes.run() => {}
+                }
+            })
+        })
     }
 
     /// Removes what no topic keeps any more.

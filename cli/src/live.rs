@@ -159,7 +159,7 @@ impl StatusSource for Live {
     }
 
     fn limits(&self) -> LimitsStatus {
-        limits::limits(&self.edge.limits(), &self.running().loaded)
+        limits::limits(&self.edge.limits())
     }
 
     fn history(&self, ask: FactsAsk) -> History {

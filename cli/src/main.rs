@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod aside;
 mod events;
 mod exit;
 mod output;

@@ -112,7 +112,6 @@ pub(crate) fn serve(
     let upgrades = upgrades.transpose().context("signals")?;
     announce(&addresses)?;
 
-    let mint = edge.mint();
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
     let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
     let timeline = Timeline::of(stores.local());
@@ -120,7 +119,7 @@ pub(crate) fn serve(
     let state = State {
         readiness: readiness_watch,
         exporter: metrics.exporter(),
-        passport_keys: Arc::new(Keys(mint)),
+        passport_keys: Arc::new(Keys(edge.mint())),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
                 .with_facts(facts)
@@ -143,6 +142,7 @@ pub(crate) fn serve(
     }
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
+    tasks.extend(events.as_ref().map(|events| ("push", events.push_task())));
     tasks.extend(events.map(|events| ("events", events.task(&edge, running))));
     tasks.extend(upgrades.map(|task| ("upgrade", task)));
     let drained = server::run(&edge, bound, signals, tasks);

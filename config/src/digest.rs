@@ -102,7 +102,7 @@ fn object<T>(text: &mut String, entries: BTreeMap<&str, T>, write: impl Fn(&mut 
     text.push('}');
 }
 
-fn canonical(value: &Value) -> String {
+pub(crate) fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
     text

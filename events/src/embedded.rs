@@ -1,6 +1,7 @@
 //! The log in the embedded store: a topic's partitions are the store's logs, and a group's offsets
 //! are the store's, so that a handler's state, what it emits and its offset are one commit.
 
+mod follow;
 mod member;
 
 use std::{
@@ -16,10 +17,10 @@ use headgate_store::{
 use headgate_types::{Clock, UnixTime};
 use parking_lot::Mutex;
 
-use self::member::EmbeddedMember;
+use self::{follow::EmbeddedFollower, member::EmbeddedMember};
 use crate::{
     error::LogError,
-    log::{Answer, Body, Bounds, Entry, Log, Member, Message, Place},
+    log::{Answer, Body, Bounds, Entry, Follower, Log, Member, Message, Place},
     topic::{Topic, Topics},
 };
 
@@ -260,6 +261,11 @@ impl Log for EmbeddedLog {
     fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
         let joined = EmbeddedMember::join(self.clone(), group, topic);
         Box::pin(ready(joined.map(|member| Box::new(member) as Box<dyn Member>)))
+    }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
+        let follower = EmbeddedFollower::new(self.clone(), topic, from);
+        Box::pin(ready(follower.map(|follower| Box::new(follower) as Box<dyn Follower>)))
     }
 
     fn commit_with(

@@ -11,6 +11,7 @@
 mod append;
 mod client;
 mod failure;
+mod follow;
 mod groups;
 #[cfg(feature = "testing")]
 mod local;
@@ -32,7 +33,7 @@ use rdkafka::{admin::AdminClient, consumer::BaseConsumer, producer::FutureProduc
 use self::client::Quiet;
 use crate::{
     error::LogError,
-    log::{Answer, Bounds, Entry, Log, Member, Message, Place},
+    log::{Answer, Bounds, Entry, Follower, Log, Member, Message, Place},
     topic::{Topic, Topics},
 };
 
@@ -174,6 +175,17 @@ impl Log for KafkaLog {
             let topic = names::kafka(topic)?;
             let member = member::KafkaMember::join(Arc::clone(&self.inner), group, &topic)?;
             Ok(Box::new(member) as Box<dyn Member>)
+        })
+    }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
+        Box::pin(async move {
+            topics::known(self, topic).await?;
+            let (topic, from) = (topic.to_owned(), from.to_vec());
+            let following = self.blocking(move |inner| {
+                follow::KafkaFollower::start(inner, &names::kafka(&topic)?, &from)
+            });
+            Ok(Box::new(following.await?) as Box<dyn Follower>)
         })
     }
 }

@@ -19,6 +19,7 @@ mod log;
 mod notice;
 mod parts;
 mod publisher;
+mod push;
 #[cfg(feature = "dynamodb")]
 pub mod relay;
 mod results;
@@ -47,11 +48,13 @@ pub use crate::{
     error::LogError,
     letter::Raw,
     log::{
-        Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Log, Member, Message, Place, Polled,
+        Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Follower, Log, Member, Message, Place,
+        Polled,
     },
     notice::{Class as NoticeClass, Notice, Notify, Silent},
     parts::{Nudge, Parts},
     publisher::{Publish, PublishError, Published, Publisher, fresh_id},
+    push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},
     results::{HandlerResult, Looked, Registered, Results},
     topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
 };

@@ -72,6 +72,10 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     /// Makes the caller a member of a group, to read its share of a topic's partitions.
     fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>>;
 
+    /// Follows all partitions of a topic without a group, each from an offset on; below the first
+    /// that is kept, from there. `from` has an offset for each partition.
+    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>>;
+
     /// The commit of a settled offset as a part of the store's batch. None: the log is elsewhere,
     /// and the offset is [committed](Member::commit) after the batch.
     fn commit_with(
@@ -104,6 +108,13 @@ pub trait Member: fmt::Debug + Send {
     /// Lets partitions go that were [`Polled::Revoked`], once what was committed of them is durable.
     /// Called without partitions, it only makes durable what was committed.
     fn release<'a>(&'a mut self, partitions: &'a [u32]) -> Answer<'a, ()>;
+}
+
+/// Reads a topic as it grows, and keeps no account of it anywhere.
+pub trait Follower: fmt::Debug + Send {
+    /// Waits for entries, and gives those of one partition in order, at least one and at most
+    /// [`ENTRIES_MAX`]. A wait that is given up takes nothing with it.
+    fn next(&mut self) -> Answer<'_, Vec<Entry>>;
 }
 
 /// What comes next for a member.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use headgate_idempotency::{DEAD_LETTERS, PARTITIONS_DEFAULT, Partitions};
+use headgate_idempotency::{DEAD_LETTERS, PARTITIONS_DEFAULT, PUSH_TOPIC, Partitions};
 use headgate_types::ByteSize;
 
 /// What people decided about dead letters and held keys.
@@ -12,6 +12,8 @@ pub const NOTICE_TOPIC: &str = "hg.notices";
 
 /// Kafka's own default, and long enough for a week-end that nobody looks.
 const AGE: Duration = Duration::from_hours(7 * 24);
+/// As long as results can be asked for by default.
+const PUSHED_AGE: Duration = Duration::from_hours(24);
 
 /// What is wanted of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +45,13 @@ impl Default for Retention {
 
 impl Topic {
     /// A topic of which nothing else is said. Dead letters, the audit and notices have one
-    /// partition, and what people decided is kept for ever.
+    /// partition; what people decided is kept for ever, and what is pushed for a day.
     pub fn new(name: &str) -> Self {
         let is_single =
             name.starts_with(DEAD_LETTERS) || matches!(name, AUDIT_TOPIC | NOTICE_TOPIC);
         let retention = match name {
             AUDIT_TOPIC => Retention { age: None, bytes: None },
+            PUSH_TOPIC => Retention { age: Some(PUSHED_AGE), bytes: None },
             _ => Retention::default(),
         };
         let partitions = if is_single { 1 } else { PARTITIONS_DEFAULT };

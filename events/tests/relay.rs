@@ -12,8 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use headgate_events::{
-    Answer, Bounds, EmbeddedLog, Entry, Log, LogError, Member, Message, Place, Relay, Topic,
-    Topics, relay,
+    Answer, Bounds, EmbeddedLog, Entry, Follower, Log, LogError, Member, Message, Place, Relay,
+    Topic, Topics, relay,
 };
 use headgate_idempotency::{
     Store as _,
@@ -98,6 +98,10 @@ impl Log for Flaky {
 
     fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
         self.log.join(group, topic)
+    }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
+        self.log.follow(topic, from)
     }
 }
 

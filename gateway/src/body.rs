@@ -22,7 +22,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::{error::Error, record::Record};
+use crate::{error::Error, push::PushBody, record::Record};
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub enum ResponseBody {
     Own(OwnBody),
     /// The origin's.
     Origin(Box<OriginBody>),
+    /// What is pushed to the client, for as long as it stays.
+    Pushes(Box<PushBody>),
 }
 
 /// A body that is in memory as a whole.
@@ -69,6 +71,9 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("body idled too long")]
     Idle,
+    /// The client took too little of what is pushed to it.
+    #[error("client is too slow for what is pushed to it")]
+    CutOff,
 }
 
 impl From<Infallible> for BodyError {
@@ -91,6 +96,7 @@ impl Body for ResponseBody {
                 Poll::Ready(own.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
             }
             Self::Origin(origin) => origin.poll_frame(cx),
+            Self::Pushes(pushes) => pushes.poll_frame(cx),
         }
     }
 
@@ -98,6 +104,7 @@ impl Body for ResponseBody {
         match self {
             Self::Own(own) => own.bytes.is_none(),
             Self::Origin(origin) => origin.is_end_stream(),
+            Self::Pushes(_) => false,
         }
     }
 
@@ -107,6 +114,7 @@ impl Body for ResponseBody {
                 SizeHint::with_exact(own.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Origin(origin) => origin.size_hint(),
+            Self::Pushes(_) => SizeHint::default(),
         }
     }
 }

@@ -67,8 +67,13 @@ enum Failed {
 
 impl Function {
     /// The function of a handler, called through an edge. Its records are kept longer than its
-    /// topic keeps an event.
-    pub fn new(edge: &Arc<Edge>, handler: &settings::Handler, retention: Duration) -> Self {
+    /// topic keeps an event. `name` is what it is called to whoever owns a series.
+    pub fn new(
+        edge: &Arc<Edge>,
+        handler: &settings::Handler,
+        name: &str,
+        retention: Duration,
+    ) -> Self {
         let mut terms = Terms::new(&handler.scope(), &handler.topic, &handler.kind);
         terms.timeout = handler.timeout.saturating_add(MARGIN);
         terms.order = handler.order;
@@ -79,7 +84,9 @@ impl Function {
             longest: handler.retry.longest,
             attempts_max: handler.retry.max.saturating_add(1),
         };
-        Self { edge: Arc::clone(edge), terms, name: Arc::clone(&handler.name) }
+        let name: Arc<str> = name.into();
+        terms.told_as = Some(Arc::clone(&name));
+        Self { edge: Arc::clone(edge), terms, name }
     }
 
     async fn call(&self, event: &Event, key: &str) -> Result<Answer, Fault> {

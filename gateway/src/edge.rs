@@ -1,5 +1,6 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
+mod limits;
 mod snapshot;
 mod terms;
 
@@ -11,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use headgate_events::PushHub;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
 use headgate_telemetry::{EdgeMetrics, Metrics, RulingMetrics, access::Log};
@@ -34,10 +36,11 @@ use crate::{
     overload::{Limits, Protection},
     passport::{self, Mint},
     publishing::Publish,
+    push::Pushes,
     recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
-    upstream::UpstreamState,
+    upstream::{Upstream, UpstreamState},
 };
 
 /// Time between two looks whether keys were fetched.
@@ -59,6 +62,8 @@ pub struct Edge {
     pub(crate) facts: OnceLock<Keeper>,
     /// Keeps events. None: nobody does, and none are taken.
     publisher: OnceLock<Arc<dyn Publish>>,
+    /// The clients that results are pushed to.
+    pub(crate) pushes: Pushes,
     pub(crate) mint: Arc<Mint>,
     /// What further settings are compiled with.
     tools: Tools,
@@ -146,6 +151,7 @@ impl Edge {
             recent: Recent::new(settings.edge.recent, settings.edge.threads),
             facts: OnceLock::new(),
             publisher: OnceLock::new(),
+            pushes: Pushes::new(tools.metrics.push()),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
             tools,
@@ -200,6 +206,11 @@ impl Edge {
     /// Takes events from here on; the first publisher stays.
     pub fn publish_through(&self, publisher: Arc<dyn Publish>) {
         self.publisher.get_or_init(|| publisher);
+    }
+
+    /// Pushes results to their owners from here on; the first hub stays.
+    pub fn push_from(&self, hub: PushHub) {
+        self.pushes.follow(hub);
     }
 
     pub(crate) fn publisher(&self) -> Option<Arc<dyn Publish>> {
@@ -267,11 +278,27 @@ impl Edge {
 
     /// What protects the edge, its upstreams and routes, as it stands.
     pub fn limits(&self) -> Limits {
+        self.limits_of(|_| true, |_| true)
+    }
+
+    /// The same without upstreams and routes of which no limit has been asked yet: a large
+    /// configuration has many.
+    pub fn limits_in_use(&self) -> Limits {
+        self.limits_of(Upstream::is_limit_in_use, Route::is_limit_in_use)
+    }
+
+    fn limits_of(
+        &self,
+        of_upstream: impl Fn(&Upstream) -> bool,
+        of_route: impl Fn(&Route) -> bool,
+    ) -> Limits {
         let (now, snapshot) = (self.clock.now(), self.snapshot());
+        let upstreams = snapshot.upstreams.iter().filter(|upstream| of_upstream(upstream));
+        let routes = snapshot.routes.iter().filter(|route| of_route(route));
         Limits {
             instance: self.protection.state(self.lifecycle.in_flight()),
-            upstreams: snapshot.upstreams.iter().map(|upstream| upstream.limits(now)).collect(),
-            routes: snapshot.routes.iter().map(|route| route.limits(now)).collect(),
+            upstreams: upstreams.map(|upstream| upstream.limits(now)).collect(),
+            routes: routes.map(|route| route.limits(now)).collect(),
         }
     }
 

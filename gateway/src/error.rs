@@ -74,6 +74,12 @@ pub enum Error {
     /// No such series, or it is not the caller's.
     #[error("no such series of the caller's")]
     NoSeries,
+    /// As many connections are pushed to as may be.
+    #[error("push connections exhausted")]
+    PushExhausted,
+    /// Nothing can be pushed: the log of results can't be read, or the edge ends.
+    #[error("push is not available")]
+    PushUnavailable,
     /// The edge itself is overloaded, and keeps its capacity for higher ranks.
     #[error("edge is overloaded")]
     ShedOverload(Wait),
@@ -224,6 +230,8 @@ impl Error {
             Self::EventRejected(_) => "HG0040",
             Self::LogUnavailable => "HG0041",
             Self::NoSeries => "HG0042",
+            Self::PushExhausted => "HG0043",
+            Self::PushUnavailable => "HG0044",
             Self::ShedOverload(_) => "HG0030",
             Self::ShedPriority(_) => "HG0031",
             Self::LimitedConcurrency(_) => "HG0032",
@@ -250,12 +258,16 @@ impl Error {
                 Outcome::IdempotencyConflict
             }
             Self::KeyBusy => Outcome::IdempotencyBusy,
-            Self::StoreUnavailable | Self::LogUnavailable => Outcome::StoreUnavailable,
+            Self::StoreUnavailable | Self::LogUnavailable | Self::PushUnavailable => {
+                Outcome::StoreUnavailable
+            }
             Self::ShedOverload(_) => Outcome::ShedOverload,
             Self::ShedPriority(_) => Outcome::ShedPriority,
             Self::BreakerOpen(_) => Outcome::BreakerOpen,
             Self::LimitedRate(_) => Outcome::LimitedRate,
-            Self::LimitedConcurrency(_) | Self::ConnectionsExhausted => Outcome::LimitedConcurrency,
+            Self::LimitedConcurrency(_) | Self::ConnectionsExhausted | Self::PushExhausted => {
+                Outcome::LimitedConcurrency
+            }
             Self::NoEndpoint | Self::KeysUnavailable | Self::SourceUnavailable => {
                 Outcome::OriginUnhealthy
             }
@@ -303,6 +315,8 @@ impl Error {
             | Self::LimitedConcurrency(_)
             | Self::StoreUnavailable
             | Self::LogUnavailable
+            | Self::PushExhausted
+            | Self::PushUnavailable
             | Self::Internal(_) => Side::Internal,
         }
     }

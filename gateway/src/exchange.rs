@@ -102,6 +102,7 @@ fn run(
                 Ok(Entered::Taken(taken)) => step::respond::published(record, *taken),
                 Ok(Entered::Found(results)) => step::respond::results(record, *results),
                 Ok(Entered::Told(told)) => step::respond::told(record, told),
+                Ok(Entered::Pushes(opened)) => step::respond::pushes(record, *opened),
                 Err(error) => {
                     if has_body {
                         connection.activity.linger();
@@ -202,15 +203,19 @@ async fn serve(
 
 /// Answers a request for the edge itself; none for a path that is nothing.
 async fn own(
-    (edge, snapshot): (&Edge, &Snapshot),
-    connection: &Connection,
+    (edge, snapshot): (&Arc<Edge>, &Snapshot),
+    connection: &Arc<Connection>,
     record: &Record,
-    (parts, target): (&Parts, &Target),
+    (parts, target): (&mut Parts, &Target),
 ) -> Option<Result<Entered, Error>> {
     if let Some(trace) = step::results::asked(parts, target) {
         let shown = connection.credentials(&parts.headers);
         let found = async { step::results::find(edge, snapshot, (parts, shown), trace?).await };
         return Some(found.await.map(|found| Entered::Found(Box::new(found))));
+    }
+    if step::push::is_asked(parts, target) {
+        let opened = step::push::open(edge, snapshot, connection, parts, target).await;
+        return Some(opened.map(|opened| Entered::Pushes(Box::new(opened))));
     }
     if step::whoami::is_asked(parts, target) {
         let told = step::whoami::tell((edge, snapshot), connection, record, (parts, target));

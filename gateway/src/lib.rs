@@ -25,6 +25,7 @@ mod mirror;
 pub mod overload;
 mod proxied;
 mod publishing;
+mod push;
 mod recent;
 mod record;
 mod replay;
@@ -57,6 +58,7 @@ pub use crate::{
         Asked, NotPublished, Owner, Publication, Publish, Published, Results, ResultsAsk,
         Unavailable,
     },
+    push::PushBody,
     recent::Told,
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},

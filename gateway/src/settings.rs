@@ -15,6 +15,7 @@ mod idempotency;
 mod identity;
 mod mirror;
 mod overload;
+mod push;
 mod recent;
 mod split;
 mod upstream;
@@ -31,6 +32,7 @@ pub use crate::settings::{
         Breaker, Callers, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload,
         StaticAnswer, UpstreamOverload,
     },
+    push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     upstream::{Endpoint, Protocol, Upstream},
@@ -94,6 +96,8 @@ pub struct Edge {
     pub overload: Overload,
     /// How the edge ends.
     pub drain: Drain,
+    /// Clients that results are pushed to.
+    pub push: Push,
     /// Whether each exchange is written down.
     pub access_log: AccessLog,
     /// What is kept of recent exchanges in memory.
@@ -234,6 +238,7 @@ impl Default for Edge {
             limits: Limits::default(),
             overload: Overload::default(),
             drain: Drain::default(),
+            push: Push::default(),
             access_log: AccessLog::default(),
             recent: Recent::default(),
         }

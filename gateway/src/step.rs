@@ -12,6 +12,7 @@ pub(crate) mod idempotency;
 pub(crate) mod limit;
 pub(crate) mod mirror;
 pub(crate) mod publish;
+pub(crate) mod push;
 pub(crate) mod respond;
 pub(crate) mod results;
 pub(crate) mod route;

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use atomic_waker::AtomicWaker;
 use bytes::{Buf, Bytes};
 use headgate_types::{Clock, Moment};
 use tokio::{
@@ -38,6 +39,9 @@ pub(crate) struct Activity {
     lingers: AtomicBool,
     has_asked: AtomicBool,
     has_idled: AtomicBool,
+    is_cut: AtomicBool,
+    /// Wakes a write that waits for the client when the connection is cut.
+    waiting: AtomicWaker,
 }
 
 impl Activity {
@@ -53,6 +57,8 @@ impl Activity {
             lingers: AtomicBool::new(false),
             has_asked: AtomicBool::new(false),
             has_idled: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
+            waiting: AtomicWaker::new(),
         })
     }
 
@@ -88,6 +94,12 @@ impl Activity {
     /// the system drop the answer before the client has read it (RFC 9112, 9.6).
     pub(crate) fn linger(&self) {
         self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Breaks the connection off, as soon as its client takes nothing.
+    pub(crate) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.waiting.wake();
     }
 
     fn is_busy(&self) -> bool {
@@ -187,6 +199,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
         if written.is_ready() {
             self.unread_timer = None;
             return written;
+        }
+        self.activity.waiting.register(cx.waker());
+        if self.activity.is_cut.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let limit = self.patience.unread;
         let timer = self.unread_timer.get_or_insert_with(|| Box::pin(sleep(limit)));

@@ -12,10 +12,10 @@ use headgate_types::Event;
 use self::state::Reads;
 pub(crate) use self::{
     effect::{Journal, Stop},
-    emit::source,
+    emit::{push_key, source},
 };
 pub use self::{
-    emit::{Emit, PUSH_TOPIC, Place},
+    emit::{Emit, PUSH_KIND, PUSH_TOPIC, Place, RESULT_KIND},
     state::{STATE_SPACE, Versioned},
 };
 use crate::{

@@ -3,6 +3,7 @@
 mod judge;
 mod look;
 mod run;
+mod tell;
 
 use std::sync::Arc;
 

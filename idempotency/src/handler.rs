@@ -82,6 +82,9 @@ pub struct Terms {
     pub order: Order,
     /// Partitions of the topics that it emits to.
     pub partitions: u32,
+    /// What it is called to whoever owns a series: the owner is told, on
+    /// [`PUSH_TOPIC`](crate::PUSH_TOPIC), how it settled the series' first event. None: he is not.
+    pub told_as: Option<Arc<str>>,
 }
 
 impl Terms {
@@ -101,6 +104,7 @@ impl Terms {
             retry: Backoff::default(),
             order: Order::Unordered,
             partitions: PARTITIONS_DEFAULT,
+            told_as: None,
         }
     }
 }

@@ -44,8 +44,8 @@ pub mod testing;
 pub use crate::child::Child;
 pub use crate::claim::{Claim, Claimed, Held, HeldAs, OnLost, Once, Recorded};
 pub use crate::context::{
-    Context, Effects, Emit, Keyed, KeyedEffects, Leased, LeasedEffects, Mode, PUSH_TOPIC, Place,
-    STATE_SPACE, Transactional, Tx, Versioned,
+    Context, Effects, Emit, Keyed, KeyedEffects, Leased, LeasedEffects, Mode, PUSH_KIND,
+    PUSH_TOPIC, Place, RESULT_KIND, STATE_SPACE, Transactional, Tx, Versioned,
 };
 pub use crate::dead_letter::{DEAD_LETTERS, Reason, dead_letter, letter_id};
 pub use crate::decorator::{Decorated, InvalidTerms, RUNS_MAX};

@@ -22,8 +22,8 @@ pub use crate::{
         ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
         DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, GroupMetrics,
         HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics, MirrorMetrics,
-        RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics, StoreCounts, StoreMetrics,
-        TopicMetrics, UpstreamMetrics,
+        PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics, StoreCounts,
+        StoreMetrics, TopicMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

@@ -6,6 +6,7 @@ mod events;
 mod idempotency;
 mod mirror;
 mod overload;
+mod push;
 mod store;
 mod upstream;
 
@@ -29,6 +30,7 @@ pub use crate::metrics::{
     overload::{
         BreakerMetrics, GateLevels, GateMetrics, RetryBudgetMetrics, Ruling, RulingMetrics,
     },
+    push::PushMetrics,
     store::{StoreCounts, StoreMetrics},
     upstream::UpstreamMetrics,
 };

@@ -1,4 +1,4 @@
-//! Every command that README, the tutorial and the guides to splits show is run as it is written, on
+//! Every command that README, the tutorials and the guides to splits show is run as it is written, on
 //! free ports.
 
 use std::{
@@ -89,6 +89,34 @@ async fn tutorial_leads_to_a_bff_behind_the_edge() {
     {
         let found = printed.to_ascii_lowercase();
         assert!(found.contains(told), "{told} was never seen:\n{printed}");
+    }
+}
+
+#[tokio::test]
+async fn tutorial_leads_from_a_tap_to_its_pushed_result() {
+    let script = blocks(&page("docs/start-events.md"), "sh").concat();
+    assert!(script.contains("/_headgate/push"), "the tutorial has lost its commands");
+    let ports = on_free_ports(script);
+    let admin = ports.split("http://").find(|part| part.contains("/readyz")).unwrap();
+    let admin = admin.split_once('/').unwrap().0;
+    // Verbs ask at the usual address unless they are told another one.
+    let script = ["trace ", "events tail ", "dlq list", "dlq redrive "].into_iter().fold(
+        ports.clone(),
+        |script, verb| {
+            let verb = verb.trim_end();
+            script.replace(
+                &format!("headgate {verb}"),
+                &format!("headgate {verb} --admin http://{admin}"),
+            )
+        },
+    );
+
+    let printed = run(script, &Folder::default()).await;
+
+    for told in
+        ["202 Accepted", "event: result", "parked after 2 attempts", "done after", "redrive"]
+    {
+        assert!(printed.contains(told), "{told} was never seen:\n{printed}");
     }
 }
 

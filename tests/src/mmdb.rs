@@ -119,7 +119,9 @@ fn write(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Array(elements) => {
             head(out, LIST, elements.len());
-            elements.iter().for_each(|element| write(out, element));
+            for element in elements {
+                write(out, element);
+            }
         }
         other => panic!("{other} is not written"),
     }

@@ -55,6 +55,9 @@ pub struct Event<T = Bytes> {
     pub expires_at: Option<UnixTime>,
     /// What it is worth; handed on to what follows. `hgprio`, 0 to 3.
     pub priority: Class,
+    /// Who is told what comes of the series, as an opaque name; handed on to what follows. None:
+    /// nobody. `hgowner`.
+    pub owner: Option<Arc<str>>,
     /// What happened, in detail. `data`.
     pub data: T,
 }
@@ -145,11 +148,13 @@ impl<T> Event<T> {
             key: None,
             expires_at: None,
             priority: Class::default(),
+            owner: None,
             data,
         }
     }
 
-    /// An event that follows from this one: of the same series and priority, one step further.
+    /// An event that follows from this one: of the same series, priority and owner, one step
+    /// further.
     ///
     /// # Errors
     ///
@@ -170,6 +175,7 @@ impl<T> Event<T> {
             key: None,
             expires_at: None,
             priority: self.priority,
+            owner: self.owner.clone(),
             data,
         })
     }
@@ -190,6 +196,7 @@ impl<T> Event<T> {
             key: self.key,
             expires_at: self.expires_at,
             priority: self.priority,
+            owner: self.owner,
             data,
         }
     }
@@ -217,8 +224,12 @@ impl<T> Event<T> {
         if let Some((attribute, _)) = required.iter().find(|(_, value)| value.is_empty()) {
             return Err(InvalidEvent::Missing { attribute });
         }
-        let optional =
-            [("subject", &self.subject), ("causationid", &self.causation_id), ("hgkey", &self.key)];
+        let optional = [
+            ("subject", &self.subject),
+            ("causationid", &self.causation_id),
+            ("hgkey", &self.key),
+            ("hgowner", &self.owner),
+        ];
         let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?)));
         let too_large = |(_, value): &(&str, &Arc<str>)| value.len() > ATTRIBUTE_BYTES_MAX;
         match required.into_iter().chain(optional).find(too_large) {

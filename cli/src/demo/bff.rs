@@ -10,17 +10,22 @@ use tokio::net::TcpListener;
 /// How long the slow route takes: longer than any of the demo's timeouts.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// Starts a team's BFF on a free port and a thread of its own.
+/// Starts a team's BFF on a free port.
 pub(super) fn start(team: &'static str) -> anyhow::Result<SocketAddr> {
+    serve(team, routes(team))
+}
+
+/// Serves routes on a free port and a thread of its own.
+pub(super) fn serve(name: &'static str, routes: Router) -> anyhow::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("port for a sample BFF")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name(format!("bff-{team}")).spawn(move || {
-        let served = runtime
-            .block_on(async { axum::serve(TcpListener::from_std(listener)?, routes(team)).await });
+    thread::Builder::new().name(format!("bff-{name}")).spawn(move || {
+        let served =
+            runtime.block_on(async { axum::serve(TcpListener::from_std(listener)?, routes).await });
         if let Err(error) = served {
-            tracing::error!(%error, team, "sample BFF failed");
+            tracing::error!(%error, name, "sample BFF failed");
         }
     })?;
     Ok(address)

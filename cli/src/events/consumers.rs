@@ -128,11 +128,11 @@ impl Events {
     pub(crate) fn register(&self, edge: &Arc<Edge>, settings: &Settings) -> Wanted {
         let wanted = settings.handlers.iter().filter_map(|handler| {
             let scope = handler.scope();
-            let deliver = self.deliver(edge, handler).inspect_err(|error| {
+            let name = name(handler, &settings.handlers);
+            let deliver = self.deliver(edge, handler, &name).inspect_err(|error| {
                 tracing::error!(%error, code = error.code(), handler = %scope, "handler not started");
             });
-            let name = name(handler, &settings.handlers).into();
-            let registered = Registered { name, handler: deliver.ok()? };
+            let registered = Registered { name: name.into(), handler: deliver.ok()? };
             Some((scope, (handler.clone(), registered)))
         });
         let wanted: Wanted = wanted.collect();
@@ -145,10 +145,11 @@ impl Events {
         &self,
         edge: &Arc<Edge>,
         handler: &Handler,
+        name: &str,
     ) -> Result<Arc<dyn Deliver>, InvalidTerms> {
         let parts = &self.parts;
         let retention = parts.topics.get(&handler.topic).retention.age.unwrap_or_default();
-        let function = Function::new(edge, handler, retention);
+        let function = Function::new(edge, handler, name, retention);
         let decorated = Decorated::new(function, parts.records.clone())?;
         let decorated = decorated.with_partitions(parts.topics.for_handlers());
         Ok(match &parts.metrics {

@@ -5,8 +5,8 @@ use super::Class;
 /// Each key of the documents with its class; `*` stands for a name that people choose.
 ///
 /// What is bound, opened or started once per process changes only with the process, which
-/// `headgate upgrade` replaces without a gap; `data.dir`, where two processes meet, alone needs a
-/// restart. A route that
+/// `headgate upgrade` replaces without a gap; not even that one takes another `data.dir`, where
+/// the two meet. A route that
 /// asks for other requests or sends them elsewhere is not the route that a WebSocket was opened
 /// on. Everything else is read anew by each request.
 pub(super) const CLASSES: &[(Class, &[&str])] = &[
@@ -14,7 +14,6 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
         Class::HandOver,
         &[
             "headgate.admin.listen",
-            "headgate.data.dir",
             "headgate.data.facts",
             "headgate.edge.listen",
             "headgate.edge.threads",
@@ -40,6 +39,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.why.passed_per_second",
         ],
     ),
+    (Class::Refused, &["headgate.data.dir"]),
     (Class::Drain, &["team.route.*.match", "team.route.*.to"]),
     (
         Class::Hot,
@@ -66,6 +66,9 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.edge.overload.cut.standard",
             "headgate.edge.overload.exempt",
             "headgate.edge.overload.mode",
+            "headgate.edge.push.heartbeat",
+            "headgate.edge.push.max_connections",
+            "headgate.edge.push.max_waiting",
             "headgate.edge.stream_idle",
             "headgate.edge.timeout",
             "headgate.edge.trusted_peers",

@@ -12,6 +12,7 @@ use crate::document::{
     identity::{Identity, Whoami},
     overload::Overload,
     owner::Team,
+    push::Push,
     scalar::{Address, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     split::Testers,
     why::Why,
@@ -113,6 +114,8 @@ pub(crate) struct Edge {
     pub(crate) overload: Overload,
     /// How the edge ends after SIGTERM.
     pub(crate) drain: Drain,
+    /// Clients that wait for results at `/_headgate/push`.
+    pub(crate) push: Push,
     /// Where a JSON line for each exchange goes. Without it nobody can look a single request up;
     /// metrics count it all the same.
     pub(crate) access_log: AccessLog,
@@ -142,6 +145,7 @@ impl Default for Edge {
             h2_idle: Length(limits.h2_idle),
             overload: Overload::default(),
             drain: Drain::default(),
+            push: Push::default(),
             access_log: AccessLog::default(),
         }
     }

@@ -21,17 +21,16 @@ pub(super) fn whoami(input: &Input<'_>, report: &mut Report) -> Option<Auth> {
     let mut sources = Vec::new();
     // Without a source nobody would have the scope; that the key is missing has been reported.
     for name in whoami.auth.split('|').filter(|name| !name.is_empty()) {
-        match known.keys().position(|source| source == name) {
-            Some(source) => sources.push(source),
-            None => {
-                let path = ["whoami".into(), "auth".into()];
-                let names: Vec<_> = known.keys().map(String::as_str).collect();
-                let message = format!("no identity source {name:?}");
-                let draft = Draft::new(Code::Unresolved, input.platform.at(&path), message);
-                let help = format!("identity sources are {}", names.join(", "));
-                report.push(draft.key(key_path(&path)).help(help));
-            }
+        if let Some(source) = known.keys().position(|source| source == name) {
+            sources.push(source);
+            continue;
         }
+        let path = ["whoami".into(), "auth".into()];
+        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        let message = format!("no identity source {name:?}");
+        let draft = Draft::new(Code::Unresolved, input.platform.at(&path), message);
+        let help = format!("identity sources are {}", names.join(", "));
+        report.push(draft.key(key_path(&path)).help(help));
     }
     let scopes = vec![whoami.scope.clone()];
     Some(Auth::Source { sources, is_open: false, scopes, claims: Vec::new() })

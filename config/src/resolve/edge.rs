@@ -12,8 +12,8 @@ use headgate_gateway::{
     geo::{GEO_BYTES_MAX, Geo},
     identity::Clients,
     settings::{
-        AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Recent,
-        Tls,
+        AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Push,
+        Recent, Tls,
     },
     tls::{CertificateError, Certificates},
 };
@@ -67,6 +67,11 @@ pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
         limits: limits(edge),
         overload: overload::edge(&edge.overload),
         drain: drain(input, report),
+        push: Push {
+            connections_max: at_least_one(edge.push.max_connections),
+            waiting_max: at_least_one(edge.push.max_waiting),
+            heartbeat: edge.push.heartbeat.0,
+        },
         access_log: match edge.access_log {
             platform::AccessLog::Stdout => AccessLog::Stdout,
             platform::AccessLog::Off => AccessLog::Off,

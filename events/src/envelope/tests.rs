@@ -24,6 +24,7 @@ fn event() -> Event {
         key: Some("o-7".into()),
         expires_at: Some(UnixTime::from_secs(1_800_000_060)),
         priority: Class::ALL[0],
+        owner: Some("accounts/k7".into()),
         ..event
     }
 }

@@ -1,6 +1,7 @@
 //! A log in memory whose groups have several members, and which takes partitions from one and gives
 //! them to another, politely or not.
 
+mod follow;
 mod member;
 
 use std::{
@@ -13,10 +14,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::member::BrokerMember;
+use self::{follow::BrokerFollower, member::BrokerMember};
 
 use crate::{
-    Answer, Assigned, Body, Bounds, Entry, Log, LogError, Member, Message, Place, Polled, Topic,
+    Answer, Assigned, Body, Bounds, Entry, Follower, Log, LogError, Member, Message, Place, Polled,
+    Topic,
 };
 
 /// A broker in memory. Clones are the same one. Offsets are kept by it and not by the store, and
@@ -290,5 +292,11 @@ impl Log for Broker {
         self.changed.notify_waiters();
         let member = BrokerMember { broker: self.clone(), name, id, read: BTreeMap::new() };
         Box::pin(ready(Ok(Box::new(member) as Box<dyn Member>)))
+    }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
+        let (broker, topic, next) = (self.clone(), topic.to_owned(), from.to_vec());
+        let follower = BrokerFollower { broker, topic, next };
+        Box::pin(ready(Ok(Box::new(follower) as Box<dyn Follower>)))
     }
 }

@@ -12,12 +12,12 @@ use std::{
 use headgate_idempotency::Records;
 use headgate_router::{
     device::Classifier,
-    overload::{mode::Switch, throttle::Throttle},
+    overload::throttle::Throttle,
     retry::{Budget, Policy},
     table::Table,
 };
 use headgate_telemetry::{Metrics, RouteMetrics, RulingMetrics, access::Members};
-use headgate_types::{Clock, Moment};
+use headgate_types::Clock;
 use http::{HeaderValue, uri::PathAndQuery};
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     facts::Watches,
     identity::{self, Authenticator, FetchKeys},
     mirror::Mirror,
-    overload::{Admission, RouteLimits, RouteRate},
+    overload::{Admission, RouteRate},
     settings::{self, RouteOverload, Settings},
     split::{Arm, Split},
     step::idempotency::Keys,
@@ -87,7 +87,7 @@ pub(crate) struct Route {
     pub(crate) settings: settings::Route,
     pub(crate) timeout: Duration,
     /// Where its requests go, unless they are split. None: nowhere, they become events.
-    upstream: Option<Arc<Upstream>>,
+    pub(super) upstream: Option<Arc<Upstream>>,
     /// How its requests are divided. None: all go to the upstream.
     pub(crate) split: Option<Box<Split>>,
     /// What gets copies of its requests. None: nothing.
@@ -344,22 +344,6 @@ impl Route {
         }
         self.throttle.switch().set(*throttle);
         self.budget.switch().set(*retry);
-    }
-
-    /// What protects it, as it stands.
-    pub(crate) fn limits(&self, now: Moment) -> RouteLimits {
-        let rates = self.rates.iter().zip(&self.settings.overload.rates);
-        let switch = |switch: &Switch| (switch.mode(), switch.counts());
-        RouteLimits {
-            team: Arc::clone(&self.settings.team),
-            name: Arc::clone(&self.settings.name),
-            is_exempt: self.settings.overload.is_exempt,
-            gate: self.admission.as_ref().and_then(|admission| admission.state()),
-            rates: rates.map(|(rate, settings)| rate.state(settings.mode)).collect(),
-            throttle: switch(self.throttle.switch()),
-            retry: switch(self.budget.switch()),
-            retries_left: self.budget.available(now),
-        }
     }
 
     /// The arm that a request drew; none where requests are not split.

@@ -23,6 +23,7 @@ const OWN: &str = "_headgate";
 pub(crate) struct Terms {
     pub(crate) limits: settings::Limits,
     pub(crate) drain: settings::Drain,
+    pub(crate) push: settings::Push,
     trusted_peers: Vec<IpNet>,
     pub(crate) client_address: ClientAddress,
     /// Tells where clients are.
@@ -45,6 +46,7 @@ impl Terms {
         Self {
             limits: edge.limits.clone(),
             drain: edge.drain.clone(),
+            push: edge.push,
             trusted_peers: edge.trusted_peers.clone(),
             client_address: edge.client_address,
             geo: edge.geo.clone(),

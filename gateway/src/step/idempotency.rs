@@ -29,6 +29,7 @@ use crate::{
     headers,
     identity::Verified,
     publishing::Results,
+    push::Opened,
     record::Record,
     settings,
     step::{
@@ -128,6 +129,8 @@ pub(crate) enum Entered {
     Found(Box<Results>),
     /// The caller asked who it is; the answer's body.
     Told(Bytes),
+    /// The request asked for what is pushed to its caller, from here on.
+    Pushes(Box<Opened>),
 }
 
 /// A request under its key.

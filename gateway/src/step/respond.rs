@@ -2,6 +2,7 @@
 //! writes a status for a failure.
 
 mod accepted;
+mod pushes;
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -17,7 +18,10 @@ use http::{
     response,
 };
 
-pub(crate) use self::accepted::{published, results, told};
+pub(crate) use self::{
+    accepted::{published, results, told},
+    pushes::pushes,
+};
 use crate::{
     body::{Held, OriginBody, ResponseBody},
     error::Error,
@@ -234,6 +238,7 @@ fn proxy_error(error: Error) -> &'static str {
         | Error::BodyTooLarge { .. }
         | Error::ClientLeft => "http_request_error",
         Error::ConnectionsExhausted
+        | Error::PushExhausted
         | Error::ShedOverload(_)
         | Error::ShedPriority(_)
         | Error::LimitedConcurrency(_) => "connection_limit_reached",
@@ -246,6 +251,7 @@ fn proxy_error(error: Error) -> &'static str {
         | Error::SourceUnavailable
         | Error::StoreUnavailable
         | Error::LogUnavailable
+        | Error::PushUnavailable
         | Error::Internal(_) => "proxy_internal_error",
     }
 }
@@ -295,6 +301,8 @@ fn title(error: Error) -> &'static str {
         Error::StoreUnavailable => "Idempotency keys can't be checked at the moment",
         Error::EventRejected(_) => "The request makes no event",
         Error::LogUnavailable => "Events can't be taken at the moment",
+        Error::PushExhausted => "As many clients as can be are waiting for results",
+        Error::PushUnavailable => "Results can't be pushed at the moment",
         Error::NoSeries => "There are no such results, or they are not the caller's",
         Error::ShedOverload(_) => "The edge is overloaded, and others go first",
         Error::ShedPriority(_) => "The service is overloaded, and others go first",

@@ -3,16 +3,19 @@
 use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
-use headgate_types::Follow;
+use headgate_types::{Event, Follow};
 use serde::Serialize;
 
 use super::Context;
 use crate::{child::Child, derived::child_id, fault::Fault, key::Scope, partition::partition_of};
 
-/// The topic of what is pushed to whoever waits for a series; its key is the trace.
+/// The topic of what is pushed to whoever waits for a series. Its key is the owner, so that one
+/// partition has all that is his in order; of a series without one, the trace.
 pub const PUSH_TOPIC: &str = "hg.results";
-/// The type of what is pushed.
-const PUSH_KIND: &str = "hg.push.v1";
+/// The type of what a handler pushes.
+pub const PUSH_KIND: &str = "hg.push.v1";
+/// The type of what tells how a handler settled the first event of a series.
+pub const RESULT_KIND: &str = "hg.result.v1";
 /// Stands in labels that no handler can give.
 const RESERVED: char = '#';
 
@@ -87,7 +90,7 @@ impl<M> Context<M> {
     pub fn push<D: Serialize>(&mut self, message: D) -> Result<(), Fault> {
         self.pushed += 1;
         let label = format!("{RESERVED}push.{}", self.pushed);
-        let key = self.shared.event.trace_id.to_string().into();
+        let key = push_key(&self.shared.event);
         self.keep(&label, To { topic: PUSH_TOPIC, kind: PUSH_KIND, key }, &message)
     }
 
@@ -121,6 +124,11 @@ impl<M> Context<M> {
         });
         Ok(())
     }
+}
+
+/// The key of what is pushed for a series.
+pub(crate) fn push_key<T>(event: &Event<T>) -> Arc<str> {
+    event.owner.clone().unwrap_or_else(|| event.trace_id.to_string().into())
 }
 
 /// Where an event goes that is emitted.

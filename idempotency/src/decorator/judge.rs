@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Decorated,
     run::{End, Ran},
+    tell::Told,
 };
 use crate::{
     child::Child,
@@ -51,6 +52,7 @@ impl<H: Handler> Decorated<H> {
             doubt.map(|effect| Stop::Hold(format!("{effect:?} was begun and not seen to its end")))
         });
         let also = attempt.delivery.also.clone();
+        let told = |word, result: &Bytes| self.told(&attempt.delivery.event, word, Some(result));
         let (outcome, settlement) = match (stop, ran.end) {
             (Some(Stop::Fenced), _) => {
                 return Verdict { outcome: None, settlement: Settlement::Fenced };
@@ -61,6 +63,7 @@ impl<H: Handler> Decorated<H> {
                 (Outcome::Hold(hold), Settlement::Held { error })
             }
             (None, End::Done(result)) => {
+                let emit = emit.into_iter().chain(told(Told::Done, &result)).collect();
                 let commit = Commit { result: result.clone(), ttl: None, state, emit, also };
                 (Outcome::Done(commit), Settlement::Done { result })
             }
@@ -70,7 +73,8 @@ impl<H: Handler> Decorated<H> {
             }
             (None, End::Fault(Fault::Terminal { error })) => {
                 let result = refusal(&error);
-                let commit = Commit { result: result.clone(), also, ..Commit::default() };
+                let emit = told(Told::Refused, &result).into_iter().collect();
+                let commit = Commit { result: result.clone(), emit, also, ..Commit::default() };
                 (Outcome::Rejected(commit), Settlement::Rejected { result })
             }
             (None, End::Fault(Fault::Retry { error, after })) => {
@@ -152,7 +156,8 @@ impl<H: Handler> Decorated<H> {
     }
 
     fn park(&self, attempt: &Attempt<'_>, error: String, reason: Reason) -> (Outcome, Settlement) {
-        let emit = self.letter(attempt, &error, reason);
+        let told = self.told(&attempt.delivery.event, Told::GivenUp, None);
+        let emit = self.letter(attempt, &error, reason).into_iter().chain(told).collect();
         let also = attempt.delivery.also.clone();
         let park = Park { error: error.clone(), ttl: None, emit, also };
         (Outcome::Park(park), Settlement::Parked { error })

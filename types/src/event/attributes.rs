@@ -24,8 +24,12 @@ impl Event {
             ("hgstep", self.step.as_str().into()),
             ("hgprio", self.priority.index().to_string().into()),
         ];
-        let optional =
-            [("subject", &self.subject), ("causationid", &self.causation_id), ("hgkey", &self.key)];
+        let optional = [
+            ("subject", &self.subject),
+            ("causationid", &self.causation_id),
+            ("hgkey", &self.key),
+            ("hgowner", &self.owner),
+        ];
         for (name, value) in optional {
             all.extend(value.as_deref().map(|value| (name, value.into())));
         }
@@ -91,6 +95,7 @@ impl Event {
                 .transpose()
                 .map_err(|text| refused("hgprio", &text))?
                 .unwrap_or_default(),
+            owner: optional("hgowner"),
             data,
         };
         event.validate()?;

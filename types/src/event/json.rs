@@ -62,6 +62,8 @@ struct Wire<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     expirytime: Option<Cow<'a, str>>,
     hgprio: usize,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    hgowner: Option<Cow<'a, str>>,
     #[serde(borrow)]
     datacontenttype: Cow<'a, str>,
     #[serde(borrow)]
@@ -94,6 +96,7 @@ impl Event {
             hgkey: self.key.as_deref().map(Cow::from),
             expirytime: self.expires_at.map(|expires_at| expires_at.to_string().into()),
             hgprio: self.priority.index(),
+            hgowner: self.owner.as_deref().map(Cow::from),
             datacontenttype: JSON.into(),
             data: raw(&self.data)?,
         };
@@ -143,6 +146,7 @@ impl Event {
                 .get(wire.hgprio)
                 .copied()
                 .ok_or_else(|| refused("hgprio", &wire.hgprio.to_string()))?,
+            owner: wire.hgowner.map(Into::into),
             data: bytes.slice_ref(wire.data.get().as_bytes()),
         };
         event.validate_lengths()?;

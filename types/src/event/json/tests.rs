@@ -22,9 +22,10 @@ fn what_is_not_there_is_not_written() {
     event.causation_id = Some("c".into());
     event.key = Some("k".into());
     event.expires_at = Some(UnixTime::from_secs(1));
+    event.owner = Some("o".into());
     let written = event.encode().unwrap();
     let text = std::str::from_utf8(&written).unwrap();
-    for attribute in ["subject", "causationid", "hgkey", "expirytime"] {
+    for attribute in ["subject", "causationid", "hgkey", "expirytime", "hgowner"] {
         assert!(text.contains(attribute), "{attribute} in {text}");
         assert!(!ROOT.contains(attribute), "{attribute}");
     }
