@@ -151,7 +151,12 @@ fn quote(plain: &str, text: &mut String) {
 
 /// SHA-256 of a text, in hexadecimal digits.
 pub(crate) fn digest_of(text: &str) -> String {
-    hex(&Sha256::digest(text))
+    digest_of_bytes(text.as_bytes())
+}
+
+/// SHA-256 of some bytes, in hexadecimal digits.
+pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Bytes in hexadecimal digits.

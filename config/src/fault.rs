@@ -68,6 +68,8 @@ codes! {
     BadKeys = "HG1016",
     /// The file of a secret can't be read.
     BadSecret = "HG1054",
+    /// A database of addresses that can't be used.
+    BadGeo = "HG1055",
     /// A team file in a folder of another name.
     WrongFolder = "HG1017",
     /// A path that belongs to the edge itself.

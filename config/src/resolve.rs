@@ -58,7 +58,9 @@ pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
 /// Checks everything else, and stops at nothing.
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let mut pems = Pems::new(&input.pems);
+    let geo = edge::geo(input, report);
     let edge = edge::edge(input, &mut pems, report);
+    let edge = headgate_gateway::settings::Edge { geo, ..edge };
     let identity = identity::sources(input, report);
     let testers = split::testers(input, report);
     let input = &*input;
@@ -75,6 +77,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let (routes, origins) = route::rank(routes, origins, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
+    let whoami = auth::whoami(input, report);
     let passport = edge::passport(input, data_dir.as_deref(), report);
     let rules = platform.device.iter().map(|device| Rule {
         name: device.name.as_str().into(),
@@ -84,6 +87,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         edge,
         identity,
         testers,
+        whoami,
         passport,
         devices: rules.collect(),
         upstreams: Vec::new(),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use headgate_router::path;
 use headgate_telemetry::{Listener, trace};
 use http::{Request, Response, Version, request::Parts};
 use http_body::Body as _;
@@ -100,6 +101,7 @@ fn run(
                 }
                 Ok(Entered::Taken(taken)) => step::respond::published(record, *taken),
                 Ok(Entered::Found(results)) => step::respond::results(record, *results),
+                Ok(Entered::Told(told)) => step::respond::told(record, told),
                 Ok(Entered::Pushes(opened)) => step::respond::pushes(record, *opened),
                 Err(error) => {
                     if has_body {
@@ -129,8 +131,12 @@ async fn serve(
 ) -> Result<Entered, Error> {
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
-    if let Some(answer) = of_series(edge, &snapshot, connection, parts, &target).await? {
-        return Ok(answer);
+    if path::is_reserved(target.path()) {
+        let own = own((edge, &snapshot), connection, record, (parts, &target));
+        // Boxed: it is rare, and would make every exchange as large as itself.
+        if let Some(own) = Box::pin(own).await {
+            return own;
+        }
     }
     let shown = connection.credentials(&parts.headers);
     let early = step::authenticate::early(&snapshot, shown).await;
@@ -141,7 +147,8 @@ async fn serve(
     record.routed(&route);
     step::shed::shed(edge, &route, record, &parts.headers)?;
     let shown = (connection.credentials(&parts.headers), record.client().user);
-    let caller = step::authenticate::authenticate(&snapshot, &route, shown, early).await?;
+    let caller =
+        step::authenticate::authenticate(&snapshot, &route.settings.auth, shown, early).await?;
     record.authenticated(caller.as_ref());
     step::limit::limit(&route, caller.as_deref(), record)?;
     let asked = (&parts.headers, Some(record.trace_id()));
@@ -193,25 +200,27 @@ async fn serve(
     }
 }
 
-/// What the edge itself answers to who asks for results of a series; none for any other request.
-async fn of_series(
-    edge: &Arc<Edge>,
-    snapshot: &Snapshot,
+/// Answers a request for the edge itself; none for a path that is nothing.
+async fn own(
+    (edge, snapshot): (&Arc<Edge>, &Snapshot),
     connection: &Arc<Connection>,
-    parts: &mut Parts,
-    target: &Target,
-) -> Result<Option<Entered>, Error> {
-    // Boxed: it is rare, and would make every exchange as large as itself.
+    record: &Record,
+    (parts, target): (&mut Parts, &Target),
+) -> Option<Result<Entered, Error>> {
     if let Some(trace) = step::results::asked(parts, target) {
         let shown = connection.credentials(&parts.headers);
-        let found = Box::pin(step::results::find(edge, snapshot, (parts, shown), trace?)).await?;
-        return Ok(Some(Entered::Found(Box::new(found))));
+        let found = async { step::results::find(edge, snapshot, (parts, shown), trace?).await };
+        return Some(found.await.map(|found| Entered::Found(Box::new(found))));
     }
     if step::push::is_asked(parts, target) {
-        let opened = Box::pin(step::push::open(edge, snapshot, connection, parts, target)).await?;
-        return Ok(Some(Entered::Pushes(Box::new(opened))));
+        let opened = step::push::open(edge, snapshot, connection, parts, target).await;
+        return Some(opened.map(|opened| Entered::Pushes(Box::new(opened))));
     }
-    Ok(None)
+    if step::whoami::is_asked(parts, target) {
+        let told = step::whoami::tell((edge, snapshot), connection, record, (parts, target));
+        return Some(told.await.map(Entered::Told));
+    }
+    None
 }
 
 #[cfg(test)]

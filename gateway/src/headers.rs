@@ -19,6 +19,8 @@ pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("headgate-trace-
 pub(crate) const PASSPORT: HeaderName = HeaderName::from_static("headgate-passport");
 /// The device class, to a BFF.
 pub(crate) const DEVICE: HeaderName = HeaderName::from_static("headgate-device");
+/// Where the client is, to a BFF.
+pub(crate) const GEO: HeaderName = HeaderName::from_static("headgate-geo");
 /// The priority class: a client may lower it, a BFF reads it.
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("headgate-priority");
 /// Milliseconds left: a client may shorten them, a BFF reads them.

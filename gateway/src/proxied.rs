@@ -105,8 +105,8 @@ async fn v2(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAd
     if Some(signature) != SIGNATURE.get(1..) {
         return Err(invalid());
     }
-    let &[command, family, high, ..] = rest else { return Err(invalid()) };
-    let length = u16::from_be_bytes([high, stream.read_u8().await?]);
+    let &[command, family, high, low] = rest else { return Err(invalid()) };
+    let length = u16::from_be_bytes([high, low]);
     if length > V2_BYTES_MAX {
         return Err(invalid());
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::Path, thread};
 
 use headgate_gateway::{
+    geo::{GEO_BYTES_MAX, Geo},
     identity::Clients,
     settings::{
         AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Push,
@@ -11,6 +12,7 @@ use headgate_gateway::{
 };
 
 use crate::{
+    digest::digest_of_bytes,
     document::{platform, why::MEMORY_MAX},
     fault::{Code, Draft, Report},
     load::{Input, reason},
@@ -58,6 +60,7 @@ pub(super) fn edge(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> E
         ),
         trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
         client_address: client_address(input, report),
+        geo: None,
         limits: limits(edge),
         overload: overload::edge(&edge.overload),
         drain: drain(input, report),
@@ -83,6 +86,28 @@ fn recent(input: &Input<'_>, report: &mut Report) -> Recent {
         report.push(draft.key(key_path(&path)).help(format!("at most {MEMORY_MAX}")));
     }
     Recent { bytes_max: why.memory.0, passed_per_second: why.passed_per_second }
+}
+
+/// The database of addresses. Only its digest is kept: a file of a hundred megabytes is no text of a
+/// configuration.
+pub(super) fn geo(input: &mut Input<'_>, report: &mut Report) -> Option<Geo> {
+    let file = input.platform.doc.edge.geo.clone()?;
+    let path = input.base.join(&file);
+    let read =
+        input.files.read(&path).map_err(|error| format!("can't be read: {}", reason(&error)));
+    let geo = read.and_then(|bytes| {
+        if bytes.len() > GEO_BYTES_MAX {
+            return Err(format!("has {} bytes, {GEO_BYTES_MAX} are allowed", bytes.len()));
+        }
+        input.digests.insert(file, digest_of_bytes(&bytes));
+        Geo::new(bytes).map_err(|error| format!("can't be used: {error}"))
+    });
+    geo.map_err(|why| {
+        let key = ["edge".into(), "geo".into()];
+        let message = format!("file {} {why}", path.display());
+        report.push(Draft::new(Code::BadGeo, input.platform.at(&key), message).key(key_path(&key)));
+    })
+    .ok()
 }
 
 fn client_address(input: &Input<'_>, report: &mut Report) -> ClientAddress {

@@ -53,6 +53,8 @@ pub(crate) struct Snapshot {
     pub(crate) table: Table,
     pub(crate) classifier: Classifier,
     pub(crate) needs_claims: bool,
+    /// Who may ask what the edge makes of a caller. None: nobody.
+    pub(crate) whoami: Option<settings::Auth>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     /// Functions that handle events.
@@ -178,6 +180,7 @@ impl Snapshot {
         let identity = &settings.identity;
         let classifier = Classifier::new(settings.devices.iter().cloned());
         Ok(Self {
+            whoami: settings.whoami.clone(),
             needs_claims: classifier.needs_claims() || table.needs_claims(),
             terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
             table,

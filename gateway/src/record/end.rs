@@ -137,7 +137,8 @@ impl Drop for Record {
             &route.metrics
         } else {
             let terms = &self.terms;
-            let is_own = self.uri.path().starts_with(step::results::PREFIX);
+            let path = self.uri.path();
+            let is_own = path.starts_with(step::results::PREFIX) || path == step::whoami::PATH;
             let metrics = if is_own { &terms.own } else { &terms.unrouted };
             metrics.arrived();
             metrics

@@ -310,6 +310,10 @@ fn set_headers(
     record.write_trace(headers);
     forwarded(connection, headers);
     headers.insert(headers::DEVICE, snapshot.device_value(&device.class));
+    let geo = snapshot.terms.geo.as_ref();
+    if let Some(place) = geo.and_then(|geo| geo.tell(record.client().address)) {
+        headers.insert(headers::GEO, place);
+    }
     let class = priority.class().as_str();
     headers.insert(headers::PRIORITY, HeaderValue::from_static(class));
     if let Some(caller) = caller {

@@ -19,7 +19,7 @@ use http::{
 };
 
 pub(crate) use self::{
-    accepted::{published, results},
+    accepted::{published, results, told},
     pushes::pushes,
 };
 use crate::{
