@@ -23,6 +23,7 @@ use crate::{
     limits::LimitsStatus,
     openapi,
     overlays::Overlays,
+    passport::PassportKeys,
     problem::{self, Problem},
     status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
     why::{NotKept, Why},
@@ -101,8 +102,8 @@ pub struct State {
     pub readiness: watch::Receiver<Readiness>,
     /// Renders the metrics.
     pub exporter: Exporter,
-    /// The public keys of Passports, as the text of a JSON Web Key Set.
-    pub passport_keys: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The keys that sign Passports.
+    pub passport_keys: Arc<dyn PassportKeys>,
     /// Tells the state of the edge.
     pub status: Arc<dyn StatusSource>,
     /// The records of idempotency keys; none where no route heeds keys, or no store could be
@@ -162,7 +163,7 @@ async fn metrics(state: extract::State<State>) -> Response {
 const KEYS_CACHE_CONTROL: &str = "public, max-age=60";
 
 async fn passport_keys(state: extract::State<State>) -> Response {
-    let keys = typed(JWKS, (state.passport_keys)());
+    let keys = typed(JWKS, state.passport_keys.jwks());
     ([(header::CACHE_CONTROL, KEYS_CACHE_CONTROL)], keys).into_response()
 }
 

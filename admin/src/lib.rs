@@ -11,6 +11,7 @@ mod idempotency;
 mod limits;
 mod openapi;
 mod overlays;
+mod passport;
 mod problem;
 mod server;
 mod status;
@@ -35,6 +36,7 @@ pub use crate::{
     },
     openapi::document,
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
+    passport::{PassportKeys, PassportRotated, RotateError, RotatePassport},
     server::Server,
     status::{
         ConfigStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,

@@ -13,6 +13,7 @@ use crate::{
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
     limits::LimitsStatus,
     overlays::{OverlayList, OverlayRequest},
+    passport::{PassportRotated, RotatePassport},
     problem,
     status::Status,
     why::Why,
@@ -106,6 +107,8 @@ fn schemas() -> Map<String, Value> {
     name::<Resolved>(&mut generator);
     name::<OverlayList>(&mut generator);
     name::<OverlayRequest>(&mut generator);
+    name::<PassportRotated>(&mut generator);
+    name::<RotatePassport>(&mut generator);
     name::<Topics>(&mut generator);
     name::<Groups>(&mut generator);
     name::<EventPage>(&mut generator);

@@ -44,11 +44,15 @@ pub(crate) enum Problem {
     NoSuchEvent,
     /// The dead letter stands otherwise than whoever changes it thinks; the text says how.
     LetterStands(&'static str),
+    /// Upstreams may not have read the next Passport key.
+    KeyTooNew,
+    /// The Passport keys could not be made or kept.
+    KeysNotKept,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -66,6 +70,8 @@ impl Problem {
         Self::NoSuchEvent,
         Self::LetterStands(""),
         Self::NoExchange,
+        Self::KeyTooNew,
+        Self::KeysNotKept,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -88,6 +94,8 @@ impl Problem {
             Self::NoSuchEvent => "HG1236",
             Self::LetterStands(_) => "HG1237",
             Self::NoExchange => "HG1225",
+            Self::KeyTooNew => "HG1250",
+            Self::KeysNotKept => "HG1251",
         }
     }
 
@@ -102,8 +110,12 @@ impl Problem {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) => StatusCode::CONFLICT,
-            Self::NotTaken | Self::NoRecords | Self::NoEvents => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) | Self::KeyTooNew => {
+                StatusCode::CONFLICT
+            }
+            Self::NotTaken | Self::NoRecords | Self::NoEvents | Self::KeysNotKept => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -126,6 +138,8 @@ impl Problem {
             Self::KeyMoved => "The key stands otherwise by now",
             Self::BadRequest(_) => "The request is not valid",
             Self::NoExchange => "No exchange of this trace is kept",
+            Self::KeyTooNew => "Upstreams may not have read the next key",
+            Self::KeysNotKept => "The keys could not be made or kept; the same one signs on",
         }
     }
 

@@ -53,6 +53,8 @@ pub struct ConfigStatus {
     pub parts: Vec<PartStatus>,
     /// Keys whose new values take effect only in a process that takes over.
     pub waits_for_hand_over: Vec<String>,
+    /// Keys whose new values take effect only by a restart.
+    pub waits_for_restart: Vec<String>,
     /// How changes of the files are found: `events`, `poll`, or `nothing` where there are no files.
     pub watching: String,
     /// Whether what is in force is kept for a start that meets broken files.

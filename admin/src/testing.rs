@@ -1,6 +1,6 @@
 //! An edge to ask, and a check of answers against the API's document.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use headgate_idempotency::{
     Records, Settings,
@@ -15,8 +15,9 @@ use crate::{
     ConfigStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus,
     History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
     MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
-    Readiness, RouteLimits, RouteStatus, Stage, State, Status, StatusSource, StrangleStatus,
-    UpstreamLimits, UpstreamStatus, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
+    PassportKeys, PassportRotated, Readiness, RotateError, RouteLimits, RouteStatus, Stage, State,
+    Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, Why, WhyAttempt,
+    WhyExchange, WhyLayer, overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -49,6 +50,7 @@ impl StatusSource for Edge {
                     faults: vec![fault()],
                 }],
                 waits_for_hand_over: vec!["edge.listen".to_owned()],
+                waits_for_restart: Vec::new(),
                 watching: "events".to_owned(),
                 is_kept: true,
                 overlays: vec![overlay(1)],
@@ -247,13 +249,33 @@ impl Overlays for Shelf {
     }
 }
 
+/// Passport keys that turn only by force.
+pub(crate) struct Keys(pub(crate) String);
+
+impl PassportKeys for Keys {
+    fn jwks(&self) -> String {
+        self.0.clone()
+    }
+
+    fn rotate(&self, is_forced: bool) -> Result<PassportRotated, RotateError> {
+        if !is_forced {
+            return Err(RotateError::TooSoon(Duration::from_secs(90)));
+        }
+        Ok(PassportRotated {
+            signs: "a".to_owned(),
+            next: "b".to_owned(),
+            turns_at: "2026-11-21T00:00:00Z".to_owned(),
+        })
+    }
+}
+
 /// An edge that begins, and what changes its readiness.
 pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
     let (change, readiness) = watch::channel(Readiness::Starting);
     let state = State {
         readiness,
         exporter: Metrics::new().exporter(),
-        passport_keys: Arc::new(|| KEYS.to_owned()),
+        passport_keys: Arc::new(Keys(KEYS.to_owned())),
         status: Arc::new(Edge),
         records: Some(records()),
         overlays: Arc::new(Shelf),

@@ -2,6 +2,7 @@
 
 pub(crate) mod events;
 mod idempotency;
+pub(crate) mod identity;
 mod overload;
 
 use std::{path::PathBuf, time::Duration};
@@ -81,6 +82,12 @@ pub(crate) enum Verb {
     /// Tells how far routes are on their way off legacy services.
     #[command(subcommand)]
     Strangle(Strangle),
+    /// Decodes, verifies or makes a token.
+    #[command(subcommand)]
+    Token(identity::Token),
+    /// Lets another key sign Passports.
+    #[command(subcommand)]
+    Passport(identity::Passport),
     /// Finds idempotency keys that wait for a person, and settles them.
     #[command(subcommand)]
     Idempotency(Idempotency),

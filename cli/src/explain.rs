@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Time for the writer of access lines, which has none here, to end.
-const WRITER_END: Duration = Duration::from_millis(100);
+pub(crate) const WRITER_END: Duration = Duration::from_millis(100);
 
 /// The word for [`headgate_router::table::Verdict::Won`].
 const WON: &str = "won";
@@ -194,6 +194,9 @@ fn auth(loaded: &Loaded, route: &Route, caller: &Caller) -> Decision {
     let name = auth_name(loaded, route);
     let reason = match (caller, &route.auth) {
         (Caller::Anybody, _) | (_, Auth::None) => "anybody may call".to_owned(),
+        (Caller::Verified(caller), _) if caller.is_anonymous() => {
+            "it shows no credential, and anybody may call so".to_owned()
+        }
         (Caller::Verified(caller), _) => {
             format!("the credential is good: subject {}", caller.identity.subject)
         }
@@ -259,7 +262,7 @@ fn steps(loaded: &Loaded, explanation: &Explanation) -> Vec<Value> {
     let (host, path) = &explanation.target;
     let mut steps = vec![json!({ "step": "target", "host": host, "path": path })];
     if let Some(caller) = &explanation.identified {
-        let reason = "a device rule reads claims";
+        let reason = "a device rule or a route reads claims";
         steps.push(json!({ "step": "identify", "caller": caller_word(caller), "reason": reason }));
     }
     steps.push(json!({ "step": "classify", "tried": explanation.device.tried }));

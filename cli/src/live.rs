@@ -2,8 +2,11 @@
 
 pub(crate) mod limits;
 mod mirror;
+mod passport;
 mod strangle;
 mod why;
+
+pub(crate) use self::passport::Keys;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -113,6 +116,8 @@ const fn word(kind: &IdentityKind) -> &'static str {
     match kind {
         IdentityKind::Jwt(_) => "jwt",
         IdentityKind::ApiKeys(_) => "api_keys",
+        IdentityKind::Certificate(_) => "client_cert",
+        IdentityKind::Introspection(_) => "introspect",
     }
 }
 
@@ -154,7 +159,7 @@ impl StatusSource for Live {
     }
 
     fn limits(&self) -> LimitsStatus {
-        limits::limits(&self.edge.limits(), &self.running().loaded)
+        limits::limits(&self.edge.limits())
     }
 
     fn history(&self, ask: FactsAsk) -> History {

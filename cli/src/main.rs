@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod aside;
 mod events;
 mod exit;
 mod output;
@@ -30,6 +31,7 @@ mod idempotency;
 mod limits;
 mod mirror;
 mod overlays;
+mod passport;
 mod plan;
 mod routes;
 mod schema;
@@ -37,6 +39,7 @@ mod series;
 mod shed;
 mod status;
 mod strangle;
+mod token;
 mod top;
 mod why;
 
@@ -105,6 +108,8 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Why(args) => why::why(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),
         Verb::Strangle(args) => strangle::strangle(&args, output),
+        Verb::Token(args) => token::token(&args, output),
+        Verb::Passport(args) => passport::passport(&args, output),
         Verb::Idempotency(args) => idempotency::idempotency(&args, output),
         Verb::Events(args) => series::events(&args, output),
         Verb::Topics(args) => series::topics(&args, output),

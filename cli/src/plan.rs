@@ -14,7 +14,6 @@ use crate::{
     exit::{self, Invalid, Unreachable},
     output::{Output, columns},
     plan::tally::{Tally, grouped},
-    upgrade::DATA_DIR,
 };
 
 pub(crate) mod pages;
@@ -151,14 +150,12 @@ fn text(plan: &Plan) -> String {
         // Writing to a text can't fail.
         writeln!(text, "  and {}; --json tells them", grouped(more as u64)).unwrap_or_default();
     }
-    let is_handed_over = |change: &&Change| change.class == Class::HandOver;
-    let (restart, upgrade): (Vec<&Change>, Vec<&Change>) =
-        plan.changes.iter().filter(is_handed_over).partition(|change| change.what == DATA_DIR);
-    if !upgrade.is_empty() {
+    let has = |class| plan.changes.iter().any(|change| change.class == class);
+    if has(Class::HandOver) {
         text.push_str("what is handed over takes effect by `headgate upgrade`\n");
     }
-    if !restart.is_empty() {
-        text.push_str("data.dir takes effect by a restart\n");
+    if has(Class::Refused) {
+        text.push_str("what is refused takes effect by a restart\n");
     }
     if let Some(replay) = &plan.replay {
         text.push('\n');

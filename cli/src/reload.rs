@@ -2,7 +2,7 @@
 //!
 //! One task takes every trigger, one at a time: a change of a file, SIGHUP, an overlay that is set,
 //! unset or expires. Triggers that come meanwhile are one. What loads and applies runs on a thread
-//! that may block, beside the data path; whatever comes of it, the next trigger is taken.
+//! of its own, which gives way to the data path; whatever comes of it, the next trigger is taken.
 
 mod loader;
 mod running;
@@ -24,8 +24,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::reload::loader::{Begin, Trigger};
 pub(crate) use crate::reload::{loader::Loader, running::Running, start::Start};
+use crate::{
+    aside::Aside,
+    reload::loader::{Begin, Trigger},
+};
 
 /// A change counts once nothing changed for so long: an editor's several steps are one.
 const QUIET: Duration = Duration::from_millis(50);
@@ -50,6 +53,7 @@ enum Wish {
 /// The task that owns the running configuration.
 pub(crate) struct Reload {
     loader: Arc<Mutex<Loader>>,
+    aside: Aside,
     running: follow::Receiver<Arc<Running>>,
     changed: Arc<Notify>,
     hangup: Signal,
@@ -71,7 +75,7 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// When the system refuses a handler.
+    /// When the system refuses a handler or a thread.
     pub(crate) fn new(
         begin: Begin,
         edge: &Arc<Edge>,
@@ -92,7 +96,8 @@ impl Reload {
         let (sender, wishes) = mpsc::channel(WISHES_MAX);
         let handle = Handle { wishes: sender, running: running.clone() };
         let loader = Arc::new(Mutex::new(loader));
-        Ok(Self { loader, running, changed, hangup, wishes, handle, catches_up: false })
+        let aside = Aside::start("loader")?;
+        Ok(Self { loader, aside, running, changed, hangup, wishes, handle, catches_up: false })
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -138,7 +143,7 @@ impl Reload {
         })
         .await;
         loop {
-            let expiry = self.blocking(|loader| loader.next_expiry()).await.flatten();
+            let end = self.blocking(|loader| loader.next_end()).await.flatten();
             let every = match self.running.borrow().watching {
                 Watching::Poll => POLL_EVERY,
                 _ => LOOK_EVERY,
@@ -154,10 +159,10 @@ impl Reload {
                 wish = self.wishes.recv() => if let Some(wish) = wish {
                     self.blocking(move |loader| answer(loader, wish)).await;
                 },
-                () = until(expiry) => {
+                () = until(end) => {
                     self.blocking(|loader| {
-                        if loader.next_expiry().is_some_and(|left| left.is_zero()) {
-                            loader.reload(Trigger::Overlay);
+                        if loader.next_end().is_some_and(|left| left.is_zero()) {
+                            loader.reload(Trigger::Time);
                         }
                     })
                     .await;
@@ -175,14 +180,17 @@ impl Reload {
         while Instant::now() < ends && timeout(QUIET, self.changed.notified()).await.is_ok() {}
     }
 
-    /// Runs on a thread that may block. None when it panicked, which ends this one load.
+    /// Runs beside the data path. None when it panicked, which ends this one load.
     async fn blocking<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Loader) -> T + Send + 'static,
     ) -> Option<T> {
         let loader = Arc::clone(&self.loader);
-        let ran = tokio::task::spawn_blocking(move || run(&mut loader.lock())).await;
-        ran.inspect_err(|error| tracing::error!(%error, "load of the configuration failed")).ok()
+        let ran = self.aside.run(move || run(&mut loader.lock())).await;
+        if ran.is_none() {
+            tracing::error!("load of the configuration failed");
+        }
+        ran
     }
 }
 

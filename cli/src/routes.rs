@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use headgate_config::{Loaded, RouteOrigin};
-use headgate_gateway::settings::{Arm, Auth, Route};
+use headgate_gateway::settings::{Arm, Route};
 use headgate_types::format_duration;
 use serde::Serialize;
 
@@ -127,13 +127,9 @@ fn arms(loaded: &Loaded, route: &Route) -> Vec<ArmRow> {
     arms.filter_map(arm).collect()
 }
 
-/// The identity source that a route asks for, or `none`.
+/// The identity sources that a route asks, or `none`.
 pub(crate) fn auth_name(loaded: &Loaded, route: &Route) -> String {
-    let source = match &route.auth {
-        Auth::None => None,
-        Auth::Source { source, .. } => loaded.settings.identity.get(*source),
-    };
-    source.map_or_else(|| "none".to_owned(), |source| source.name.as_ref().to_owned())
+    loaded.settings.sources_of(&route.auth).unwrap_or_else(|| "none".to_owned())
 }
 
 /// What a route makes of an `idempotency-key`.

@@ -27,7 +27,7 @@ use crate::{
     events::Events,
     exit::{self, Invalid},
     facts::FactsLog,
-    live::Live,
+    live::{Keys, Live},
     machine,
     output::Output,
     reload::{Reload, Running, Start},
@@ -120,7 +120,7 @@ pub(crate) fn serve(
     let state = State {
         readiness: readiness_watch,
         exporter: metrics.exporter(),
-        passport_keys: Arc::new(move || mint.jwks()),
+        passport_keys: Arc::new(Keys(mint)),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
                 .with_facts(facts)

@@ -8,7 +8,6 @@ use crate::{
     admin::Admin,
     args,
     output::{Output, columns},
-    upgrade::DATA_DIR,
 };
 
 /// Asks the admin listener for `/v1/status` and prints the answer.
@@ -44,9 +43,10 @@ fn text(status: &Status) -> String {
         vec!["teams".to_owned(), status.teams.join(", ")],
         vec!["lines dropped".to_owned(), status.access_lines_dropped.to_string()],
     ]);
-    let (restart, upgrade): (Vec<&str>, Vec<&str>) =
-        config.waits_for_hand_over.iter().map(String::as_str).partition(|key| *key == DATA_DIR);
-    for (what, keys) in [("waits for an upgrade", upgrade), ("waits for a restart", restart)] {
+    for (what, keys) in [
+        ("waits for an upgrade", &config.waits_for_hand_over),
+        ("waits for a restart", &config.waits_for_restart),
+    ] {
         if !keys.is_empty() {
             rows.push(vec![what.to_owned(), keys.join(", ")]);
         }

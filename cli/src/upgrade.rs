@@ -29,9 +29,6 @@ use crate::{
 /// The socket in `data.dir` at which a running edge is asked to hand over.
 const SOCKET: &str = "upgrade.sock";
 
-/// The key that no upgrade changes: two processes meet in that folder.
-pub(crate) const DATA_DIR: &str = "data.dir";
-
 fn socket_in(dir: &Path) -> PathBuf {
     dir.join(SOCKET)
 }

@@ -6,9 +6,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
-use crate::load::Loaded;
+use crate::{digest::canonical, load::Loaded};
 
 mod classes;
 
@@ -25,7 +25,7 @@ pub enum Class {
     Drain,
     /// Only in a process that takes over: listeners, certificates, threads, stores.
     HandOver,
-    /// Not at all.
+    /// Neither in the running edge nor in one that takes over, but by a restart.
     Refused,
 }
 
@@ -75,6 +75,17 @@ pub fn changes(old: &Loaded, new: &Loaded) -> Vec<Change> {
         return Vec::new();
     }
     changes_between(&old.effective, &new.effective)
+}
+
+/// What of the platform's file a running process can't take over from another configuration: the
+/// differences of [`Class::HandOver`] and [`Class::Refused`], in the order of the keys.
+pub fn waiting(running: &Loaded, new: &Loaded) -> Vec<Change> {
+    let text = |loaded: &Loaded| canonical(&json!(*loaded.provenance.platform.doc));
+    let platform = Place { shown: String::new(), key: "headgate".to_owned() };
+    let mut found = Found::default();
+    found.compare(&platform, Some(&text(running)), Some(&text(new)));
+    found.0.retain(|change| change.class >= Class::HandOver);
+    found.0
 }
 
 /// What differs between two documents such as [`Loaded::effective`]. One that is no JSON counts as

@@ -65,8 +65,9 @@ impl Effective {
             team.routes.extend(pairs(&spelt.routes));
             team.handlers.extend(pairs(&spelt.handlers));
         }
-        let files: BTreeMap<_, _> =
-            input.texts.iter().map(|(path, text)| (path.as_str(), digest_of(text))).collect();
+        let texts = input.texts.iter().map(|(path, text)| (path.as_str(), digest_of(text)));
+        let others = input.digests.iter().map(|(path, digest)| (path.as_str(), digest.clone()));
+        let files: BTreeMap<_, _> = texts.chain(others).collect();
         let mut text = String::with_capacity(teams.values().map(Merged::bytes).sum());
         text.push_str("{\"files\":");
         text.push_str(&canonical(&json!(files)));
@@ -101,7 +102,7 @@ fn object<T>(text: &mut String, entries: BTreeMap<&str, T>, write: impl Fn(&mut 
     text.push('}');
 }
 
-fn canonical(value: &Value) -> String {
+pub(crate) fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
     text

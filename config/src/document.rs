@@ -4,6 +4,7 @@
 
 pub(crate) mod events;
 pub(crate) mod idempotency;
+pub(crate) mod identity;
 pub(crate) mod keys;
 pub(crate) mod mirror;
 pub(crate) mod overload;

@@ -66,6 +66,8 @@ codes! {
     BadCertificate = "HG1015",
     /// A key set or list of API keys that can't be used.
     BadKeys = "HG1016",
+    /// The file of a secret can't be read.
+    BadSecret = "HG1054",
     /// A team file in a folder of another name.
     WrongFolder = "HG1017",
     /// A path that belongs to the edge itself.

@@ -31,7 +31,7 @@ pub mod audit;
 pub mod reference;
 
 pub use crate::{
-    changes::{Change, Class, SHOWN_CHARS_MAX, changes, changes_between},
+    changes::{Change, Class, SHOWN_CHARS_MAX, changes, changes_between, waiting},
     data_dir::data_dir,
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{

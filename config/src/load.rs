@@ -72,6 +72,8 @@ pub struct Loaded {
     pub left_out: Vec<LeftOut>,
     /// The texts that are in force, for the next load.
     pub kept: Kept,
+    /// When the next delegation ends, from which on the same files are judged otherwise.
+    pub next_end: Option<UnixTime>,
     /// Where each value comes from.
     pub provenance: Provenance,
 }
@@ -234,6 +236,7 @@ impl Attempt<'_> {
             records: self.resolved.records,
             events: self.resolved.events,
             facts: self.resolved.facts,
+            next_end: self.resolved.next_end,
             digest: digest_of(&effective),
             effective,
             files,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
-use headgate_types::format_duration;
+use headgate_types::{UnixTime, format_duration};
 
 use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
@@ -14,6 +14,7 @@ use crate::{
     source::{Place, Step, key_path},
 };
 
+mod auth;
 pub(crate) mod claims;
 mod edge;
 mod events;
@@ -34,6 +35,8 @@ pub(crate) struct Resolved {
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
     pub(crate) warnings: Vec<Draft>,
+    /// When the next of them becomes one.
+    pub(crate) next_end: Option<UnixTime>,
 }
 
 /// Where a route and what it grants come from.
@@ -63,6 +66,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let topics = events::topics(input, &routes, &handlers);
     claims.check_routes((input, &unknown), &routes, &origins, report);
     let warnings = claims::ending(&claims, input.now);
+    let next_end = claims::next_end(&claims, input.now);
     let (routes, origins) = route::rank(routes, origins, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
@@ -93,7 +97,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
     let events = events::log(input, data_dir.as_deref(), report);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
-    Resolved { settings, data_dir, records, events, facts, origins, warnings }
+    Resolved { settings, data_dir, records, events, facts, origins, warnings, next_end }
 }
 
 /// How long request facts are kept. None: not at all.

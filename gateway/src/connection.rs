@@ -12,7 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use headgate_telemetry::{BadHead, Listener, Refusal, access::Members};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::{
     body::Incoming,
     server::conn::{
@@ -22,7 +22,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pingora_core::protocols::{ALPN, GetSocketDigest, Stream};
+use pingora_core::protocols::{ALPN, GetSocketDigest, Ssl, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -30,11 +30,13 @@ use tokio::{
 
 use crate::{
     body::ClientBody,
+    client::{self, Client},
     connections::Place,
     drain::Phase,
     edge::{Edge, Terms},
     exchange::{Answering, Exchanges},
-    overload,
+    identity::{ClientCertificate, Credentials},
+    overload, proxied,
     stream::{Activity, EdgeStream, Patience},
     streams::{self, Streams},
     timer::SpareTimer,
@@ -70,12 +72,14 @@ pub(crate) struct Connection {
     pub(crate) peer_is_trusted: bool,
     /// Whether the client speaks TLS.
     pub(crate) listener: Listener,
+    /// The certificate that the client has shown.
+    certificate: Option<Arc<ClientCertificate>>,
     /// What the access line of each of its exchanges says of it.
     pub(crate) members: Members,
     /// The address for `x-forwarded-for`.
     pub(crate) forwarded_for: HeaderValue,
-    /// A number that stands for the client's address.
-    pub(crate) user: u64,
+    /// Who has connected.
+    peer: IpAddr,
     /// The connection's clock.
     pub(crate) activity: Arc<Activity>,
     /// What its exchanges limit their attempts with.
@@ -90,16 +94,33 @@ impl Connection {
         }
     }
 
-    /// Describes a connection from its client's address.
-    pub(crate) fn new(edge: &Edge, peer: SocketAddr, listener: Listener) -> Arc<Self> {
+    /// All that a request on it shows of its caller.
+    pub(crate) fn credentials<'a>(&'a self, headers: &'a HeaderMap) -> Credentials<'a> {
+        Credentials { headers, certificate: self.certificate.as_deref() }
+    }
+
+    /// Who sends a request on it: whom a trusted proxy tells, or else who has connected.
+    pub(crate) fn client(&self, headers: &HeaderMap) -> Client {
+        let told = if self.peer_is_trusted { self.terms.told(headers) } else { None };
+        told.map_or_else(|| Client::of(self.peer), |told| Client::told(told, self.listener))
+    }
+
+    /// Describes a connection from its client's address and certificate.
+    pub(crate) fn new(
+        edge: &Edge,
+        peer: SocketAddr,
+        listener: Listener,
+        certificate: Option<Arc<ClientCertificate>>,
+    ) -> Arc<Self> {
         let terms = edge.terms();
         Arc::new(Self {
+            certificate,
             peer_is_trusted: terms.trusts(peer.ip()),
             terms,
             listener,
             members: Members::of_client(peer, listener),
-            forwarded_for: address_value(peer.ip()),
-            user: user_of(peer.ip()),
+            forwarded_for: client::address_value(peer.ip()),
+            peer: peer.ip(),
             activity: Activity::new(Arc::clone(&edge.clock)),
             timer: SpareTimer::default(),
         })
@@ -107,7 +128,8 @@ impl Connection {
 }
 
 /// Serves one connection without TLS to its end, if there is a place for it.
-pub(crate) async fn serve_plain(edge: Arc<Edge>, stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve_plain(edge: Arc<Edge>, mut stream: Stream, peer: SocketAddr) {
+    let Some(peer) = proxied::announced(&edge, &mut stream, peer).await else { return };
     match enter(&edge, peer) {
         Ok(_place) => serve(edge, stream, peer, Listener::Plain).await,
         Err(_refused) => refuse(stream).await,
@@ -122,13 +144,15 @@ pub(crate) async fn serve_tls(edge: Arc<Edge>, stream: Stream, peer: SocketAddr)
 /// Takes a place for a client's connection, or counts that there was none.
 pub(crate) fn enter(edge: &Edge, peer: SocketAddr) -> Result<Place, Refusal> {
     let is_full = edge.protection.meter.is_memory_full();
-    let entered = if is_full { Err(Refusal::Memory) } else { edge.connections.enter(peer.ip()) };
+    // Behind a proxy there are many clients.
+    let client = Some(peer.ip()).filter(|peer| !edge.terms().proxies(*peer));
+    let entered = if is_full { Err(Refusal::Memory) } else { edge.connections.enter(client) };
     entered.inspect_err(|refused| edge.metrics.connection_refused(*refused))
 }
 
 async fn serve(edge: Arc<Edge>, mut stream: Stream, peer: SocketAddr, listener: Listener) {
     overload::watch_thread(&edge);
-    let connection = Connection::new(&edge, peer, listener);
+    let connection = Connection::new(&edge, peer, listener, certificate_of(&*stream));
     let _counted = Counted::new(&edge, &connection);
     let activity = Arc::clone(&connection.activity);
     let greeting =
@@ -334,19 +358,9 @@ pub(crate) fn peer_of(stream: &(impl GetSocketDigest + ?Sized)) -> SocketAddr {
     peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))
 }
 
-/// A number for a client's address, and one for all addresses of a subscriber where those are many:
-/// a network of 64 bits in IPv6 (RFC 6177).
-fn user_of(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => u64::try_from(address.to_bits() >> 64).unwrap_or_default(),
-    }
-}
-
-fn address_value(address: IpAddr) -> HeaderValue {
-    // Digits, dots, colons and hexadecimal letters are valid in a header.
-    HeaderValue::try_from(address.to_canonical().to_string())
-        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+/// The certificate that the client has shown when hands were shaken.
+fn certificate_of(stream: &(impl Ssl + ?Sized)) -> Option<Arc<ClientCertificate>> {
+    stream.get_ssl_digest()?.extension.get::<Arc<ClientCertificate>>().cloned()
 }
 
 /// Answers a connection above a limit with the least that a client understands.

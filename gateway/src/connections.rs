@@ -40,14 +40,17 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Takes one place, or says which limit is reached.
-    pub(crate) fn enter(self: &Arc<Self>, client: IpAddr) -> Result<Place, Refusal> {
-        let client = client.to_canonical();
+    /// Takes one place, or says which limit is reached. None stands for a proxy, whose clients share
+    /// no limit.
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place, Refusal> {
         // Taken first and given back on refusal, so that two that race never both pass the limit.
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max.load(Ordering::Relaxed) {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::InAll);
         }
+        let Some(client) = client.map(|client| client.to_canonical()) else {
+            return Ok(Place { connections: Arc::clone(self), client: None });
+        };
         let mut by_client = self.by_client.lock();
         let count = by_client.entry(client).or_default();
         if *count >= self.per_client_max.load(Ordering::Relaxed) {
@@ -56,15 +59,17 @@ impl Connections {
         }
         *count += 1;
         drop(by_client);
-        Ok(Place { connections: Arc::clone(self), client })
+        Ok(Place { connections: Arc::clone(self), client: Some(client) })
     }
 
-    fn leave(&self, client: IpAddr) {
-        let mut by_client = self.by_client.lock();
-        if let Some(count) = by_client.get_mut(&client) {
-            *count -= 1;
-            if *count == 0 {
-                by_client.remove(&client);
+    fn leave(&self, client: Option<IpAddr>) {
+        if let Some(client) = client {
+            let mut by_client = self.by_client.lock();
+            if let Some(count) = by_client.get_mut(&client) {
+                *count -= 1;
+                if *count == 0 {
+                    by_client.remove(&client);
+                }
             }
         }
         self.open.fetch_sub(1, Ordering::Relaxed);
@@ -75,7 +80,7 @@ impl Connections {
 #[derive(Debug)]
 pub(crate) struct Place {
     connections: Arc<Connections>,
-    client: IpAddr,
+    client: Option<IpAddr>,
 }
 
 impl Drop for Place {

@@ -1,5 +1,6 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
+mod limits;
 mod snapshot;
 mod terms;
 
@@ -39,7 +40,7 @@ use crate::{
     recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
-    upstream::UpstreamState,
+    upstream::{Upstream, UpstreamState},
 };
 
 /// Time between two looks whether keys were fetched.
@@ -277,11 +278,27 @@ impl Edge {
 
     /// What protects the edge, its upstreams and routes, as it stands.
     pub fn limits(&self) -> Limits {
+        self.limits_of(|_| true, |_| true)
+    }
+
+    /// The same without upstreams and routes of which no limit has been asked yet: a large
+    /// configuration has many.
+    pub fn limits_in_use(&self) -> Limits {
+        self.limits_of(Upstream::is_limit_in_use, Route::is_limit_in_use)
+    }
+
+    fn limits_of(
+        &self,
+        of_upstream: impl Fn(&Upstream) -> bool,
+        of_route: impl Fn(&Route) -> bool,
+    ) -> Limits {
         let (now, snapshot) = (self.clock.now(), self.snapshot());
+        let upstreams = snapshot.upstreams.iter().filter(|upstream| of_upstream(upstream));
+        let routes = snapshot.routes.iter().filter(|route| of_route(route));
         Limits {
             instance: self.protection.state(self.lifecycle.in_flight()),
-            upstreams: snapshot.upstreams.iter().map(|upstream| upstream.limits(now)).collect(),
-            routes: snapshot.routes.iter().map(|route| route.limits(now)).collect(),
+            upstreams: upstreams.map(|upstream| upstream.limits(now)).collect(),
+            routes: routes.map(|route| route.limits(now)).collect(),
         }
     }
 

@@ -23,6 +23,9 @@ pub enum Error {
     /// The keys that would verify the credential are out of reach.
     #[error("identity keys are out of reach")]
     KeysUnavailable,
+    /// The server that knows the credential is out of reach.
+    #[error("introspection server is out of reach")]
+    SourceUnavailable,
     /// The credential is good but may not do this.
     #[error("credential lacks a scope or claim")]
     Forbidden,
@@ -203,6 +206,7 @@ impl Error {
             Self::CredentialMissing => "HG0002",
             Self::CredentialInvalid => "HG0003",
             Self::KeysUnavailable => "HG0004",
+            Self::SourceUnavailable => "HG0080",
             Self::Forbidden => "HG0005",
             Self::BadRequest(_) => "HG0006",
             Self::BodyTimeout => "HG0007",
@@ -264,7 +268,9 @@ impl Error {
             Self::LimitedConcurrency(_) | Self::ConnectionsExhausted | Self::PushExhausted => {
                 Outcome::LimitedConcurrency
             }
-            Self::NoEndpoint | Self::KeysUnavailable => Outcome::OriginUnhealthy,
+            Self::NoEndpoint | Self::KeysUnavailable | Self::SourceUnavailable => {
+                Outcome::OriginUnhealthy
+            }
             Self::Connect => Outcome::OriginConnect,
             Self::Reset | Self::Garbled => Outcome::OriginReset,
             Self::AttemptTimeout => Outcome::OriginTimeout,
@@ -302,6 +308,7 @@ impl Error {
             | Self::AttemptTimeout
             | Self::DeadlineExceeded => Side::Upstream,
             Self::KeysUnavailable
+            | Self::SourceUnavailable
             | Self::ConnectionsExhausted
             | Self::ShedOverload(_)
             | Self::ShedPriority(_)

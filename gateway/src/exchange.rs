@@ -48,7 +48,7 @@ impl Exchanges {
 
     /// Serves requests of a client without a connection of its own.
     pub fn of_client(edge: &Arc<Edge>, client: SocketAddr) -> Self {
-        Self::new(Arc::clone(edge), Connection::new(edge, client, Listener::Plain))
+        Self::new(Arc::clone(edge), Connection::new(edge, client, Listener::Plain, None))
     }
 
     /// Answers one request.
@@ -130,7 +130,8 @@ async fn serve(
     let target = step::target::read(parts, hop)?;
     if let Some(trace) = step::results::asked(parts, &target) {
         // Boxed, as below.
-        let found = Box::pin(step::results::find(edge, &snapshot, parts, trace?)).await?;
+        let shown = connection.credentials(&parts.headers);
+        let found = Box::pin(step::results::find(edge, &snapshot, (parts, shown), trace?)).await?;
         return Ok(Entered::Found(Box::new(found)));
     }
     if step::push::is_asked(parts, &target) {
@@ -138,16 +139,18 @@ async fn serve(
             Box::pin(step::push::open(edge, &snapshot, connection, parts, &target)).await?;
         return Ok(Entered::Pushes(Box::new(opened)));
     }
-    let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
+    let shown = connection.credentials(&parts.headers);
+    let early = step::authenticate::early(&snapshot, shown).await;
     let device = step::classify::classify(&snapshot, parts, &target, early.as_deref());
     record.classified(&device);
     record.note_facts(&snapshot, step::classify::facts(parts, &target, early.as_deref()));
     let route = step::route::find(&snapshot, parts, &target, &device, early.as_deref())?;
     record.routed(&route);
-    step::shed::shed(edge, connection, &route, record, &parts.headers)?;
-    let caller = step::authenticate::authenticate(&snapshot, &route, &parts.headers, early).await?;
+    step::shed::shed(edge, &route, record, &parts.headers)?;
+    let shown = (connection.credentials(&parts.headers), record.client().user);
+    let caller = step::authenticate::authenticate(&snapshot, &route, shown, early).await?;
     record.authenticated(caller.as_ref());
-    step::limit::limit(&route, (caller.as_deref(), connection), record)?;
+    step::limit::limit(&route, caller.as_deref(), record)?;
     let asked = (&parts.headers, Some(record.trace_id()));
     let drawn = step::draw::draw(&snapshot, &route, caller.as_deref(), asked).await;
     record.drawn(drawn);

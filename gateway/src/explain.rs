@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use headgate_router::{deadline, device, facts::Facts, table};
-use headgate_types::{Class, Moment};
+use headgate_types::{Class, Moment, Version as AppVersion};
 use http::{HeaderValue, request::Parts};
 
 use crate::{
     edge::Edge,
     error::Error,
     headers,
-    identity::Verified,
+    identity::{Credentials, Verified},
     step::{self, draw::Drawn},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct Explanation {
     /// The host that routes match, and the normalized path.
     pub target: (String, String),
-    /// The caller as device rules see it. None when no rule reads claims.
+    /// The caller as device rules and predicates see it. None when none reads claims.
     pub identified: Option<Caller>,
     /// The device class.
     pub device: device::Explanation,
@@ -72,11 +72,12 @@ impl Edge {
         let snapshot = self.snapshot();
         let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
         let target = step::target::read(&parts, hop)?;
-        let early = step::authenticate::for_device(&snapshot, &parts.headers).await;
+        let early = step::authenticate::early(&snapshot, (&parts.headers).into()).await;
         let facts = step::classify::facts(&parts, &target, early.as_deref());
         let device = snapshot.classifier.explain(&facts);
-        let route = snapshot.table.explain(&Facts { device: &device.class, ..facts });
-        let identified = snapshot.classifier.needs_claims().then(|| match &early {
+        let version = device.version.as_deref().and_then(AppVersion::parse);
+        let route = snapshot.table.explain(&Facts { device: &device.class, version, ..facts });
+        let identified = snapshot.needs_claims.then(|| match &early {
             Some(caller) => Caller::Verified(Arc::clone(caller)),
             None => Caller::Refused(Error::CredentialMissing),
         });
@@ -84,8 +85,10 @@ impl Edge {
         let exchange = match found {
             None => None,
             Some(found) => {
+                // Whoever asks has no address.
+                let shown = (Credentials::from(&parts.headers), 0);
                 let verified =
-                    step::authenticate::authenticate(&snapshot, found, &parts.headers, early).await;
+                    step::authenticate::authenticate(&snapshot, found, shown, early).await;
                 let known = verified.as_ref().ok().and_then(Option::as_deref);
                 // A request that nobody sends has no trace.
                 let asked = (&parts.headers, None);

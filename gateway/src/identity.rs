@@ -5,43 +5,43 @@
 
 mod api_keys;
 mod authorize;
+mod certificate;
 mod claims;
 mod credential;
 mod denied;
 mod fetch;
+mod introspection;
 mod key_ring;
 mod key_store;
 mod refresh;
+mod refreshes;
 #[cfg(test)]
 pub(crate) mod testing;
 mod token;
 mod verified;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use headgate_telemetry::IdentityMetrics;
 use headgate_types::{Clock, Identity, Moment, UnixTime};
-use http::HeaderMap;
 use serde_json::Value;
-use tokio::{
-    sync::watch,
-    task::{AbortHandle, JoinSet},
-};
 
 pub use crate::identity::authorize::{Lacking, authorize};
+pub use crate::identity::certificate::{ClientCertificate, Clients, ClientsError};
+pub use crate::identity::credential::Credentials;
 pub use crate::identity::denied::{Denied, Error, KeySetError, Reason};
 pub use crate::identity::fetch::{Fetch, FetchError, FetchKeys, HttpFetch};
 pub use crate::identity::key_store::SourceStatus;
+pub(crate) use crate::identity::refreshes::Refreshes;
 pub use crate::identity::verified::Verified;
 use crate::{
     identity::{
         api_keys::ApiKeyList,
+        certificate::CertificateSource,
+        introspection::IntrospectionSource,
         token::TokenSource,
         verified::{CACHE_BYTES_MAX, CacheKey, VerifiedCache},
     },
@@ -73,7 +73,12 @@ struct Source {
 enum Kind {
     Token(Box<TokenSource>),
     ApiKeys(ApiKeyList),
+    Certificate(CertificateSource),
+    Introspection(Box<IntrospectionSource>),
 }
+
+/// In the place of a source's id: what is remembered of callers whom no source knows.
+const ANONYMOUS: u64 = u64::MAX;
 
 impl Authenticator {
     /// Prepares every source. Keys from a file are parsed here; keys from a URL are there once
@@ -158,12 +163,12 @@ impl Authenticator {
 
     /// Decides from memory: what a source has verified before and what it can refuse at sight.
     /// None means that only [`Self::authenticate`] can tell.
-    pub fn cached(
+    pub fn cached<'a>(
         &self,
         source: usize,
-        headers: &HeaderMap,
+        shown: impl Into<Credentials<'a>>,
     ) -> Option<Result<Arc<Verified>, Denied>> {
-        let decided = self.remembered(source, headers)?;
+        let decided = self.remembered(source, shown.into())?;
         match &decided {
             Ok(_) => self.count(source, IdentityMetrics::cache_hit),
             Err(denied) => self.count_denied(source, *denied),
@@ -174,30 +179,41 @@ impl Authenticator {
     fn remembered(
         &self,
         source: usize,
-        headers: &HeaderMap,
+        shown: Credentials<'_>,
     ) -> Option<Result<Arc<Verified>, Denied>> {
         let source = self.sources.get(source)?;
-        let tokens = match &source.kind {
-            Kind::ApiKeys(keys) => return Some(keys.find(headers, self.clock.unix_time())),
-            Kind::Token(tokens) => tokens,
-        };
-        let token = match credential::bearer(headers) {
+        let now = self.clock.unix_time();
+        match &source.kind {
+            Kind::ApiKeys(keys) => return Some(keys.find(shown.headers, now)),
+            Kind::Certificate(own) => return Some(own.find((source.id, &self.cache), shown, now)),
+            Kind::Token(_) | Kind::Introspection(_) => {}
+        }
+        let token = match credential::bearer(shown.headers) {
             Ok(token) => token,
             Err(denied) => return Some(Err(denied)),
         };
         let key = CacheKey::new(source.id, token);
+        if let Kind::Introspection(own) = &source.kind
+            && own.has_refused(&key, self.clock.now())
+        {
+            return Some(Err(Reason::Inactive.into()));
+        }
         let verified = self.cache.get(&key)?;
-        if !verified.is_vouched_for() || !tokens.keys.are_good(self.clock.now()) {
+        let is_good = match &source.kind {
+            Kind::Token(tokens) => tokens.keys.are_good(self.clock.now()),
+            _ => !verified.is_to_be_asked_again(now),
+        };
+        if !is_good || !verified.is_vouched_for() {
             self.cache.remove(&key);
             return None;
         }
-        Some(verified.in_time(self.clock.unix_time()).map(|()| verified).map_err(Denied::Invalid))
+        Some(verified.in_time(now).map(|()| verified).map_err(Denied::Invalid))
     }
 
     /// Verifies the credential that a request carries for a source.
     ///
-    /// A token of an unknown key may have the keys fetched again, within the source's budget; the
-    /// wait for that is bounded.
+    /// A token of an unknown key may have the keys fetched again, within the source's budget, and
+    /// an opaque one has its server asked; the wait for that is bounded.
     ///
     /// # Errors
     ///
@@ -209,95 +225,66 @@ impl Authenticator {
     pub async fn authenticate(
         &self,
         source: usize,
-        headers: &HeaderMap,
+        shown: impl Into<Credentials<'_>>,
     ) -> Result<Arc<Verified>, Denied> {
-        if let Some(decided) = self.cached(source, headers) {
+        let shown = shown.into();
+        if let Some(decided) = self.cached(source, shown) {
             return decided;
         }
         self.count(source, IdentityMetrics::cache_missed);
-        let verified = self.verify(source, headers).await;
+        let verified = self.verify(source, shown).await;
         verified.inspect_err(|denied| self.count_denied(source, *denied))
     }
 
-    async fn verify(&self, source: usize, headers: &HeaderMap) -> Result<Arc<Verified>, Denied> {
+    async fn verify(&self, source: usize, shown: Credentials<'_>) -> Result<Arc<Verified>, Denied> {
         let source = self.sources.get(source).ok_or(Denied::KeysUnavailable)?;
-        let Kind::Token(tokens) = &source.kind else { return Err(Denied::KeysUnavailable) };
-        let token = credential::bearer(headers)?;
-        let verified = Arc::new(tokens.verify(token, &*self.clock).await?);
-        self.cache.insert(CacheKey::new(source.id, token), Arc::clone(&verified));
-        Ok(verified)
+        let token = credential::bearer(shown.headers)?;
+        let key = CacheKey::new(source.id, token);
+        match &source.kind {
+            Kind::Token(tokens) => {
+                let verified = Arc::new(tokens.verify(token, &*self.clock).await?);
+                self.cache.insert(key, Arc::clone(&verified));
+                Ok(verified)
+            }
+            Kind::Introspection(own) => {
+                own.ask((key, token), &self.cache, &*self.fetch, &*self.clock).await
+            }
+            // These are decided from memory, always.
+            Kind::ApiKeys(_) | Kind::Certificate(_) => Err(Denied::KeysUnavailable),
+        }
     }
 
     /// Verifies whatever credential a request carries, against each source in order. None when no
     /// source vouches for it.
-    pub async fn identify(&self, headers: &HeaderMap) -> Option<Arc<Verified>> {
-        let remembered = |source| self.remembered(source, headers).and_then(Result::ok);
+    pub async fn identify(&self, shown: impl Into<Credentials<'_>>) -> Option<Arc<Verified>> {
+        let shown = shown.into();
+        let remembered = |source| self.remembered(source, shown).and_then(Result::ok);
         if let Some(verified) = (0..self.sources.len()).find_map(remembered) {
             return Some(verified);
         }
         for source in 0..self.sources.len() {
-            if let Ok(verified) = self.verify(source, headers).await {
+            if let Ok(verified) = self.verify(source, shown).await {
                 return Some(verified);
             }
         }
         None
     }
 
+    /// The caller whom no source knows, as one at a client's address: each address is one caller,
+    /// with a subject of its own that tells nothing but that it is the same.
+    pub fn anonymous(&self, address: u64) -> Arc<Verified> {
+        let key = CacheKey::new(ANONYMOUS, &address.to_be_bytes());
+        self.cache.get(&key).unwrap_or_else(|| {
+            let verified = Arc::new(Verified::anonymous(address));
+            self.cache.insert(key, Arc::clone(&verified));
+            verified
+        })
+    }
+
     /// The state of each source, in the order of the settings.
     pub fn status(&self) -> Vec<SourceStatus> {
         let now = self.clock.now();
         self.sources.iter().map(|source| source.status(now)).collect()
-    }
-}
-
-/// The tasks that keep the keys of URLs fresh, and fetch them when a request asks: one a source,
-/// for as long as that is in force.
-#[derive(Debug, Default)]
-pub(crate) struct Refreshes {
-    tasks: JoinSet<()>,
-    /// By the source's id.
-    running: HashMap<u64, AbortHandle>,
-}
-
-impl Refreshes {
-    /// Starts the tasks of new sources and ends those of sources that are gone. All of them end
-    /// when `shutdown` holds true or its sender is gone, or this is dropped.
-    pub(crate) fn follow(&mut self, now: &Authenticator, shutdown: &watch::Receiver<bool>) {
-        while self.tasks.try_join_next().is_some() {}
-        self.running.retain(|id, task| {
-            let stays = now.sources.iter().any(|source| source.id == *id);
-            if !stays {
-                task.abort();
-            }
-            stays
-        });
-        for (index, source) in now.sources.iter().enumerate() {
-            if self.running.contains_key(&source.id) {
-                continue;
-            }
-            let (source, fetch) = (Arc::clone(source), Arc::clone(&now.fetch));
-            let (clock, shutdown) = (Arc::clone(&now.clock), shutdown.clone());
-            let metrics = now.metrics.get(index).cloned();
-            let id = source.id;
-            let task = self.tasks.spawn(async move {
-                let Kind::Token(tokens) = &source.kind else { return };
-                let ended = |is_good| {
-                    if let Some(metrics) = &metrics {
-                        fetched(metrics, is_good);
-                    }
-                };
-                refresh::keep_fresh(&tokens.keys, &*fetch, &*clock, shutdown, ended).await;
-            });
-            self.running.insert(id, task);
-        }
-    }
-}
-
-fn fetched(metrics: &IdentityMetrics, is_good: bool) {
-    if is_good {
-        metrics.keys_fetched();
-    } else {
-        metrics.keys_fetch_failed();
     }
 }
 
@@ -317,6 +304,10 @@ impl Source {
         let kind = match &settings.kind {
             IdentityKind::Jwt(jwt) => Kind::Token(Box::new(TokenSource::new(name, jwt)?)),
             IdentityKind::ApiKeys(keys) => Kind::ApiKeys(ApiKeyList::new(&name, keys)?),
+            IdentityKind::Certificate(by) => Kind::Certificate(CertificateSource::new(name, *by)),
+            IdentityKind::Introspection(own) => {
+                Kind::Introspection(Box::new(IntrospectionSource::new(name, own)))
+            }
         };
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { id, settings: settings.clone(), kind })
@@ -326,6 +317,8 @@ impl Source {
         match &self.kind {
             Kind::Token(tokens) => tokens.keys.status(now),
             Kind::ApiKeys(keys) => keys.status(),
+            Kind::Certificate(own) => SourceStatus::without_keys(own.name()),
+            Kind::Introspection(own) => own.status(),
         }
     }
 }

@@ -15,12 +15,14 @@ mod timer;
 
 mod body;
 mod call;
+mod client;
 mod exchange;
 mod explain;
 mod facts;
 mod headers;
 mod mirror;
 pub mod overload;
+mod proxied;
 mod publishing;
 mod push;
 mod recent;

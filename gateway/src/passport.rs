@@ -5,6 +5,7 @@
 
 mod file;
 mod mint_keys;
+mod rotation;
 mod signer;
 
 use std::{
@@ -20,10 +21,13 @@ use bytes::Bytes;
 use headgate_telemetry::EdgeMetrics;
 use headgate_types::{Clock, Identity, Passport, TraceId, UnixTime};
 use http::HeaderValue;
+use parking_lot::Mutex;
 use quick_cache::{Equivalent, Weighter, sync::Cache};
-use tokio::{sync::watch, time::sleep};
 
-pub use crate::passport::file::FileError;
+pub use crate::passport::{
+    file::FileError,
+    rotation::{RotateError, Rotated},
+};
 use crate::{
     identity::Verified,
     passport::{file::KeyFile, mint_keys::MintKeys},
@@ -42,13 +46,6 @@ const ENTRY_BYTES: u64 = 512;
 /// The part of its life, as a divisor, that a Passport must have left to be sent once more. With
 /// 60 s an upstream gets one that is good for at least 20 s.
 const LIFE_LEFT_DIVISOR: u32 = 3;
-
-/// How long a retired key is published beyond its last Passport, for upstreams whose clock is late.
-const SKEW: Duration = Duration::from_mins(1);
-
-/// The pause after new keys could not be kept, and the longest sleep between two looks at the
-/// clock.
-const TURN_RETRY: Duration = Duration::from_mins(1);
 
 /// Bytes of a Passport's own identifier, drawn at random.
 const JTI_BYTES: usize = 16;
@@ -102,6 +99,9 @@ pub struct Mint {
     ttl: Duration,
     rotate_every: Duration,
     keys: ArcSwap<MintKeys>,
+    /// Since when the next key has been published by this process. Held while keys turn, so that
+    /// one turn follows the other.
+    next_since: Mutex<UnixTime>,
     file: Option<KeyFile>,
     cache: Cache<At, Signed, ByBytes>,
     clock: Arc<dyn Clock>,
@@ -149,6 +149,7 @@ impl Mint {
             ttl: settings.ttl,
             rotate_every: settings.rotate_every,
             keys: ArcSwap::from_pointee(keys),
+            next_since: Mutex::new(clock.unix_time()),
             file,
             cache: Cache::with_weighter(CACHE_ENTRIES, CACHE_BYTES_MAX, ByBytes),
             clock,
@@ -192,52 +193,6 @@ impl Mint {
     /// those whose Passports have not all ended.
     pub fn jwks(&self) -> String {
         self.keys.load().to_jwks(self.clock.unix_time())
-    }
-
-    /// Lets the next key take over when its time has come, until `shutdown` holds true or its
-    /// sender is gone. Keys that can't be kept in their folder are not used; the old one signs on.
-    pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
-        let turn_when_due = async {
-            loop {
-                let due_in = self.keys.load().turns_at.since(self.clock.unix_time());
-                if !due_in.is_zero() {
-                    sleep(due_in.min(TURN_RETRY)).await;
-                    continue;
-                }
-                let this = Arc::clone(&self);
-                // Writing a file can take long; the threads that serve must not wait for it.
-                let turned = tokio::task::spawn_blocking(move || this.turn()).await;
-                if let Ok(Err(error)) = turned {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "passport keys not rotated"
-                    );
-                    sleep(TURN_RETRY).await;
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            // A sender that is gone means shutdown too.
-            _ = shutdown.wait_for(|is_over| *is_over) => {}
-            () = turn_when_due => {}
-        }
-    }
-
-    /// Lets the next key take over if its time has come. Only [`Self::run`] may call this.
-    fn turn(&self) -> Result<(), Error> {
-        let now = self.clock.unix_time();
-        let keys = self.keys.load_full();
-        if now < keys.turns_at {
-            return Ok(());
-        }
-        let turned = keys.turned(now, now + self.rotate_every, self.ttl + SKEW)?;
-        if let Some(file) = &self.file {
-            // Kept before it is published: nobody may trust a key that a crash can lose.
-            file.write(&turned).map_err(|cause| file.error(cause))?;
-        }
-        self.keys.store(Arc::new(turned));
-        Ok(())
     }
 
     /// When a Passport that is signed at `now` ends: after its ttl, but not later than the

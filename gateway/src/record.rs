@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use crate::{
     body::BodyWatch,
+    client::Client,
     connection::Connection,
     drain::Phase,
     edge::{Edge, Route, Snapshot, Terms},
@@ -38,6 +39,7 @@ pub(crate) struct Record {
     /// replaced configuration in memory.
     terms: Arc<Terms>,
     connection: Arc<Connection>,
+    client: Client,
     trace: trace::Incoming,
     time: UnixTime,
     method: http::Method,
@@ -117,6 +119,7 @@ impl Record {
             ended_at: None,
             facts: None,
             busy: connection.activity.begin(),
+            client: connection.client(&parts.headers),
             connection: Arc::clone(connection),
             edge: Arc::clone(edge),
         })
@@ -125,6 +128,11 @@ impl Record {
     /// The edge's clock.
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.edge.clock
+    }
+
+    /// Who sends the request.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// How long a tunnel or a streamed answer may be silent.

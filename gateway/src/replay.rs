@@ -10,7 +10,7 @@ use headgate_router::{
     reads::{self, Need, Read, Reads, Subject},
     table::{Table, Tie, Verdict},
 };
-use headgate_types::Class;
+use headgate_types::{Class, Device};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::COOKIE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,7 +59,7 @@ pub struct RouteRule {
 /// What a caller must show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
-    /// The identity source that must know it.
+    /// The identity sources of which one must know it, as a route names them.
     pub source: String,
     /// The scopes that it must have.
     pub scopes: Vec<String>,
@@ -76,8 +76,8 @@ impl Routing {
         };
         let demand = |auth: &Auth| match auth {
             Auth::None => None,
-            Auth::Source { source, scopes, claims } => Some(Demand {
-                source: settings.identity.get(*source)?.name.as_ref().to_owned(),
+            Auth::Source { scopes, claims, .. } => Some(Demand {
+                source: settings.sources_of(auth)?,
                 scopes: scopes.clone(),
                 claims: claims.clone(),
             }),
@@ -193,9 +193,10 @@ impl Replay {
             headers: &request.headers,
             claims: request.claims.as_ref(),
             device: "",
+            version: None,
         };
-        let device = self.classifier.classify(&facts).class;
-        let facts = Facts { device: &device, ..facts };
+        let Device { class: device, version, .. } = self.classifier.classify(&facts);
+        let facts = Facts { device: &device, version, ..facts };
         let route = self.table.find(&facts);
         let unknown = self.reads.iter().find(|read| !knows(fact, &read.subject, read.need));
         if let Some(unknown) = unknown

@@ -37,6 +37,7 @@ use crate::{
     connection,
     drain::Drained,
     edge::Edge,
+    identity::{Clients, ClientsError},
     server::{backlog::Backlog, signals::Drain},
     settings,
     tls::{CertificateError, Certificates},
@@ -60,6 +61,8 @@ pub struct Bound {
     plain: Vec<Socket>,
     tls: Vec<Socket>,
     certificates: Option<Arc<Certificates>>,
+    /// Which clients the TLS listener takes. None: it asks for no certificate.
+    clients: Option<Clients>,
 }
 
 impl fmt::Debug for Bound {
@@ -82,6 +85,15 @@ pub enum BindError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// The authorities of clients can't be used.
+    #[error("client authorities {} can't be used: {source}", path.display())]
+    Clients {
+        /// The bundle's file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: ClientsError,
     },
     /// A certificate can't be used.
     #[error("certificate {} can't be used: {source}", path.display())]
@@ -125,6 +137,8 @@ impl Bound {
             Some(tls) => Some(Arc::new(check_certificates(&tls.certificates)?)),
             None => None,
         };
+        let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        let clients = clients.map(check_clients).transpose()?;
         let mut bind = |kind, address: &SocketAddr| {
             let socket = match inherited.take(kind, *address) {
                 Some(listener) => Socket::of(listener),
@@ -140,7 +154,7 @@ impl Bound {
         let plain = plain.collect::<Result<_, _>>()?;
         let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
         let tls = tls.map(|address| bind(Kind::Tls, address)).collect::<Result<_, _>>()?;
-        Ok(Self { hand_over, plain, tls, certificates })
+        Ok(Self { hand_over, plain, tls, certificates, clients })
     }
 
     /// What gives the sockets to another process.
@@ -161,6 +175,11 @@ fn check_certificates(settings: &[settings::Certificate]) -> Result<Certificates
         let path = settings.get(at).map(|one| one.cert_path.clone()).unwrap_or_default();
         BindError::Certificate { path, source }
     })
+}
+
+fn check_clients(settings: &settings::ClientAuth) -> Result<Clients, BindError> {
+    let path = settings.ca_path.clone();
+    Clients::new(settings).map_err(|source| BindError::Clients { path, source })
 }
 
 impl Socket {
@@ -221,7 +240,9 @@ struct Listening {
 
 impl Listening {
     fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
-        let acceptor = bound.certificates.as_ref().and_then(handshake::acceptor);
+        let clients = bound.clients.as_ref();
+        let certificates = bound.certificates.as_ref();
+        let acceptor = certificates.and_then(|own| handshake::acceptor(own, clients));
         let backlog = Backlog::new(edge, bound.hand_over(), acceptor.clone());
         let service = |acceptor, sockets: &[Socket]| {
             let mut service =

@@ -6,11 +6,11 @@ use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, tim
 
 use headgate_router::{device::Rule, pattern::Pattern};
 use headgate_types::{ByteSize, Class, Ratio};
-use http::Uri;
 use ipnet::IpNet;
 
 mod events;
 mod idempotency;
+mod identity;
 mod mirror;
 mod overload;
 mod push;
@@ -21,10 +21,14 @@ mod upstream;
 pub use crate::settings::{
     events::{HANDLER_CONCURRENCY, Handler, Publish, Redelivery, Topic},
     idempotency::{ANSWER_BYTES_MAX, Idempotency, OnLost, StatusKind},
+    identity::{
+        ANONYMOUS, ApiKey, ApiKeys, CertificateIdentity, ClientAuth, IdentityKind, IdentitySource,
+        Introspection, Jwt, KeySet, Secret,
+    },
     mirror::{MIRROR_BODY_BYTES_MAX, MIRROR_TIMEOUT, Mirror},
     overload::{
-        Breaker, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload, StaticAnswer,
-        UpstreamOverload,
+        Breaker, Callers, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload,
+        StaticAnswer, UpstreamOverload,
     },
     push::Push,
     recent::Recent,
@@ -55,6 +59,18 @@ pub struct Settings {
     pub handlers: Vec<Handler>,
 }
 
+impl Settings {
+    /// The identity sources that a route asks, as it names them: `accounts|anonymous`. None where
+    /// anybody may call.
+    pub fn sources_of(&self, auth: &Auth) -> Option<String> {
+        let Auth::Source { sources, is_open, .. } = auth else { return None };
+        let name = |source: &usize| self.identity.get(*source).map(|source| source.name.as_ref());
+        let names: Vec<_> =
+            sources.iter().filter_map(name).chain(is_open.then_some(ANONYMOUS)).collect();
+        Some(names.join("|"))
+    }
+}
+
 /// Listeners and their limits.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -66,6 +82,8 @@ pub struct Edge {
     pub threads: NonZeroUsize,
     /// Peers whose `traceparent` is taken over. Nobody by default.
     pub trusted_peers: Vec<IpNet>,
+    /// Where the address of a client behind a trusted peer is read.
+    pub client_address: ClientAddress,
     /// What a client may use up.
     pub limits: Limits,
     /// How the edge protects itself from overload.
@@ -78,6 +96,20 @@ pub struct Edge {
     pub access_log: AccessLog,
     /// What is kept of recent exchanges in memory.
     pub recent: Recent,
+}
+
+/// Where the address of a client behind a trusted proxy is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// Nowhere: whoever connects is the client.
+    #[default]
+    Peer,
+    /// `x-forwarded-for`.
+    XForwardedFor,
+    /// `forwarded` (RFC 7239).
+    Forwarded,
+    /// What goes before everything else on the connection: the PROXY protocol, version 1 or 2.
+    ProxyProtocol,
 }
 
 /// Where a line for each exchange goes.
@@ -97,6 +129,8 @@ pub struct Tls {
     pub listen: Vec<SocketAddr>,
     /// Certificates; the first one serves clients without a known server name.
     pub certificates: Vec<Certificate>,
+    /// Which certificates clients may present. None: none is asked for.
+    pub clients: Option<ClientAuth>,
 }
 
 /// A certificate chain and its key, both PEM, read by whoever made these settings.
@@ -193,6 +227,7 @@ impl Default for Edge {
             tls: None,
             threads: NonZeroUsize::MIN,
             trusted_peers: Vec::new(),
+            client_address: ClientAddress::default(),
             limits: Limits::default(),
             overload: Overload::default(),
             drain: Drain::default(),
@@ -227,76 +262,6 @@ impl Default for Drain {
     fn default() -> Self {
         Self { accept_for: ACCEPT_FOR, deadline: DRAIN_DEADLINE }
     }
-}
-
-/// One source of identities.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentitySource {
-    /// Its name, by which routes ask for it.
-    pub name: Arc<str>,
-    /// What it verifies.
-    pub kind: IdentityKind,
-}
-
-/// What an identity source verifies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityKind {
-    /// Bearer tokens, against a JSON Web Key Set.
-    Jwt(Jwt),
-    /// API keys, against a list of hashes.
-    ApiKeys(ApiKeys),
-}
-
-/// Bearer tokens, against a JSON Web Key Set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwt {
-    /// Where the keys are.
-    pub keys: KeySet,
-    /// The `iss` that tokens must carry. None accepts any.
-    pub issuer: Option<String>,
-    /// The `aud` that tokens must name. None accepts any.
-    pub audience: Option<String>,
-    /// The claim that names the one device. None means the subject.
-    pub device_id_claim: Option<String>,
-    /// Clock difference that is forgiven in `exp` and `nbf`.
-    pub leeway: Duration,
-    /// Age after which keys from a URL are fetched again.
-    pub refresh: Duration,
-    /// The least time between two fetches that an unknown key id causes.
-    pub refetch_interval: Duration,
-    /// How long keys stay good when they can't be fetched again.
-    pub keep_on_outage: Duration,
-}
-
-/// Where a JSON Web Key Set is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySet {
-    /// The text of a file, read by whoever made these settings.
-    Text(Arc<str>),
-    /// `http` or `https`.
-    Url(Uri),
-}
-
-/// API keys, against a list of hashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKeys {
-    /// The request header that carries the key, lowercase.
-    pub header: String,
-    /// The keys.
-    pub keys: Vec<ApiKey>,
-}
-
-/// One API key, known by its hash only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    /// SHA-256 of the key's bytes.
-    pub sha256: [u8; 32],
-    /// Whose key it is.
-    pub subject: Arc<str>,
-    /// What it may do.
-    pub scopes: Vec<String>,
-    /// Its end, in seconds since the epoch. None means no end.
-    pub expires_at: Option<u64>,
 }
 
 /// How Passports are signed.
@@ -370,14 +335,23 @@ pub enum Auth {
     None,
     /// Callers known to an identity source.
     Source {
-        /// Its index in [`Settings::identity`].
-        source: usize,
+        /// Their indexes in [`Settings::identity`]: the first one that knows the caller decides.
+        sources: Vec<usize>,
+        /// Whether a caller that shows no credential is let in as one whom nobody knows.
+        is_open: bool,
         /// Scopes that a caller must have, all of them.
         scopes: Vec<String>,
         /// Claims that must have exactly these values, all of them. A claim that is a list
         /// satisfies a value that it contains.
         claims: Vec<(String, serde_json::Value)>,
     },
+}
+
+impl Auth {
+    /// Whether anybody may call.
+    pub const fn is_public(&self) -> bool {
+        matches!(self, Self::None | Self::Source { is_open: true, .. })
+    }
 }
 
 /// What is tried again, on another endpoint where there is one.

@@ -158,6 +158,11 @@ impl Upstream {
         self.breakers.switch().set(breaker.mode);
     }
 
+    /// Whether a request has asked for its limit.
+    pub(crate) fn is_limit_in_use(&self) -> bool {
+        self.admission.is_in_use()
+    }
+
     /// What protects it, as it stands.
     pub(crate) fn limits(&self, now: Moment) -> UpstreamLimits {
         let UpstreamOverload { concurrency, breaker } = &self.settings.overload;

@@ -5,17 +5,17 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// Nanoseconds of the clock that never jumps, which is also the one that timers run on.
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
 }
 
 /// Seconds since the epoch.
-pub(crate) fn unix_seconds() -> u64 {
+pub fn unix_seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or_default()
 }
 
 /// A length of time on the scale of [`now`].
-pub(crate) fn span(duration: Duration) -> u64 {
+pub fn span(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -8,15 +8,15 @@ use serde::Serialize;
 
 /// What figures depend on beside the code.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Machine {
+pub struct Machine {
     /// The processor's name.
-    pub(crate) model: String,
+    pub model: String,
     /// Processors that this process may use.
-    pub(crate) cores: usize,
+    pub cores: usize,
     /// The kernel's release.
-    pub(crate) kernel: String,
+    pub kernel: String,
     /// Runnable tasks, averaged over the minute before the run. Above 0.5, others were at work.
-    pub(crate) load_before: String,
+    pub load_before: String,
 }
 
 impl Machine {
@@ -25,7 +25,7 @@ impl Machine {
     /// # Errors
     ///
     /// This is not Linux, or `/proc` is not there.
-    pub(crate) fn read() -> Result<Self> {
+    pub fn read() -> Result<Self> {
         let cpu = read("/proc/cpuinfo")?;
         let model = cpu.lines().find(|line| line.starts_with("model name"));
         let model =
@@ -42,11 +42,11 @@ impl Machine {
 
 /// Who runs where.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Cores {
+pub struct Cores {
     /// The generator and the origin.
-    pub(crate) load: usize,
+    pub load: usize,
     /// The proxy under test.
-    pub(crate) proxy: usize,
+    pub proxy: usize,
 }
 
 impl Cores {
@@ -55,7 +55,7 @@ impl Cores {
     /// # Errors
     ///
     /// There is only one: a proxy that shares it with its own load can't be measured.
-    pub(crate) fn take() -> Result<Self> {
+    pub fn take() -> Result<Self> {
         let allowed = allowed()?;
         let &[load, proxy, ..] = allowed.as_slice() else {
             bail!("a load test needs two processors");
@@ -70,7 +70,7 @@ impl Cores {
 /// # Errors
 ///
 /// The processor is not there.
-pub(crate) fn pin(core: usize) -> Result<()> {
+pub fn pin(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
     sched_setaffinity(None, &set).with_context(|| format!("can't run on processor {core}"))
@@ -86,6 +86,6 @@ fn allowed() -> Result<Vec<usize>> {
 /// # Errors
 ///
 /// It is not there.
-pub(crate) fn read(path: &str) -> Result<String> {
+pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("can't read {path}"))
 }

@@ -12,22 +12,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
+use headgate_load::machine::{Cores, Machine};
+use headgate_load::{clock, machine, process};
 use headgate_types::parse_duration;
 
-use crate::machine::{Cores, Machine};
 use crate::report::{BarReport, Report, RowReport};
 use crate::runner::{Binaries, Sample};
 use crate::scenario::{Row, Scenario};
 use crate::versions::Versions;
 
 mod changes;
-mod clock;
 mod edge;
 mod generator;
-mod machine;
 mod origin;
 mod poll;
-mod process;
 mod report;
 mod runner;
 mod scenario;

@@ -22,12 +22,15 @@ const START_PAUSE: Duration = Duration::from_millis(10);
 
 /// A running proxy. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     child: Child,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     output: PathBuf,
 }
+
+/// What the edge prints in front of the address that operators ask at.
+const ADMIN: &str = "admin http://";
 
 impl Proxy {
     /// Starts a program on the proxy's core. What it prints goes to a file in `folder`: for the
@@ -36,12 +39,7 @@ impl Proxy {
     /// # Errors
     ///
     /// It can't be started, ends early, or is not ready in time.
-    pub(crate) fn start(
-        command: &mut Command,
-        name: &str,
-        folder: &Path,
-        cores: Cores,
-    ) -> Result<Self> {
+    pub fn start(command: &mut Command, name: &str, folder: &Path, cores: Cores) -> Result<Self> {
         let output = folder.join(format!("{name}.out"));
         let errors = folder.join(format!("{name}.err"));
         command.stdin(Stdio::null());
@@ -69,7 +67,7 @@ impl Proxy {
     /// # Errors
     ///
     /// The process has ended.
-    pub(crate) fn cpu(&self) -> Result<Cpu> {
+    pub fn cpu(&self) -> Result<Cpu> {
         let stat = machine::read(&format!("/proc/{}/stat", self.child.id()))?;
         Cpu::parse(&stat).context("/proc/PID/stat has another form")
     }
@@ -79,11 +77,31 @@ impl Proxy {
     /// # Errors
     ///
     /// The process has ended.
-    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+    pub fn resident_bytes(&self) -> Result<u64> {
         let status = machine::read(&format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
         Ok(kib.trim().parse::<u64>()? << 10)
+    }
+
+    /// Where operators ask; none for a bare peer. To be asked before the output is emptied.
+    ///
+    /// # Errors
+    ///
+    /// The file has gone.
+    pub fn admin(&self) -> Result<Option<SocketAddr>> {
+        let printed = self.printed()?;
+        let mut lines = printed.lines();
+        Ok(lines.find_map(|line| line.strip_prefix(ADMIN)).and_then(|text| text.parse().ok()))
+    }
+
+    /// What the proxy has printed since its file was emptied.
+    ///
+    /// # Errors
+    ///
+    /// The file has gone.
+    pub fn printed(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.output)?)
     }
 
     /// Lines that the proxy has printed since its file was emptied.
@@ -91,7 +109,7 @@ impl Proxy {
     /// # Errors
     ///
     /// The file has gone.
-    pub(crate) fn printed_lines(&self) -> Result<u64> {
+    pub fn printed_lines(&self) -> Result<u64> {
         let mut lines = 0;
         let mut file = BufReader::with_capacity(1 << 20, File::open(&self.output)?);
         loop {
@@ -110,7 +128,7 @@ impl Proxy {
     /// # Errors
     ///
     /// The file has gone.
-    pub(crate) fn empty_output(&self) -> Result<()> {
+    pub fn empty_output(&self) -> Result<()> {
         Ok(OpenOptions::new().write(true).open(&self.output)?.set_len(0)?)
     }
 }
@@ -129,11 +147,11 @@ fn end(child: &mut Child) {
 
 /// Processor time in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Cpu {
+pub struct Cpu {
     /// In the program.
-    pub(crate) user: f64,
+    pub user: f64,
     /// In the kernel on its behalf.
-    pub(crate) system: f64,
+    pub system: f64,
 }
 
 impl Cpu {
@@ -148,17 +166,19 @@ impl Cpu {
     }
 
     /// What was used since `earlier`.
-    pub(crate) fn since(self, earlier: Self) -> Self {
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
         Self { user: self.user - earlier.user, system: self.system - earlier.system }
     }
 
     /// The same function of both parts.
-    pub(crate) fn map(self, each: impl Fn(f64) -> f64) -> Self {
+    #[must_use]
+    pub fn map(self, each: impl Fn(f64) -> f64) -> Self {
         Self { user: each(self.user), system: each(self.system) }
     }
 
     /// Program and kernel.
-    pub(crate) fn total(self) -> f64 {
+    pub fn total(self) -> f64 {
         self.user + self.system
     }
 }

@@ -17,6 +17,9 @@
 //! `sec-ch-ua` (W3C, User-Agent Client Hints). Their quotes are taken off. `mobile` is `?1` or
 //! `?0`, and `hint mobile` alone holds for `?1`. Any one brand suffices.
 //!
+//! A group named `ver` in an expression finds the version of the device's app, which routes compare:
+//! `header x-app ~ '^tv/(?<ver>[0-9.]+)'`.
+//!
 //! A claim is compared when it is a text, a whole number or a boolean, and, when it is a list, by
 //! any of its elements.
 
@@ -68,6 +71,9 @@ pub struct Explanation {
     pub class: String,
     /// The condition that told it, or that none did.
     pub reason: String,
+    /// The version of the device's app, where that condition finds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The conditions that were tried, in order; the last one holds unless the class is unknown.
     pub tried: Vec<Tried>,
 }
@@ -88,12 +94,13 @@ impl Classifier {
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
         let step = |class: &Arc<str>, condition: Condition| {
             let reason = condition.to_string().into();
-            Step { condition, device: Device { class: Arc::clone(class), reason } }
+            Step { condition, device: Device { class: Arc::clone(class), reason, version: None } }
         };
         let steps = rules.into_iter().flat_map(|Rule { name, when }| {
             when.into_iter().map(move |condition| step(&name, condition))
         });
-        let unknown = Device { class: UNKNOWN.into(), reason: "no rule matched".into() };
+        let reason = "no rule matched".into();
+        let unknown = Device { class: UNKNOWN.into(), reason, version: None };
         Self { steps: steps.collect(), unknown }
     }
 
@@ -104,7 +111,7 @@ impl Classifier {
 
     /// Tells the class, with the condition that told it as the reason.
     pub fn classify(&self, facts: &Facts<'_>) -> Device {
-        self.find(facts, |_, _| ()).clone()
+        self.find(facts, |_, _| ())
     }
 
     /// Tells the class and what was tried.
@@ -120,17 +127,19 @@ impl Classifier {
         Explanation {
             class: device.class.as_ref().to_owned(),
             reason: device.reason.as_ref().to_owned(),
+            version: device.version.map(|version| version.to_string()),
             tried,
         }
     }
 
-    fn find(&self, facts: &Facts<'_>, mut tried: impl FnMut(&Step, bool)) -> &Device {
+    fn find(&self, facts: &Facts<'_>, mut tried: impl FnMut(&Step, bool)) -> Device {
         let holds = |step: &&Step| {
             let held = step.condition.holds(facts);
             tried(step, held);
             held
         };
-        self.steps.iter().find(holds).map_or(&self.unknown, |step| &step.device)
+        let Some(step) = self.steps.iter().find(holds) else { return self.unknown.clone() };
+        Device { version: step.condition.version(facts), ..step.device.clone() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a decision reads of a request.
 
+use headgate_types::Version;
 use http::{HeaderMap, HeaderValue, Method, header::COOKIE};
 use serde_json::{Map, Value};
 
@@ -20,6 +21,8 @@ pub struct Facts<'a> {
     pub claims: Option<&'a Map<String, Value>>,
     /// The device class. Whatever it is, a [`crate::device::Classifier`] does not read it.
     pub device: &'a str,
+    /// The version of the device's app, as the rule that told the class found it.
+    pub version: Option<Version>,
 }
 
 impl<'a> Facts<'a> {
@@ -34,6 +37,11 @@ impl<'a> Facts<'a> {
                 let inside = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
                 Some(inside.unwrap_or(value))
             })
+    }
+
+    /// A claim of the caller.
+    pub(crate) fn claim(&self, name: &str) -> Option<&'a Value> {
+        self.claims?.get(name)
     }
 
     /// The value of the first query parameter of that name, still escaped. A parameter without an

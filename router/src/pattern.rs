@@ -29,6 +29,8 @@
 //! | `header.NAME~'expression'` | its first line matches, anywhere unless anchored |
 //! | `cookie.NAME`, `=`, `~` | the same for the first cookie of that name |
 //! | `query.NAME`, `=` | the same for the first query parameter, its escapes decoded |
+//! | `claim.NAME`, `=`, `~` | the same for a claim of the verified caller; of a list any element |
+//! | `ver>=7.2`, `>`, `<=`, `<`, `=` | the device's app has such a version |
 //!
 //! Values with other characters than letters, digits and `-._:/+@%*,;!` stand in single quotes.
 
@@ -48,7 +50,7 @@ mod segment;
 
 pub(crate) use host::{Host, without_root};
 pub(crate) use methods::Methods;
-pub(crate) use predicate::Predicate;
+pub(crate) use predicate::{Bound, Predicate};
 pub use scope::Scope;
 pub(crate) use segment::Segment;
 
@@ -97,6 +99,16 @@ impl Pattern {
     pub fn header_predicates(&self) -> impl Iterator<Item = String> {
         let is_header = |predicate: &&Predicate| matches!(predicate, Predicate::Header(..));
         self.predicates.iter().filter(is_header).map(ToString::to_string)
+    }
+
+    /// Whether a predicate reads the caller's claims.
+    pub fn reads_claims(&self) -> bool {
+        self.predicates.iter().any(Predicate::reads_claims)
+    }
+
+    /// Whether a predicate compares the version of the device's app.
+    pub fn compares_versions(&self) -> bool {
+        self.predicates.iter().any(|predicate| predicate.bound().is_some())
     }
 
     /// Whether it takes a method.

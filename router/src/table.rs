@@ -10,7 +10,8 @@
 //!    other has `{*name}`.
 //! 3. **Methods**: fewer. `GET` takes HEAD as well and counts as two; `*` is the most.
 //! 4. **Predicates**: more; then more that name a value (`=`, device classes); then more with an
-//!    expression; then, where both name device classes, fewer of them.
+//!    expression or a bound of the version; then, where both name device classes, fewer of them;
+//!    then, where both bound the version on the same sides, the closer bound.
 //!
 //! Two patterns that are alike in all of that are a [`Tie`] if one request can match both. Two
 //! expressions on the same name are not a tie: the longer text goes first, then the alphabet.
@@ -126,6 +127,11 @@ impl Table {
         let mut recording = Recording::default();
         let winner = self.search(facts, &mut recording);
         recording.explain(&self.routes, winner, facts)
+    }
+
+    /// Whether a pattern reads claims, so that callers must be authenticated first.
+    pub fn needs_claims(&self) -> bool {
+        self.routes.iter().any(|route| route.pattern.reads_claims())
     }
 
     /// The routes' numbers in the order in which they are preferred.

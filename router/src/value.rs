@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use headgate_types::Version;
+use serde_json::{Number, Value};
+
 use crate::{
     ParseError,
     text::{self, Piece},
@@ -39,6 +42,39 @@ impl Test {
         }
     }
 
+    /// Whether a claim passes: its text, whole number or boolean, and of a list any element. One
+    /// that is null is not there.
+    pub(crate) fn accepts_claim(&self, claim: &Value) -> bool {
+        match claim {
+            Value::Array(elements) => elements.iter().any(|element| self.accepts_scalar(element)),
+            scalar => self.accepts_scalar(scalar),
+        }
+    }
+
+    fn accepts_scalar(&self, value: &Value) -> bool {
+        match (value, self) {
+            (Value::Null, _) => false,
+            (_, Self::Present) => true,
+            (Value::String(text), test) => test.accepts(text.as_bytes()),
+            (Value::Bool(truth), test) => test.accepts(if *truth { b"true" } else { b"false" }),
+            (Value::Number(number), Self::Equals(text)) => is_number(number, text),
+            (Value::Number(_) | Value::Array(_) | Value::Object(_), _) => false,
+        }
+    }
+
+    /// Whether it is an expression that finds the version of an app.
+    pub(crate) const fn finds_version(&self) -> bool {
+        matches!(self, Self::Matches(expression) if expression.finds_version())
+    }
+
+    /// The version of an app that an expression finds in a value.
+    pub(crate) fn version(&self, value: &[u8]) -> Option<Version> {
+        match self {
+            Self::Matches(expression) => expression.version(value),
+            Self::Present | Self::Equals(_) | Self::Contains(_) => None,
+        }
+    }
+
     /// Equality with a value that was read.
     pub(crate) fn equals(value: &Piece<'_>, text: &str) -> Result<Self, ParseError> {
         bounded(value, text).map(Self::Equals)
@@ -65,6 +101,12 @@ fn bounded(value: &Piece<'_>, text: &str) -> Result<Box<str>, ParseError> {
         return Err(value.fault(format!("{} bytes are too long", text.len()), allowed));
     }
     Ok(text.into())
+}
+
+/// Whole numbers only: a fraction has many spellings.
+fn is_number(number: &Number, text: &str) -> bool {
+    let signed = number.as_i64().map(|number| text.parse() == Ok(number));
+    signed.unwrap_or_else(|| number.as_u64().is_some_and(|number| text.parse() == Ok(number)))
 }
 
 fn contains(value: &[u8], part: &[u8]) -> bool {

@@ -281,6 +281,8 @@ words! {
         Algorithm = "algorithm",
         /// A token signed by a key, or an API key, that the source does not know.
         UnknownKey = "unknown_key",
+        /// A token of which its server says that it is not active.
+        Inactive = "inactive",
         /// A signature that does not verify.
         Signature = "signature",
         /// Past its end.
@@ -297,6 +299,8 @@ words! {
         Claim = "claim",
         /// The keys that would verify it are out of reach.
         KeysUnavailable = "keys_unavailable",
+        /// The server that could tell is out of reach.
+        SourceUnavailable = "source_unavailable",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use headgate_tests::{
-    Bff, Edge, PATIENCE, Site, get,
+    Bff, Edge, PATIENCE, Site, edge, get,
     identity::{ACCOUNTS, Key, jwks, verify_passport},
 };
 use tokio::time::{Duration, Instant};
@@ -223,4 +223,40 @@ async fn private_keys_are_readable_by_their_owner_alone() {
         }
     }
     assert!(files > 0);
+}
+
+#[tokio::test]
+async fn passport_keys_turn_by_command_without_a_gap() {
+    let (bff, key) = (Bff::ok().await, Key::ed25519("1"));
+    let edge = Site::with_route(&bff, "", "auth = \"accounts\"")
+        .file("jwks.json", jwks(&[&key]))
+        .platform(ACCOUNTS)
+        .start()
+        .await;
+    let admin = format!("http://{}", edge.admin());
+    let rotate = async |force: &[&str]| {
+        let arguments = ["--json", "passport", "rotate", "--admin", &admin];
+        edge::run(&[&arguments[..], force].concat(), edge.folder()).await
+    };
+    let ask = async |path: &str| {
+        assert_eq!(edge.send(get(path).bearer(&key.token())).await.status, 200);
+    };
+    ask("/tv/before").await;
+
+    let too_soon = rotate(&[]).await;
+    assert_eq!(too_soon.status.code(), Some(2), "{too_soon:?}");
+    assert!(format!("{too_soon:?}").contains("HG1250"), "{too_soon:?}");
+    let rotated = rotate(&["--force"]).await;
+    assert_eq!(rotated.status.code(), Some(0), "{rotated:?}");
+    let rotated: serde_json::Value = serde_json::from_str(&rotated.stdout).unwrap();
+    ask("/tv/after").await;
+
+    let keys = edge.ask("/.well-known/jwks.json").await.json();
+    for seen in bff.saw(2).await {
+        let passport = seen.header("headgate-passport").unwrap();
+        verify_passport(passport, &keys, "tv/home");
+        let header = jsonwebtoken::decode_header(passport).unwrap();
+        let is_after = seen.target == "/tv/after";
+        assert_eq!(header.kid.as_deref() == rotated["signs"].as_str(), is_after, "{}", seen.target);
+    }
 }

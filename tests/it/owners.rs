@@ -1,6 +1,10 @@
 //! Teams route what is theirs, or was given to them.
 
+use std::{fs, time::SystemTime};
+
 use headgate_tests::{Bff, Site, edge, get, route, upstream};
+use headgate_types::UnixTime;
+use serde_json::Value;
 
 const TV: &str = "[[device]]\nname = \"tv\"\nwhen = [\"header x-app ~ '^tv/'\"]\n";
 
@@ -102,6 +106,27 @@ async fn delegation_that_is_over_is_a_fault_of_its_routes() {
         assert!(over.stderr.contains(words), "{words}: {}", over.stderr);
     }
     assert_eq!(check("2999-01-01").await.code(), 0);
+}
+
+#[tokio::test]
+async fn delegation_that_ends_ends_in_a_running_edge_too() {
+    let (tv, ads) = (Bff::saying("tv").await, Bff::saying("ads").await);
+    let delegation = "prefix = \"/tv/ads/\", to = \"ads\", until = 2999-01-01";
+    let edge = delegating([&tv, &ads], delegation, "GET /tv/ads/{*rest}").start().await;
+
+    let soon = UnixTime::from_duration(SystemTime::UNIX_EPOCH.elapsed().unwrap()).as_secs() + 2;
+    let soon = UnixTime::from_secs(soon).to_string();
+    let file = edge.folder().path().join("headgate.toml");
+    let ending = fs::read_to_string(file).unwrap().replace("2999-01-01", &format!("{soon:?}"));
+    edge.folder().write("headgate.toml", ending);
+
+    let ads_is_out = |config: &Value| {
+        let part = config["parts"].as_array().unwrap().iter().find(|part| part["name"] == "ads");
+        part.is_some_and(|part| part["state"] == "absent" && part.to_string().contains("HG1022"))
+    };
+    let config = edge.config_shows("the delegation is over", ads_is_out).await;
+    assert!(config["loaded_at"].as_str() >= Some(soon.as_str()), "{config}");
+    assert_eq!(edge.send(get("/tv/ads/1")).await.text(), "tv");
 }
 
 #[tokio::test]

@@ -136,6 +136,14 @@ impl Client {
         Self::h2_over(tcp, "http", authority).await
     }
 
+    /// HTTP/1.1 over TLS that is there.
+    pub async fn h1_over_tls<S>(tls: S, name: &str) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::h1_over(tls, "https", name.to_owned()).await
+    }
+
     async fn h1_over<S>(stream: S, scheme: &'static str, authority: String) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

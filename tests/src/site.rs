@@ -114,6 +114,18 @@ impl Site {
         self
     }
 
+    /// Adds members to the table of the TLS listener, which must be there.
+    ///
+    /// # Panics
+    ///
+    /// Without a TLS listener.
+    #[must_use]
+    pub fn tls_members(mut self, members: &str) -> Self {
+        let tls = self.tls.as_mut().expect("a TLS listener");
+        write!(tls, ", {members}").unwrap();
+        self
+    }
+
     /// Writes a file beside `headgate.toml`.
     #[must_use]
     pub fn file(self, name: &str, contents: impl AsRef<[u8]>) -> Self {

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -18,6 +18,7 @@ use crate::within;
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     root: CertificateDer<'static>,
+    root_pem: String,
 }
 
 /// A certificate with its key.
@@ -36,7 +37,7 @@ impl Default for Authority {
         params.distinguished_name.push(DnType::CommonName, "headgate tests");
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap();
-        Self { root: root.der().clone(), issuer: Issuer::new(params, key) }
+        Self { root: root.der().clone(), root_pem: root.pem(), issuer: Issuer::new(params, key) }
     }
 }
 
@@ -47,6 +48,57 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         Issued { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
+    }
+
+    /// Its own certificate, for whoever should trust it.
+    pub fn root_pem(&self) -> &str {
+        &self.root_pem
+    }
+
+    /// Signs a client's certificate with this common name, and a URI that ends with it.
+    pub fn issue_client(&self, name: &str) -> Issued {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.distinguished_name.push(DnType::OrganizationalUnitName, "devices");
+        let uri = format!("urn:device:{name}").try_into().unwrap();
+        params.subject_alt_names.push(SanType::URI(uri));
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        Issued { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
+    }
+
+    /// Shakes hands with a name over a connection that is open.
+    pub async fn connect_over(&self, tcp: TcpStream, name: &str) -> TlsStream<TcpStream> {
+        let config = self.client(&["http/1.1"], aws_lc_rs::default_provider());
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+        within("TLS handshake", connecting).await.unwrap()
+    }
+
+    /// Opens a TLS connection as a client that shows a certificate.
+    ///
+    /// # Errors
+    ///
+    /// What ended the handshake. With TLS 1.3 a client that is refused learns it with its first
+    /// read.
+    pub async fn connect_as(
+        &self,
+        (address, name): (SocketAddr, &str),
+        shown: &Issued,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let chain = CertificateDer::pem_slice_iter(shown.cert_pem.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(shown.key_pem.as_bytes()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap();
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        within("TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, tcp)).await
     }
 
     /// What a client needs that trusts this authority alone and offers these protocols.

@@ -28,18 +28,27 @@ pub struct Identity {
 /// How a caller proved who it is, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strength {
+    /// It has proved nothing.
+    Anonymous,
     /// A shared secret sent along with the request.
     ApiKey,
+    /// A bearer token that the server vouches for which has issued it.
+    OpaqueToken,
     /// A bearer token with a verified signature.
     SignedToken,
+    /// A certificate whose private key the client holds.
+    ClientCertificate,
 }
 
 impl Strength {
     /// The word used in Passports and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Anonymous => "anonymous",
             Self::ApiKey => "api_key",
+            Self::OpaqueToken => "opaque_token",
             Self::SignedToken => "signed_token",
+            Self::ClientCertificate => "client_certificate",
         }
     }
 }

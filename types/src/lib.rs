@@ -14,6 +14,7 @@ mod passport;
 mod priority;
 mod trace;
 mod units;
+mod version;
 
 pub use crate::clock::{Clock, Moment, ParseTimeError, UnixTime};
 pub use crate::deadline::Deadline;
@@ -28,3 +29,4 @@ pub use crate::passport::Passport;
 pub use crate::priority::{Class, LEVELS, ParsePriorityError, Priority};
 pub use crate::trace::{ParseIdError, SpanId, TraceId};
 pub use crate::units::{ByteSize, ParseUnitError, Ratio, format_duration, parse_duration};
+pub use crate::version::Version;

@@ -7,14 +7,15 @@ use crate::process::{self, PEERS, cargo};
 use crate::tools;
 
 /// What has a program of its own: the package is `headgate-load-` and this.
-const OF_THEIR_OWN: [&str; 5] = ["config", "events", "exactly-once", "micro", "store"];
+const OF_THEIR_OWN: [&str; 6] = ["config", "events", "exactly-once", "micro", "overload", "store"];
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions, `store`
     /// for the embedded engine, `config` for the loader, `exactly-once` for workers that are killed
-    /// and stopped, or `events` for the way of events, with brokers that are killed too.
+    /// and stopped, `events` for the way of events, with brokers that are killed too, or `overload`
+    /// for what protects from overload, with scenarios by number: `overload A1 D --quick`.
     what: String,
     /// Handed on to the generator as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -49,6 +50,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if arguments.what == "events" {
             call.env("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb()?);
             call.env("HEADGATE_KAFKA_LOCAL", components::fetch_kafka()?);
+        }
+        if arguments.what == "overload" {
+            process::run(&mut cargo(["build", "--profile", "dist", "-p", "headgate"]))?;
+            call.env("HEADGATE_BIN", process::edge("dist"));
         }
         if arguments.what == "exactly-once" {
             call.env("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb()?);

@@ -10,7 +10,7 @@ use super::{
     config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz, routes,
     status, strangle,
 };
-use crate::{events, idempotency, limits, overlays, problem, why};
+use crate::{events, idempotency, limits, overlays, passport, problem, why};
 
 const OVERLAYS_PATH: &str = "/v1/overlays";
 pub(super) const JSON: &str = "application/json";
@@ -134,6 +134,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         answers: KEYS,
         handler: || get(passport_keys),
     },
+    passport::ROTATE,
     Endpoint {
         path: "/.well-known/jwks.json",
         takes: Takes::Get(&[]),

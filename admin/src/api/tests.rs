@@ -204,3 +204,25 @@ async fn configuration_is_what_the_edge_says() {
     let (_change, state) = testing::state();
     assert_eq!(ask_json(&state, "/v1/config").await, json!({ "digest": "c0ffee" }));
 }
+
+#[tokio::test]
+async fn passport_keys_turn_by_a_command_that_no_page_can_send() {
+    let ask = async |content_type: &str, body: &str| {
+        let (_change, state) = testing::state();
+        let request = Request::post("/v1/passport/rotate")
+            .header("content-type", content_type)
+            .body(Body::from(body.to_owned()));
+        let response = router(state).oneshot(request.unwrap()).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status.as_u16(), serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let (status, body) = ask("application/json", "{\"force\": true}").await;
+    assert_eq!((status, &body["signs"]), (200, &json!("a")));
+    let (status, body) = ask("application/json", "{}").await;
+    assert_eq!((status, &body["code"]), (409, &json!("HG1250")));
+    assert_eq!(body["detail"], "upstreams have the next key after 90s");
+    for (content_type, body) in [("text/plain", "{}"), ("application/json", "{\"forse\": true}")] {
+        assert_eq!(ask(content_type, body).await.1["code"], "HG1204");
+    }
+}

@@ -119,7 +119,7 @@ async fn large_head_closes_the_connection() {
 async fn client_that_does_not_read_its_answer_is_cut_off_at_the_end() {
     let (_change, mut state) = testing::state();
     // More than the sockets between them hold.
-    state.passport_keys = Arc::new(|| "x".repeat(32 * 1024 * 1024));
+    state.passport_keys = Arc::new(testing::Keys("x".repeat(32 * 1024 * 1024)));
     let Running { address, stop, server } = run_with(state);
     let mut client = TcpStream::connect(address).await.unwrap();
     let request = b"GET /v1/passport/jwks.json HTTP/1.1\r\nhost: edge\r\n\r\n";

@@ -1,32 +1,21 @@
 //! What protects the edge, its upstreams and its routes.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use headgate_admin::{
     EndpointLimits, GateStatus, InstanceLimits, LayerCounts, LimitsStatus, RouteLimits,
     UpstreamLimits,
 };
-use headgate_config::Loaded;
 use headgate_gateway::overload::{self, GateState, InstanceState, Limits};
 use headgate_router::overload::{breaker::State, mode::Counts, verdict::ADMIT_ALL};
 use headgate_types::Class;
 
 /// The limits, as the admin API tells them.
-pub(crate) fn limits(limits: &Limits, loaded: &Loaded) -> LimitsStatus {
-    let settings = &loaded.settings;
-    let known: HashMap<_, _> =
-        settings.routes.iter().map(|one| ((&*one.team, &*one.name), one)).collect();
-    let routes = limits.routes.iter().map(|state| {
-        // Of a route that came or went with a load at this very moment nothing more is known.
-        let one = known.get(&(&*state.team, &*state.name));
-        let upstream = one.and_then(|one| settings.upstreams.get(one.upstream?));
-        let upstream = upstream.map_or_else(String::new, |upstream| upstream.name.to_string());
-        route(state, upstream, one.map_or_else(Class::default, |one| one.priority))
-    });
+pub(crate) fn limits(limits: &Limits) -> LimitsStatus {
     LimitsStatus {
         instance: instance(&limits.instance),
         upstreams: limits.upstreams.iter().map(upstream).collect(),
-        routes: routes.collect(),
+        routes: limits.routes.iter().map(route).collect(),
     }
 }
 
@@ -57,13 +46,13 @@ fn upstream(state: &overload::UpstreamLimits) -> UpstreamLimits {
     }
 }
 
-fn route(state: &overload::RouteLimits, upstream: String, priority: Class) -> RouteLimits {
+fn route(state: &overload::RouteLimits) -> RouteLimits {
     let ((throttle, throttled), (retry, retried)) = (state.throttle, state.retry);
     RouteLimits {
         team: state.team.to_string(),
         name: state.name.to_string(),
-        upstream,
-        priority: priority.as_str().to_owned(),
+        upstream: state.upstream.as_deref().unwrap_or_default().to_owned(),
+        priority: state.priority.as_str().to_owned(),
         is_exempt: state.is_exempt,
         gate: state.gate.as_ref().map(gate),
         throttle: throttle.to_string(),

@@ -1,6 +1,7 @@
 //! Loads, compares, applies, keeps and tells. Blocks: never to be called on a thread that serves.
 
 mod hand_over;
+mod trigger;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ use headgate_telemetry::{ConfigMetrics, Reload as Outcome};
 use headgate_types::{Clock, UnixTime};
 use tokio::sync::watch;
 
+pub(crate) use self::trigger::Trigger;
 use crate::reload::{
     running::{self, Running, told},
     shelf::Shelf,
@@ -67,27 +69,6 @@ pub(crate) struct Begin {
     pub(crate) last_overlay: u64,
 }
 
-/// What asked for a load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trigger {
-    /// Files changed, or may have.
-    Files,
-    /// Somebody sent SIGHUP.
-    Signal,
-    /// An overlay was set, unset, or has expired.
-    Overlay,
-}
-
-impl Trigger {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Files => "files",
-            Self::Signal => "signal",
-            Self::Overlay => "overlay",
-        }
-    }
-}
-
 /// Owns the running configuration.
 #[derive(Debug)]
 pub(crate) struct Loader {
@@ -99,6 +80,8 @@ pub(crate) struct Loader {
     metrics: ConfigMetrics,
     watch: Watch,
     running: watch::Sender<Arc<Running>>,
+    /// The time of day for which files were last loaded, also in vain.
+    judged: UnixTime,
     /// Whether another process has taken over, which follows the files from then on.
     is_retired: bool,
 }
@@ -120,6 +103,7 @@ impl Loader {
             clock,
             metrics,
             watch,
+            judged: UnixTime::default(),
             is_retired: false,
         };
         this.log_parts(None);
@@ -132,10 +116,12 @@ impl Loader {
         self.running.subscribe()
     }
 
-    /// Time until the next overlay expires. None while there is none.
-    pub(crate) fn next_expiry(&self) -> Option<Duration> {
+    /// Time until the next overlay expires or delegation ends. None while there is none.
+    pub(crate) fn next_end(&self) -> Option<Duration> {
         let now = self.clock.unix_time();
-        self.begin.overlays.iter().map(|overlay| overlay.expires.since(now)).min()
+        let expiries = self.begin.overlays.iter().map(|overlay| overlay.expires);
+        let end = self.begin.loaded.next_end.filter(|end| *end > self.judged);
+        expiries.chain(end).map(|end| end.since(now)).min()
     }
 
     /// Loads unless everything that was read last is as it was.
@@ -184,11 +170,12 @@ impl Loader {
 
     fn load(&mut self, trigger: Trigger) {
         let began = self.clock.now();
-        let is_overlay = trigger == Trigger::Overlay;
+        let use_kept_platform = matches!(trigger, Trigger::Overlay | Trigger::Time);
         let begin = &mut self.begin;
         let kept = &begin.loaded.kept;
+        self.judged = self.clock.unix_time();
         let (loaded, reads) =
-            begin.origin.load(Some(kept), &begin.overlays, is_overlay, self.clock.unix_time());
+            begin.origin.load(Some(kept), &begin.overlays, use_kept_platform, self.judged);
         begin.reads = reads;
         let outcome = match loaded {
             Ok(loaded) => self.apply(loaded, trigger),

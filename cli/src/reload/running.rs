@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use headgate_admin::{ConfigStatus, FaultStatus, OverlayStatus, PartStatus};
-use headgate_config::{Fault, Faults, LeftOut, Loaded, Overlay, PartState, Records, Watching};
-use headgate_gateway::settings::Edge;
+use headgate_config::{
+    Class, Fault, Faults, LeftOut, Loaded, Overlay, PartState, Watching, waiting,
+};
 use headgate_telemetry::Reload as Outcome;
 use headgate_types::UnixTime;
 
@@ -22,8 +23,8 @@ pub(crate) struct Running {
     pub(crate) last: (UnixTime, Outcome),
     /// Why the last load was rejected. Empty when it was not.
     pub(crate) rejected: Vec<FaultStatus>,
-    /// What is loaded but takes effect only in a process that takes over.
-    pub(crate) waits: Vec<String>,
+    /// What is loaded but takes effect only in another process.
+    pub(crate) waits: Vec<(Class, String)>,
     /// How changes are found.
     pub(crate) watching: Watching,
     /// Whether what is in force would outlast the process.
@@ -53,6 +54,11 @@ impl Running {
         [(PLATFORM, platform)].into_iter().chain(teams)
     }
 
+    /// Keys of a class that wait for another process.
+    fn waiting(&self, class: Class) -> Vec<String> {
+        self.waits.iter().filter(|(of, _)| *of == class).map(|(_, key)| key.clone()).collect()
+    }
+
     /// As the admin API shows it.
     pub(crate) fn status(&self) -> ConfigStatus {
         let loaded = &self.loaded;
@@ -72,7 +78,8 @@ impl Running {
             loaded_at: at.to_string(),
             loaded: outcome.as_str().to_owned(),
             parts: parts.collect(),
-            waits_for_hand_over: self.waits.clone(),
+            waits_for_hand_over: self.waiting(Class::HandOver),
+            waits_for_restart: self.waiting(Class::Refused),
             watching: self.watching.as_str().to_owned(),
             is_kept: self.is_kept,
             overlays: self.overlays(),
@@ -102,42 +109,21 @@ pub(crate) fn outcome(loaded: &Loaded) -> Outcome {
     if is_whole { Outcome::Applied } else { Outcome::Degraded }
 }
 
-/// What of a configuration a running process can't take over.
-pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<String> {
-    let (old, new) = (&started.settings.edge, &loaded.settings.edge);
-    let certificates = |edge: &Edge| {
-        let all = edge.tls.iter().flat_map(|tls| &tls.certificates);
+/// What of a configuration a running process can't take over: the keys by their classes.
+pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<(Class, String)> {
+    let certificates = |loaded: &Loaded| {
+        let all = loaded.settings.edge.tls.iter().flat_map(|tls| &tls.certificates);
         all.map(|one| (one.cert_pem.clone(), one.key_pem.clone())).collect::<Vec<_>>()
     };
-    let listen = |edge: &Edge| edge.tls.as_ref().map(|tls| tls.listen.clone());
-    let (mint, next_mint) = (&started.settings.passport, &loaded.settings.passport);
-    let differs = [
-        ("admin.listen", started.admin_listen != loaded.admin_listen),
-        ("data.dir", started.data_dir != loaded.data_dir),
-        ("edge.listen", old.listen != new.listen),
-        ("edge.threads", old.threads != new.threads),
-        ("edge.tls.listen", listen(old) != listen(new)),
-        ("edge.tls", certificates(old) != certificates(new)),
-        (
-            "passport",
-            (&mint.issuer, mint.ttl, mint.rotate_every)
-                != (&next_mint.issuer, next_mint.ttl, next_mint.rotate_every),
-        ),
-        ("why", old.recent != new.recent),
-        ("idempotency", loaded.records.is_some() && !has_store(started, loaded)),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
-}
-
-/// Whether the process has opened the store in which routes keep their records.
-fn has_store(started: &Loaded, loaded: &Loaded) -> bool {
-    match &loaded.records {
-        Some(Records::Embedded { dir }) => {
-            started.data_dir.as_ref() == Some(dir)
-                && !matches!(started.records, Some(Records::DynamoDb { .. }))
-        }
-        records => started.records == *records,
+    let mut keys: Vec<_> =
+        waiting(started, loaded).into_iter().map(|change| (change.class, change.what)).collect();
+    // The files may have other content below the same names.
+    if certificates(started) != certificates(loaded)
+        && !keys.iter().any(|(_, key)| key.starts_with("edge.tls"))
+    {
+        keys.push((Class::HandOver, "edge.tls".to_owned()));
     }
+    keys
 }
 
 /// Faults as the API tells them, the first ones of many.

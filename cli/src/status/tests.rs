@@ -22,7 +22,8 @@ fn config() -> ConfigStatus {
             },
             PartStatus { name: "web".to_owned(), state: "current".to_owned(), faults: Vec::new() },
         ],
-        waits_for_hand_over: ["data.dir", "edge.listen"].map(str::to_owned).into(),
+        waits_for_hand_over: vec!["edge.listen".to_owned()],
+        waits_for_restart: vec!["data.dir".to_owned()],
         watching: "events".to_owned(),
         is_kept: true,
         overlays: vec![OverlayStatus {

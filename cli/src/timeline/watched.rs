@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use headgate_admin::{GateStatus, LayerCounts, LimitsStatus};
 use headgate_gateway::{Edge, server::Task};
-use headgate_router::overload::mode::Counts;
 use headgate_telemetry::{
     BreakerMetrics, BreakerState, GateLevels, GateMetrics, GateScope, Metrics, RetryBudgetMetrics,
 };
@@ -81,11 +80,7 @@ impl Watched {
         loop {
             let began = self.clock.now();
             let running = Arc::clone(&self.running.borrow());
-            let mut limits = self.edge.limits();
-            // What no request has asked has not moved, and a large configuration has much of it.
-            limits.upstreams.retain(|one| one.gate.is_some());
-            limits.routes.retain(|one| one.gate.is_some() || one.retry.1 != Counts::default());
-            let limits = live::limits::limits(&limits, &running.loaded);
+            let limits = live::limits::limits(&self.edge.limits_in_use());
             self.shown.show(&limits);
             let now = self.clock.unix_time();
             let entries = changes.look(&limits, &running.status(), (self.clock.now(), now));

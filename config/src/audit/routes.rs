@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headgate_gateway::settings::{Auth, Fallback, RateLimit};
+use headgate_gateway::settings::{Fallback, RateLimit};
 use headgate_router::{device, overload::mode::Mode, retry};
 use headgate_types::format_duration;
 use http::Method;
@@ -17,7 +17,7 @@ pub(super) fn public(subject: &Subject<'_>) -> Vec<Mark> {
     let acts = |rate: &RateLimit| matches!(rate.mode, Mode::Enforce(_));
     let is_public = |view: &&RouteView<'_>| {
         let route = view.route;
-        matches!(route.auth, Auth::None) && !route.overload.rates.iter().any(acts)
+        route.auth.is_public() && !route.overload.rates.iter().any(acts)
     };
     let mark = |view: &RouteView<'_>| {
         view.mark("auth", format!("anybody may call `{}`", view.route.pattern))

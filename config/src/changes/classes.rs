@@ -5,8 +5,8 @@ use super::Class;
 /// Each key of the documents with its class; `*` stands for a name that people choose.
 ///
 /// What is bound, opened or started once per process changes only with the process, which
-/// `headgate upgrade` replaces without a gap; `data.dir`, where two processes meet, alone needs a
-/// restart. A route that
+/// `headgate upgrade` replaces without a gap; not even that one takes another `data.dir`, where
+/// the two meet. A route that
 /// asks for other requests or sends them elsewhere is not the route that a WebSocket was opened
 /// on. Everything else is read anew by each request.
 pub(super) const CLASSES: &[(Class, &[&str])] = &[
@@ -14,13 +14,14 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
         Class::HandOver,
         &[
             "headgate.admin.listen",
-            "headgate.data.dir",
             "headgate.data.facts",
             "headgate.edge.listen",
             "headgate.edge.threads",
             "headgate.edge.tls.cert",
             "headgate.edge.tls.certificates.cert",
             "headgate.edge.tls.certificates.key",
+            "headgate.edge.tls.client_auth",
+            "headgate.edge.tls.client_ca",
             "headgate.edge.tls.key",
             "headgate.edge.tls.listen",
             "headgate.events.kafka.brokers",
@@ -38,6 +39,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.why.passed_per_second",
         ],
     ),
+    (Class::Refused, &["headgate.data.dir"]),
     (Class::Drain, &["team.route.*.match", "team.route.*.to"]),
     (
         Class::Hot,
@@ -46,6 +48,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.device.when",
             "headgate.edge.access_log",
             "headgate.edge.body_idle",
+            "headgate.edge.client_address",
             "headgate.edge.drain.accept_for",
             "headgate.edge.drain.deadline",
             "headgate.edge.h2_idle",
@@ -74,8 +77,12 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.identity.*.api_keys.subject",
             "headgate.identity.*.api_keys_file",
             "headgate.identity.*.audience",
+            "headgate.identity.*.client_cert",
+            "headgate.identity.*.client_id",
+            "headgate.identity.*.client_secret_file",
             "headgate.identity.*.device_id",
             "headgate.identity.*.header",
+            "headgate.identity.*.introspect",
             "headgate.identity.*.issuer",
             "headgate.identity.*.jwks",
             "headgate.identity.*.jwks_file",
@@ -83,6 +90,8 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.identity.*.leeway",
             "headgate.identity.*.refetch",
             "headgate.identity.*.refresh",
+            "headgate.identity.*.remember",
+            "headgate.identity.*.timeout",
             "headgate.routes.dir",
             "headgate.team.*.ceiling.priority",
             "headgate.team.*.ceiling.public",
@@ -141,6 +150,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "team.route.*.publish.type",
             "team.route.*.publish.wait",
             "team.route.*.rate.burst",
+            "team.route.*.rate.callers",
             "team.route.*.rate.mode",
             "team.route.*.rate.per",
             "team.route.*.rate.rate",

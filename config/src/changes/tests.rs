@@ -133,7 +133,7 @@ fn keys_of_the_platform_have_their_classes() {
         "[data]\ndir = \"kept\"\n[admin]\nlisten = \"127.0.0.1:9901\"\n[edge]",
         &[
             r#"hand-over admin.listen "127.0.0.1:9900" -> "127.0.0.1:9901""#,
-            r#"hand-over data.dir none -> "kept""#,
+            r#"refused data.dir none -> "kept""#,
         ],
     );
     check("timeout = \"3s\"", "timeout = \"4s\"", &[r#"hot team.tv.ceiling.timeout "3s" -> "4s""#]);
@@ -253,7 +253,7 @@ fn texts_that_are_no_documents_differ_in_nothing() {
     assert_eq!(
         changes_between("[1]", "{\"platform\":7}"),
         [Change {
-            class: Class::HandOver,
+            class: Class::Refused,
             what: String::new(),
             before: None,
             after: Some("7".to_owned()),

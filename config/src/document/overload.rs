@@ -101,6 +101,9 @@ pub(crate) struct RateLimit {
     /// What is counted apart: each device, each user, or the route as a whole. Of callers that no
     /// identity source knows, each client address counts as one.
     pub(crate) per: Per,
+    /// Whose requests it counts: `all`, those of callers that an identity source knows (`known`),
+    /// or those of all others (`anonymous`).
+    pub(crate) callers: Callers,
     /// Requests per second (`5/s`), minute (`100/m`) or hour (`1000/h`), spread evenly.
     pub(crate) rate: PerTime,
     /// Requests that may come at once after a pause. Without this key: as many as in the rate.
@@ -115,11 +118,25 @@ impl Default for RateLimit {
     fn default() -> Self {
         Self {
             per: Per::default(),
+            callers: Callers::default(),
             rate: PerTime((NonZeroU32::MIN, Duration::from_secs(1))),
             burst: None,
             mode: LayerMode(Mode::default()),
         }
     }
+}
+
+/// Whose requests a rate counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Callers {
+    /// Everybody's.
+    #[default]
+    All,
+    /// Those of callers that an identity source knows.
+    Known,
+    /// Those of all others.
+    Anonymous,
 }
 
 /// What a rate counts apart.

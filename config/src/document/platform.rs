@@ -3,18 +3,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use headgate_gateway::settings as gateway;
-use headgate_types::format_duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
     events::{Events, Topic},
     idempotency::RecordStore,
-    keys::ApiKey,
+    identity::Identity,
     overload::Overload,
     owner::Team,
     push::Push,
-    scalar::{Address, HeaderName, KeysUrl, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
+    scalar::{Address, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     split::Testers,
     why::Why,
 };
@@ -72,6 +71,11 @@ pub(crate) struct Edge {
     /// Peers whose `traceparent` is taken over. From anybody else a new trace begins.
     #[schemars(length(max = 1024))]
     pub(crate) trusted_peers: Vec<Network>,
+    /// Where the address of a client behind a trusted peer is read: `peer` (nowhere: whoever
+    /// connects is the client), `x-forwarded-for`, `forwarded` (RFC 7239), or `proxy-protocol`
+    /// (version 1 or 2, which trusted peers must then send first on each connection). Of a list the
+    /// last address counts that is no trusted peer's.
+    pub(crate) client_address: ClientAddress,
     /// Bytes of one request body. A route may set its own.
     pub(crate) max_body: Size,
     /// Bytes of one request head, and of an HTTP/2 header list.
@@ -120,6 +124,7 @@ impl Default for Edge {
             tls: None,
             threads: None,
             trusted_peers: Vec::new(),
+            client_address: ClientAddress::default(),
             max_body: Size(limits.body_bytes_max),
             max_head: Size(limits.header_bytes_max),
             max_headers: count(limits.headers_max.get()),
@@ -138,6 +143,21 @@ impl Default for Edge {
             access_log: AccessLog::default(),
         }
     }
+}
+
+/// Where the address of a client behind a trusted peer is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ClientAddress {
+    /// Nowhere: whoever connects is the client.
+    #[default]
+    Peer,
+    /// In `x-forwarded-for`.
+    XForwardedFor,
+    /// In `forwarded`.
+    Forwarded,
+    /// Before everything else on the connection.
+    ProxyProtocol,
 }
 
 /// Where a JSON line for each exchange goes.
@@ -171,6 +191,22 @@ pub(crate) struct Tls {
     /// Further certificates, each served to clients that name a server which it covers.
     #[schemars(length(max = 1024))]
     pub(crate) certificates: Vec<Certificate>,
+    /// PEM file with the certificates of the authorities that vouch for clients. With it clients
+    /// are asked for a certificate, which identity sources with `client_cert` read.
+    pub(crate) client_ca: Option<String>,
+    /// Whether a client may come without a certificate: `optional`, or `required`.
+    pub(crate) client_auth: Option<ClientAuth>,
+}
+
+/// Whether a client may come without a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientAuth {
+    /// It may; a route decides who may call it.
+    #[default]
+    Optional,
+    /// It gets no connection.
+    Required,
 }
 
 /// A further certificate.
@@ -298,53 +334,6 @@ impl Default for Routes {
     }
 }
 
-/// The clocks of an issuer and an edge that both follow NTP differ by far less.
-pub(crate) const LEEWAY: Duration = Duration::from_secs(30);
-/// Issuers publish a new key hours before they sign with it.
-pub(crate) const REFRESH: Duration = Duration::from_mins(10);
-/// An unknown key ID costs the issuer one fetch in this time, however many tokens carry one.
-pub(crate) const REFETCH: Duration = Duration::from_secs(10);
-/// An issuer's outage of a night must not log every device out.
-pub(crate) const KEEP_ON_OUTAGE: Duration = Duration::from_hours(24);
-/// The header that API gateways commonly read a key from.
-pub(crate) const API_KEY_HEADER: &str = "x-api-key";
-
-/// An identity source: JWTs by `jwks_file` or `jwks`, or API keys by `api_keys_file` or `api_keys`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Identity {
-    /// File with the JSON Web Key Set that verifies tokens.
-    pub(crate) jwks_file: Option<String>,
-    /// URL of the JSON Web Key Set that verifies tokens.
-    pub(crate) jwks: Option<KeysUrl>,
-    /// The `iss` that tokens must carry. Without this key any will do.
-    pub(crate) issuer: Option<String>,
-    /// The `aud` that tokens must name. Without this key any will do.
-    pub(crate) audience: Option<String>,
-    /// The claim that names the one device. Without this key: the subject.
-    pub(crate) device_id: Option<String>,
-    /// Clock difference that is forgiven in `exp` and `nbf`.
-    #[schemars(extend("default" = format_duration(LEEWAY)))]
-    pub(crate) leeway: Option<LengthOrZero>,
-    /// Age after which keys from a URL are fetched again.
-    #[schemars(extend("default" = format_duration(REFRESH)))]
-    pub(crate) refresh: Option<Length>,
-    /// The least time between two fetches that an unknown key ID causes.
-    #[schemars(extend("default" = format_duration(REFETCH)))]
-    pub(crate) refetch: Option<Length>,
-    /// How long keys from a URL stay good when they can't be fetched again.
-    #[schemars(extend("default" = format_duration(KEEP_ON_OUTAGE)))]
-    pub(crate) keep_on_outage: Option<Length>,
-    /// TOML file with a list `api_keys`, each of the form below.
-    pub(crate) api_keys_file: Option<String>,
-    /// API keys by their digests. The keys themselves are in no file.
-    #[schemars(length(max = 10000))]
-    pub(crate) api_keys: Option<Vec<ApiKey>>,
-    /// The request header that carries an API key.
-    #[schemars(extend("default" = API_KEY_HEADER))]
-    pub(crate) header: Option<HeaderName>,
-}
-
 /// The signed identity that BFFs receive in `headgate-passport`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -379,7 +368,8 @@ pub(crate) struct Device {
     pub(crate) name: String,
     /// Tests, one of which is enough: `header NAME`, `hint NAME` (of client hints: `platform`,
     /// `mobile`, `model`, `brand`), `ua`, `claim NAME`, each alone or with `== 'text'`,
-    /// `contains 'text'` or `~ 'regex'`; or `*` for any request.
+    /// `contains 'text'` or `~ 'regex'`; or `*` for any request. A group `(?<ver>…)` of a regex
+    /// finds the version of the device's app.
     #[schemars(length(min = 1, max = 64))]
     pub(crate) when: Vec<Test>,
 }

@@ -103,8 +103,9 @@ pub(crate) enum Protocol {
 pub(crate) struct Route {
     /// `METHOD [host]/path [predicates]`. METHOD is one, several (`GET|POST`) or `*`; `{x}` in the
     /// path is one segment, `{*x}` the rest; predicates are `device=tv|ios`;
-    /// `header.NAME` and `cookie.NAME`, alone, with `=value` or with `~'regex'`; `query.NAME`, alone
-    /// or with `=value`. GET takes HEAD as well.
+    /// `header.NAME`, `cookie.NAME` and `claim.NAME`, alone, with `=value` or with `~'regex'`;
+    /// `query.NAME`, alone or with `=value`; `ver>=7.2`, `>`, `<=`, `<` or `=`, the version of the
+    /// app as a device rule finds it. GET takes HEAD as well.
     #[serde(rename = "match")]
     pub(crate) matches: Option<Match>,
     /// The upstream, one of the same team. Not where the route publishes.
@@ -119,7 +120,10 @@ pub(crate) struct Route {
     pub(crate) strangle: Option<Strangle>,
     /// Another upstream that gets copies of the requests; its answers are compared and dropped.
     pub(crate) mirror: Option<Mirror>,
-    /// The identity source that must know the caller, or `none` for anybody.
+    /// The identity source that must know the caller, or `none` for anybody. Several are asked in
+    /// their order, and the first one that knows the caller decides: `accounts|keys`. With
+    /// `anonymous` at the end, who shows no credential may call too, as an identity of its own for
+    /// each client address.
     pub(crate) auth: String,
     /// Scopes that a caller must have, all of them.
     #[schemars(length(max = 64))]

@@ -46,6 +46,9 @@ pub(crate) struct Input<'a> {
     pub(crate) teams: Vec<Document<TeamFile>>,
     /// Further files whose text belongs to the configuration, as they are spelt.
     pub(crate) texts: BTreeMap<String, String>,
+    /// Digests of further files that count but are not kept, as they are spelt: secrets, and what is
+    /// too large.
+    pub(crate) digests: BTreeMap<String, String>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
 }
@@ -281,6 +284,7 @@ impl<'a> Frame<'a> {
             platform,
             teams: documents,
             texts: BTreeMap::new(),
+            digests: BTreeMap::new(),
             now: self.now,
         };
         for (position, overlay) in overlays.iter().enumerate() {

@@ -253,6 +253,12 @@ fn described(region: &Region<'_>) -> String {
     text
 }
 
+/// When the next delegation ends. None without a time of day, or when none ends.
+pub(super) fn next_end(claims: &Claims<'_>, now: Option<UnixTime>) -> Option<UnixTime> {
+    let ends = claims.delegated.iter().filter_map(|part| part.until);
+    now.and_then(|now| ends.map(LastDay::over_from).filter(|end| *end > now).min())
+}
+
 /// Warnings of delegations that end soon.
 pub(super) fn ending(claims: &Claims<'_>, now: Option<UnixTime>) -> Vec<Draft> {
     let Some(now) = now else { return Vec::new() };

@@ -9,7 +9,11 @@ use std::{
 };
 
 use headgate_gateway::{
-    settings::{AccessLog, Certificate, Drain, Edge, Limits, Passport, Push, Recent, Tls},
+    identity::Clients,
+    settings::{
+        AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Push,
+        Recent, Tls,
+    },
     tls::{CertificateError, Certificates},
 };
 
@@ -56,6 +60,7 @@ pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
             at_least_one,
         ),
         trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
+        client_address: client_address(input, report),
         limits: limits(edge),
         overload: overload::edge(&edge.overload),
         drain: drain(input, report),
@@ -81,6 +86,22 @@ fn recent(input: &Input<'_>, report: &mut Report) -> Recent {
         report.push(draft.key(key_path(&path)).help(format!("at most {MEMORY_MAX}")));
     }
     Recent { bytes_max: why.memory.0, passed_per_second: why.passed_per_second }
+}
+
+fn client_address(input: &Input<'_>, report: &mut Report) -> ClientAddress {
+    let edge = &input.platform.doc.edge;
+    if edge.client_address != platform::ClientAddress::Peer && edge.trusted_peers.is_empty() {
+        let path = ["edge".into(), "client_address".into()];
+        let message = "nobody is trusted to tell an address: `trusted_peers` is empty";
+        let at = input.platform.at(&path);
+        report.push(Draft::new(Code::Contradiction, at, message).key(key_path(&path)));
+    }
+    match edge.client_address {
+        platform::ClientAddress::Peer => ClientAddress::Peer,
+        platform::ClientAddress::XForwardedFor => ClientAddress::XForwardedFor,
+        platform::ClientAddress::Forwarded => ClientAddress::Forwarded,
+        platform::ClientAddress::ProxyProtocol => ClientAddress::ProxyProtocol,
+    }
 }
 
 fn limits(edge: &platform::Edge) -> Limits {
@@ -152,7 +173,41 @@ fn listener(input: &Input<'_>, tls: &platform::Tls, report: &mut Report) -> Tls 
     Tls {
         listen: tls.listen.iter().map(|address| address.0).collect(),
         certificates: first.into_iter().chain(further.collect::<Vec<_>>()).collect(),
+        clients: clients(input, tls, report),
     }
+}
+
+/// Which certificates clients may present.
+fn clients(input: &Input<'_>, tls: &platform::Tls, report: &mut Report) -> Option<ClientAuth> {
+    let mut fault = |key, code, message: String| {
+        let path = ["edge".into(), "tls".into(), Step::Key(key)];
+        let at = input.platform.at(&path);
+        report.push(Draft::new(code, at, message).key(key_path(&path)));
+    };
+    let Some(file) = &tls.client_ca else {
+        if tls.client_auth.is_some() {
+            let message = "nobody vouches for clients: `client_ca` is missing".to_owned();
+            fault("client_auth", Code::Contradiction, message);
+        }
+        return None;
+    };
+    let ca_path = input.base.join(file);
+    let ca_pem = match input.files.read(&ca_path) {
+        Ok(pem) => pem,
+        Err(error) => {
+            let message = format!("file {} can't be read: {}", ca_path.display(), reason(&error));
+            fault("client_ca", Code::BadCertificate, message);
+            return None;
+        }
+    };
+    let is_required = tls.client_auth == Some(platform::ClientAuth::Required);
+    let clients = ClientAuth { ca_path, ca_pem, is_required };
+    if let Err(error) = Clients::new(&clients) {
+        let message = format!("file {} can't be used: {error}", clients.ca_path.display());
+        fault("client_ca", Code::BadCertificate, message);
+        return None;
+    }
+    Some(clients)
 }
 
 fn certificate(

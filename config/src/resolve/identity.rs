@@ -4,13 +4,21 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use headgate_gateway::{
     identity,
-    settings::{self, IdentityKind, IdentitySource, Jwt, KeySet},
+    settings::{
+        self, ANONYMOUS, CertificateIdentity, IdentityKind, IdentitySource, Introspection, Jwt,
+        KeySet, Secret,
+    },
 };
 
 use crate::{
+    digest::digest_of,
     document::{
+        identity::{
+            API_KEY_HEADER, ASK_TIMEOUT, CertificatePart, Identity, KEEP_ON_OUTAGE, LEEWAY,
+            REFETCH, REFRESH, REMEMBER,
+        },
         keys::{ApiKey, ApiKeys},
-        platform::{API_KEY_HEADER, Identity, KEEP_ON_OUTAGE, LEEWAY, REFETCH, REFRESH},
+        scalar::Length,
     },
     fault::{Code, Draft, Report},
     load::{Input, read_text, reason},
@@ -21,16 +29,22 @@ use crate::{
 };
 
 /// Keys that say what a source verifies: one of them must be there.
-const KINDS: [&str; 4] = ["jwks_file", "jwks", "api_keys_file", "api_keys"];
+const KINDS: [&str; 6] =
+    ["jwks_file", "jwks", "introspect", "client_cert", "api_keys_file", "api_keys"];
+const TOKENS: &[&str] = &["jwks_file", "jwks", "introspect"];
 /// Keys that mean something only for some kinds.
-const ONLY_FOR: [(&str, &[&str]); 8] = [
-    ("issuer", &["jwks_file", "jwks"]),
-    ("audience", &["jwks_file", "jwks"]),
-    ("device_id", &["jwks_file", "jwks"]),
-    ("leeway", &["jwks_file", "jwks"]),
+const ONLY_FOR: [(&str, &[&str]); 12] = [
+    ("issuer", TOKENS),
+    ("audience", TOKENS),
+    ("device_id", TOKENS),
+    ("leeway", TOKENS),
     ("refresh", &["jwks"]),
     ("refetch", &["jwks"]),
     ("keep_on_outage", &["jwks"]),
+    ("client_id", &["introspect"]),
+    ("client_secret_file", &["introspect"]),
+    ("timeout", &["introspect"]),
+    ("remember", &["introspect"]),
     ("header", &["api_keys_file", "api_keys"]),
 ];
 
@@ -75,6 +89,8 @@ impl<'n> One<'n, '_, '_, '_> {
         let kind = self.kind();
         let kind = match kind {
             Some("jwks_file" | "jwks") | None => IdentityKind::Jwt(self.jwt(source)),
+            Some("introspect") => self.introspection(source),
+            Some("client_cert") => self.certificate(source),
             _ => IdentityKind::ApiKeys(settings::ApiKeys {
                 header: source
                     .header
@@ -91,10 +107,15 @@ impl<'n> One<'n, '_, '_, '_> {
     }
 
     fn check_name(&mut self) {
-        if self.name == NOBODY {
+        let meaning = match self.name {
+            NOBODY => "that a route asks for no identity",
+            ANONYMOUS => "callers whom no source knows",
+            _ => return,
+        };
+        {
             let path = ["identity".into(), self.name.into()];
             let at = self.input.platform.key_at(&path);
-            let message = format!("{NOBODY:?} means that a route asks for no identity");
+            let message = format!("{:?} means {meaning}", self.name);
             self.report.push(Draft::new(Code::NameTaken, at, message).key(key_path(&path)));
         }
     }
@@ -148,6 +169,61 @@ impl<'n> One<'n, '_, '_, '_> {
                 source.keep_on_outage.as_ref().map(|length| length.0),
                 KEEP_ON_OUTAGE,
             ),
+        }
+    }
+
+    fn introspection(&mut self, source: &Identity) -> IdentityKind {
+        if self.has("client_secret_file") && !self.has("client_id") {
+            let message = "a secret is sent with a `client_id`".to_owned();
+            self.fault(Code::Contradiction, "client_secret_file", message);
+        }
+        let secret = source.client_secret_file.as_ref().and_then(|file| self.secret(file));
+        let or = |length: &Option<Length>, default| length.as_ref().map_or(default, |own| own.0);
+        IdentityKind::Introspection(Introspection {
+            uri: source.introspect.as_ref().map(|url| url.0.clone()).unwrap_or_default(),
+            client_id: source.client_id.clone(),
+            client_secret: secret,
+            issuer: source.issuer.clone(),
+            audience: source.audience.clone(),
+            device_id_claim: source.device_id.clone(),
+            leeway: source.leeway.as_ref().map_or(LEEWAY, |length| length.0),
+            timeout: or(&source.timeout, ASK_TIMEOUT),
+            remember: or(&source.remember, REMEMBER),
+        })
+    }
+
+    fn certificate(&mut self, source: &Identity) -> IdentityKind {
+        let tls = self.input.platform.doc.edge.tls.as_ref();
+        if tls.is_none_or(|tls| tls.client_ca.is_none()) && self.input.platform.is_whole {
+            let message = "nobody is asked for a certificate: `edge.tls` has no `client_ca`";
+            self.fault(Code::Contradiction, "client_cert", message.to_owned());
+        }
+        IdentityKind::Certificate(match source.client_cert {
+            Some(CertificatePart::CommonName) => CertificateIdentity::CommonName,
+            Some(CertificatePart::SanDns) => CertificateIdentity::SanDns,
+            Some(CertificatePart::SanUri) => CertificateIdentity::SanUri,
+            Some(CertificatePart::Fingerprint) => CertificateIdentity::Fingerprint,
+            Some(CertificatePart::Subject) | None => CertificateIdentity::Subject,
+        })
+    }
+
+    /// Reads a secret, which is no part of the texts that are kept.
+    fn secret(&mut self, file: &str) -> Option<Secret> {
+        let path = self.input.base.join(file);
+        let text =
+            self.input.files.read(&path).map_err(|error| reason(&error)).and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+            });
+        match text {
+            Ok(text) => {
+                self.input.digests.insert(file.to_owned(), digest_of(&text));
+                Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+            }
+            Err(why) => {
+                let message = format!("file {} can't be read: {why}", path.display());
+                self.fault(Code::BadSecret, "client_secret_file", message);
+                None
+            }
         }
     }
 

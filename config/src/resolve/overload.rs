@@ -86,6 +86,11 @@ fn rate(document: &overload::RateLimit) -> settings::RateLimit {
     let burst = document.burst.and_then(NonZeroU32::new).unwrap_or(requests);
     settings::RateLimit {
         mode: document.mode.0,
+        callers: match document.callers {
+            overload::Callers::All => settings::Callers::All,
+            overload::Callers::Known => settings::Callers::Known,
+            overload::Callers::Anonymous => settings::Callers::Anonymous,
+        },
         per: match document.per {
             overload::Per::DeviceId => settings::Per::DeviceId,
             overload::Per::User => settings::Per::User,

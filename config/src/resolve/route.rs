@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use headgate_gateway::settings::{self, Auth, Retry};
 use headgate_router::{
     device,
+    pattern::Pattern,
     table::{Table, Tie},
 };
 use headgate_types::{Class, format_duration};
@@ -12,12 +13,13 @@ use headgate_types::{Class, format_duration};
 use crate::{
     document::{
         owner::Ceiling,
+        platform::Device,
         team::{self, Protocol, Route, TeamFile},
     },
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
     resolve::{
-        NOBODY, OriginDraft, claims,
+        OriginDraft, auth, claims,
         edge::at_least_one,
         events, idempotency, of_route, overload,
         split::{self, Legacy},
@@ -133,7 +135,8 @@ pub(super) fn routes(
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
         one.devices(pattern.0.devices());
-        claims::check_public(file, name, (&route.auth, ceiling), one.report);
+        one.versions(&pattern.0);
+        claims::check_public(file, name, (auth.as_ref(), ceiling), one.report);
         origins.push(OriginDraft { at, priority: priority_from, timeout: timeout_from });
         routes.push(settings::Route {
             team: team.into(),
@@ -277,33 +280,21 @@ impl Resolver<'_, '_> {
     }
 
     fn auth(&mut self) -> Option<Auth> {
-        let name = self.route.auth.as_str();
-        if name == NOBODY {
-            for (key, is_set) in [
-                ("scopes", !self.route.scopes.is_empty()),
-                ("require", !self.route.require.is_empty()),
-            ] {
-                if is_set {
-                    let message = format!("`{key}` needs an identity source in `auth`");
-                    self.fault(Code::Contradiction, key, message, None);
-                }
-            }
-            return Some(Auth::None);
+        let Self { input, file, name, route, ref mut report } = *self;
+        auth::Resolver { input, file, name, route, report }.resolve()
+    }
+
+    /// A version that no rule finds never comes either.
+    fn versions(&mut self, pattern: &Pattern) {
+        let finds = |rule: &Device| rule.when.iter().any(|test| test.0.finds_version());
+        if pattern.compares_versions()
+            && !self.input.platform.doc.device.iter().any(finds)
+            && self.input.platform.is_whole
+        {
+            let message = "no device rule finds the version of an app".to_owned();
+            let help = "name it in a rule: header x-app ~ '^tv/(?<ver>[0-9.]+)'";
+            self.fault(Code::Unresolved, "match", message, Some(help.to_owned()));
         }
-        let sources = &self.input.platform.doc.identity;
-        let position = sources.keys().position(|source| source == name);
-        if position.is_none() && self.input.platform.is_whole {
-            let names: Vec<_> = sources.keys().map(String::as_str).chain([NOBODY]).collect();
-            let help = format!("identity sources are {}", names.join(", "));
-            let message = format!("no identity source {name:?}");
-            self.fault(Code::Unresolved, "auth", message, Some(help));
-        }
-        let claims = self.route.require.iter();
-        Some(Auth::Source {
-            source: position?,
-            scopes: self.route.scopes.clone(),
-            claims: claims.map(|(name, value)| (name.clone(), serde_json::json!(value))).collect(),
-        })
     }
 
     /// A class that no rule tells never comes: the route would wait for ever.

@@ -12,12 +12,12 @@ use std::{
 use headgate_idempotency::Records;
 use headgate_router::{
     device::Classifier,
-    overload::{mode::Switch, throttle::Throttle},
+    overload::throttle::Throttle,
     retry::{Budget, Policy},
     table::Table,
 };
 use headgate_telemetry::{Metrics, RouteMetrics, RulingMetrics, access::Members};
-use headgate_types::{Clock, Moment};
+use headgate_types::Clock;
 use http::{HeaderValue, uri::PathAndQuery};
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     facts::Watches,
     identity::{self, Authenticator, FetchKeys},
     mirror::Mirror,
-    overload::{Admission, RouteLimits, RouteRate},
+    overload::{Admission, RouteRate},
     settings::{self, RouteOverload, Settings},
     split::{Arm, Split},
     step::idempotency::Keys,
@@ -52,6 +52,7 @@ pub(crate) struct Snapshot {
     pub(crate) terms: Arc<Terms>,
     pub(crate) table: Table,
     pub(crate) classifier: Classifier,
+    pub(crate) needs_claims: bool,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     /// Functions that handle events.
@@ -84,7 +85,7 @@ pub(crate) struct Route {
     pub(crate) settings: settings::Route,
     pub(crate) timeout: Duration,
     /// Where its requests go, unless they are split. None: nowhere, they become events.
-    upstream: Option<Arc<Upstream>>,
+    pub(super) upstream: Option<Arc<Upstream>>,
     /// How its requests are divided. None: all go to the upstream.
     pub(crate) split: Option<Box<Split>>,
     /// What gets copies of its requests. None: nothing.
@@ -174,10 +175,12 @@ impl Snapshot {
         let functions = Arc::new(settings.handlers.iter().filter_map(function).collect());
         let device = |class: &Arc<str>| (Arc::clone(class), HeaderValue::from_str(class));
         let identity = &settings.identity;
+        let classifier = Classifier::new(settings.devices.iter().cloned());
         Ok(Self {
+            needs_claims: classifier.needs_claims() || table.needs_claims(),
             terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
             table,
-            classifier: Classifier::new(settings.devices.iter().cloned()),
+            classifier,
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
             functions,
             authenticator: authenticator(identity, tools, before)?,
@@ -338,22 +341,6 @@ impl Route {
         }
         self.throttle.switch().set(*throttle);
         self.budget.switch().set(*retry);
-    }
-
-    /// What protects it, as it stands.
-    pub(super) fn limits(&self, now: Moment) -> RouteLimits {
-        let rates = self.rates.iter().zip(&self.settings.overload.rates);
-        let switch = |switch: &Switch| (switch.mode(), switch.counts());
-        RouteLimits {
-            team: Arc::clone(&self.settings.team),
-            name: Arc::clone(&self.settings.name),
-            is_exempt: self.settings.overload.is_exempt,
-            gate: self.admission.as_ref().and_then(|admission| admission.state()),
-            rates: rates.map(|(rate, settings)| rate.state(settings.mode)).collect(),
-            throttle: switch(self.throttle.switch()),
-            retry: switch(self.budget.switch()),
-            retries_left: self.budget.available(now),
-        }
     }
 
     /// The arm that a request drew; none where requests are not split.

@@ -5,11 +5,13 @@ use std::{net::IpAddr, sync::OnceLock};
 use headgate_telemetry::{
     Metrics, RouteMetrics, RulingMetrics, access::Members, catalog::NO_ROUTE,
 };
+use http::HeaderMap;
 use ipnet::IpNet;
 
 use crate::{
+    client,
     edge::Edge,
-    settings::{self, AccessLog},
+    settings::{self, AccessLog, ClientAddress},
 };
 
 /// Stands for team and route of requests for the edge itself; no name of a configuration begins so.
@@ -22,6 +24,7 @@ pub(crate) struct Terms {
     pub(crate) drain: settings::Drain,
     pub(crate) push: settings::Push,
     trusted_peers: Vec<IpNet>,
+    pub(crate) client_address: ClientAddress,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
     /// Requests for the edge itself.
@@ -41,6 +44,7 @@ impl Terms {
             drain: edge.drain.clone(),
             push: edge.push,
             trusted_peers: edge.trusted_peers.clone(),
+            client_address: edge.client_address,
             unrouted: metrics.no_route(),
             own: metrics.route(OWN, OWN),
             rulings: OnceLock::new(),
@@ -52,6 +56,18 @@ impl Terms {
     /// Counts what layers say of requests before a route is known.
     pub(crate) fn rulings(&self, edge: &Edge) -> &RulingMetrics {
         self.rulings.get_or_init(|| edge.rulings(NO_ROUTE, NO_ROUTE))
+    }
+
+    /// Whether whoever connects from an address does so for its clients.
+    pub(crate) fn proxies(&self, peer: IpAddr) -> bool {
+        let is_told =
+            matches!(self.client_address, ClientAddress::Forwarded | ClientAddress::XForwardedFor);
+        is_told && self.trusts(peer)
+    }
+
+    /// The client that the headers of a trusted peer tell.
+    pub(crate) fn told(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        client::told(self.client_address, headers, &self.trusted_peers)
     }
 
     /// Whether a peer's trace and forwarding headers are taken over.

@@ -163,6 +163,7 @@ fn what_protects_an_upstream_outlasts_a_change_of_it() {
 fn what_a_route_has_counted_outlasts_a_change_of_its_mode() {
     let rate = |mode| settings::RateLimit {
         mode,
+        callers: settings::Callers::All,
         per: settings::Per::Route,
         rate: Rate {
             requests: NonZeroU32::MIN,
@@ -235,8 +236,8 @@ fn limits_hold_for_what_comes_next() {
     });
     assert_ne!(before.terms.limits.body_bytes_max, after.terms.limits.body_bytes_max);
     let client = IpAddr::from([127, 0, 0, 1]);
-    let _first = edge.connections.enter(client).unwrap();
-    assert!(edge.connections.enter(client).is_err());
+    let _first = edge.connections.enter(Some(client)).unwrap();
+    assert!(edge.connections.enter(Some(client)).is_err());
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn seen<'a>(path: &'a str, headers: &'a HeaderMap, watches: &'a Arc<Watches>) ->
             headers,
             claims: None,
             device: "",
+            version: None,
         },
     }
 }

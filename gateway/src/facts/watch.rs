@@ -1,6 +1,6 @@
 //! What is kept of the parts of a request that a configuration reads.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest;
 use headgate_router::{
@@ -15,7 +15,7 @@ use http::{
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::Kept;
-use crate::settings::{Auth, IdentityKind, Route, Settings};
+use crate::settings::{IdentityKind, Route, Settings};
 
 /// Bytes of a value that is kept; a longer one is kept as its digest.
 const VALUE_BYTES_MAX: usize = 512;
@@ -29,8 +29,8 @@ const SECRET_WORDS: [&str; 8] =
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     list: Vec<Watch>,
-    /// The names of the identity sources, in their order.
-    sources: Vec<Arc<str>>,
+    /// What routes ask for, as they name it, by team and route.
+    sources: HashMap<(Arc<str>, Arc<str>), String>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,9 @@ impl Watches {
             .iter()
             .filter_map(|source| match &source.kind {
                 IdentityKind::ApiKeys(keys) => Some(keys.header.as_str()),
-                IdentityKind::Jwt(_) => None,
+                IdentityKind::Jwt(_)
+                | IdentityKind::Certificate(_)
+                | IdentityKind::Introspection(_) => None,
             })
             .collect();
         let watch = |read: &headgate_router::reads::Read| Watch {
@@ -59,18 +61,20 @@ impl Watches {
             subject: read.subject.clone(),
             keep: read.need.min(allowed(&read.subject, &credentials)),
         };
+        let asked = |route: &Route| {
+            let key = (Arc::clone(&route.team), Arc::clone(&route.name));
+            settings.sources_of(&route.auth).map(|sources| (key, sources))
+        };
         Self {
             list: reads.iter().map(watch).collect(),
-            sources: settings.identity.iter().map(|source| Arc::clone(&source.name)).collect(),
+            sources: settings.routes.iter().filter_map(asked).collect(),
         }
     }
 
-    /// The identity source that a route asks for.
+    /// The identity sources that a route asks.
     pub(super) fn source(&self, route: &Route) -> Option<&str> {
-        match route.auth {
-            Auth::None => None,
-            Auth::Source { source, .. } => self.sources.get(source).map(AsRef::as_ref),
-        }
+        let key = (Arc::clone(&route.team), Arc::clone(&route.name));
+        self.sources.get(&key).map(String::as_str)
     }
 
     /// What is kept of a request.

@@ -44,14 +44,7 @@ impl ApiKeyList {
     }
 
     pub(super) fn status(&self) -> SourceStatus {
-        SourceStatus {
-            name: Arc::clone(&self.name),
-            keys_count: self.callers.len(),
-            skipped_count: 0,
-            age: None,
-            last_error: None,
-            is_usable: true,
-        }
+        SourceStatus { keys_count: self.callers.len(), ..SourceStatus::without_keys(&self.name) }
     }
 }
 
@@ -66,6 +59,6 @@ fn caller(source: &Arc<str>, key: &ApiKey) -> Verified {
         claims: Map::new(),
         expires_at,
     };
-    let proof = Proof { key: None, not_before: None, ends_at: expires_at, credential_bytes: 0 };
+    let proof = Proof { ends_at: expires_at, ..Proof::default() };
     Verified::new(identity, proof)
 }

@@ -5,16 +5,26 @@ use std::{sync::Arc, time::Duration};
 use headgate_types::{Identity, Strength, UnixTime};
 use serde_json::{Map, Value};
 
-use crate::{
-    identity::{Reason, in_time},
-    settings::Jwt,
-};
+use crate::identity::{Reason, in_time};
+
+/// What a source demands of every token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demands<'a> {
+    /// The `iss`. None accepts any.
+    pub(super) issuer: Option<&'a str>,
+    /// The `aud`. None accepts any.
+    pub(super) audience: Option<&'a str>,
+    /// Clock difference that is forgiven.
+    pub(super) leeway: Duration,
+    /// Whether a token without an end is refused.
+    pub(super) is_end_needed: bool,
+}
 
 /// Between which times a token is good, as the token says it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
     not_before: Option<UnixTime>,
-    expires_at: UnixTime,
+    expires_at: Option<UnixTime>,
     leeway: Duration,
 }
 
@@ -26,12 +36,12 @@ impl Validity {
     }
 
     /// The end, later by the leeway.
-    pub(super) fn ends_at(self) -> UnixTime {
-        self.expires_at + self.leeway
+    pub(super) fn ends_at(self) -> Option<UnixTime> {
+        self.expires_at.map(|end| end + self.leeway)
     }
 
     /// The end that the token names.
-    pub(super) fn expires_at(self) -> UnixTime {
+    pub(super) fn expires_at(self) -> Option<UnixTime> {
         self.expires_at
     }
 }
@@ -39,31 +49,35 @@ impl Validity {
 /// Checks what a source demands of every token: issuer, audience and time.
 pub(super) fn check(
     claims: &Map<String, Value>,
-    demands: &Jwt,
+    demands: &Demands<'_>,
     now: UnixTime,
 ) -> Result<Validity, Reason> {
     let issuer = claims.get("iss").and_then(Value::as_str);
-    if demands.issuer.as_deref().is_some_and(|wanted| issuer != Some(wanted)) {
+    if demands.issuer.is_some_and(|wanted| issuer != Some(wanted)) {
         return Err(Reason::Issuer);
     }
-    if demands.audience.as_deref().is_some_and(|wanted| !names(claims.get("aud"), wanted)) {
+    if demands.audience.is_some_and(|wanted| !names(claims.get("aud"), wanted)) {
         return Err(Reason::Audience);
+    }
+    let expires_at = claims.get("exp").map(numeric_date).transpose()?;
+    if demands.is_end_needed && expires_at.is_none() {
+        return Err(Reason::Malformed);
     }
     let validity = Validity {
         not_before: claims.get("nbf").map(numeric_date).transpose()?,
-        expires_at: numeric_date(claims.get("exp").ok_or(Reason::Malformed)?)?,
+        expires_at,
         leeway: demands.leeway,
     };
-    in_time(validity.not_before(), Some(validity.ends_at()), now)?;
+    in_time(validity.not_before(), validity.ends_at(), now)?;
     Ok(validity)
 }
 
 /// The caller that a token speaks of. A token without a subject names nobody.
 pub(super) fn identity(
-    source: Arc<str>,
+    (source, strength): (Arc<str>, Strength),
     claims: Map<String, Value>,
     device_id_claim: Option<&str>,
-    expires_at: UnixTime,
+    expires_at: Option<UnixTime>,
 ) -> Result<Identity, Reason> {
     let subject: Arc<str> = match claims.get("sub") {
         Some(Value::String(subject)) if !subject.is_empty() => subject.as_str().into(),
@@ -78,10 +92,10 @@ pub(super) fn identity(
         subject,
         device_id,
         source,
-        strength: Strength::SignedToken,
+        strength,
         scopes: scopes(&claims),
         claims,
-        expires_at: Some(expires_at),
+        expires_at,
     })
 }
 

@@ -5,7 +5,23 @@ use http::{
     header::{AUTHORIZATION, HeaderValue},
 };
 
-use crate::identity::{Denied, Reason};
+use crate::identity::{ClientCertificate, Denied, Reason};
+
+/// All that a request shows of its caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'a> {
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+    /// The certificate that came with the connection.
+    pub certificate: Option<&'a ClientCertificate>,
+}
+
+/// Without a certificate.
+impl<'a> From<&'a HeaderMap> for Credentials<'a> {
+    fn from(headers: &'a HeaderMap) -> Self {
+        Self { headers, certificate: None }
+    }
+}
 
 /// Bytes of a credential. Longer ones are refused unread, so that nobody has the edge hash and
 /// parse at length; a token with some dozens of scopes takes 2 KiB.

@@ -17,6 +17,9 @@ pub enum Denied {
     /// The keys to verify the credential could not be had; it may be good.
     #[error("no keys to verify the credential with")]
     KeysUnavailable,
+    /// The server that knows the credential can't be asked; it may be good.
+    #[error("nobody to ask about the credential")]
+    SourceUnavailable,
 }
 
 /// What is wrong with a credential.
@@ -36,6 +39,8 @@ pub enum Reason {
     Algorithm,
     /// A key that the source does not hold.
     UnknownKey,
+    /// The server that issued it says that it is not active.
+    Inactive,
     /// Not a credential at all: too long, sent twice, cut off, without a required claim.
     Malformed,
 }
@@ -51,6 +56,7 @@ impl Reason {
             Self::Audience => "audience",
             Self::Algorithm => "algorithm",
             Self::UnknownKey => "unknown_key",
+            Self::Inactive => "inactive",
             Self::Malformed => "malformed",
         }
     }
@@ -67,6 +73,7 @@ impl From<Denied> for Denial {
         match denied {
             Denied::Missing => Self::Missing,
             Denied::KeysUnavailable => Self::KeysUnavailable,
+            Denied::SourceUnavailable => Self::SourceUnavailable,
             Denied::Invalid(reason) => match reason {
                 Reason::Expired => Self::Expired,
                 Reason::NotYet => Self::NotYetValid,
@@ -75,6 +82,7 @@ impl From<Denied> for Denial {
                 Reason::Audience => Self::Audience,
                 Reason::Algorithm => Self::Algorithm,
                 Reason::UnknownKey => Self::UnknownKey,
+                Reason::Inactive => Self::Inactive,
                 Reason::Malformed => Self::Malformed,
             },
         }

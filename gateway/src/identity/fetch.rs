@@ -3,8 +3,8 @@
 use std::{fmt, io, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
@@ -22,10 +22,13 @@ pub(super) const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
 /// A fetch that is under way.
 pub type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Bytes, FetchError>> + Send + 'a>>;
 
-/// Fetches key sets. Whoever calls bounds the time.
+/// Asks the servers of identity sources. Whoever calls bounds the time.
 pub trait FetchKeys: fmt::Debug + Send + Sync {
     /// Fetches the document at an `http` or `https` address.
     fn fetch(&self, uri: Uri) -> Fetch<'_>;
+
+    /// Sends a request to its `http` or `https` address, and reads the answer's body.
+    fn ask(&self, question: Request<Bytes>) -> Fetch<'_>;
 }
 
 /// A key set that can't be fetched.
@@ -70,7 +73,8 @@ impl HttpFetch {
         Ok(Self { tls: OnceCell::new_with(Some(client_config(roots)?)) })
     }
 
-    async fn get(&self, uri: Uri) -> Result<Bytes, FetchError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Bytes, FetchError> {
+        let uri = request.uri().clone();
         let host = uri.host().ok_or(FetchError::Address)?;
         // An IPv6 address has brackets in a URI, and none elsewhere.
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -78,7 +82,7 @@ impl HttpFetch {
         match uri.scheme_str() {
             Some("http") => {
                 let stream = connect(80).await.map_err(FetchError::Connect)?;
-                exchange(stream, &uri).await
+                exchange(stream, request).await
             }
             Some("https") => {
                 let config = self.tls.get_or_try_init(platform_config).await?;
@@ -86,7 +90,7 @@ impl HttpFetch {
                 let name = ServerName::try_from(name).map_err(|_| FetchError::Address)?;
                 let connector = TlsConnector::from(Arc::clone(config));
                 let stream = connector.connect(name, stream).await.map_err(FetchError::Tls)?;
-                exchange(stream, &uri).await
+                exchange(stream, request).await
             }
             _ => Err(FetchError::Address),
         }
@@ -95,11 +99,19 @@ impl HttpFetch {
 
 impl FetchKeys for HttpFetch {
     fn fetch(&self, uri: Uri) -> Fetch<'_> {
-        Box::pin(self.get(uri))
+        Box::pin(async {
+            let accept = "application/jwk-set+json, application/json";
+            let request = Request::get(uri).header(header::ACCEPT, accept).body(Bytes::new());
+            self.send(request.map_err(http_error)?).await
+        })
+    }
+
+    fn ask(&self, question: Request<Bytes>) -> Fetch<'_> {
+        Box::pin(self.send(question))
     }
 }
 
-async fn exchange<S>(stream: S, uri: &Uri) -> Result<Bytes, FetchError>
+async fn exchange<S>(stream: S, request: Request<Bytes>) -> Result<Bytes, FetchError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -108,14 +120,15 @@ where
     // The set drops the connection with this future.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let authority = uri.authority().ok_or(FetchError::Address)?.as_str();
+    let (mut parts, body) = request.into_parts();
+    let authority = parts.uri.authority().ok_or(FetchError::Address)?.as_str();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, host)
-        .header(header::ACCEPT, "application/jwk-set+json, application/json")
-        .header(header::USER_AGENT, concat!("headgate/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new())
-        .map_err(http_error)?;
+    parts.headers.insert(header::HOST, HeaderValue::try_from(host).map_err(http_error)?);
+    let agent = HeaderValue::from_static(concat!("headgate/", env!("CARGO_PKG_VERSION")));
+    parts.headers.insert(header::USER_AGENT, agent);
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = path.parse().map_err(http_error)?;
+    let request = Request::from_parts(parts, Full::new(body));
     let response = sender.send_request(request).await.map_err(http_error)?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));

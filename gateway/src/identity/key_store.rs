@@ -62,6 +62,20 @@ pub struct SourceStatus {
     pub is_usable: bool,
 }
 
+impl SourceStatus {
+    /// Of a source that needs no keys.
+    pub(super) fn without_keys(name: &Arc<str>) -> Self {
+        Self {
+            name: Arc::clone(name),
+            keys_count: 0,
+            skipped_count: 0,
+            age: None,
+            last_error: None,
+            is_usable: true,
+        }
+    }
+}
+
 /// Why there is no key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoKey {

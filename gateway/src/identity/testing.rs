@@ -14,8 +14,9 @@ use aws_lc_rs::{
     rsa,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair},
 };
+use bytes::Bytes;
 use headgate_types::{Clock, Identity, Moment, Strength, UnixTime};
-use http::{HeaderMap, HeaderValue, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Request, Uri, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -49,6 +50,10 @@ pub(crate) struct NoFetch;
 
 impl FetchKeys for NoFetch {
     fn fetch(&self, _uri: Uri) -> Fetch<'_> {
+        Box::pin(std::future::pending())
+    }
+
+    fn ask(&self, _question: Request<Bytes>) -> Fetch<'_> {
         Box::pin(std::future::pending())
     }
 }
@@ -201,7 +206,7 @@ pub(crate) fn verified(expires_at: Option<u64>, leeway: Duration) -> Verified {
         expires_at,
     };
     let ends_at = expires_at.map(|end| end + leeway);
-    Verified::new(identity, Proof { key: None, not_before: None, ends_at, credential_bytes: 0 })
+    Verified::new(identity, Proof { ends_at, ..Proof::default() })
 }
 
 /// An issuer's server: answers with what it was last given, after a while, and counts.
@@ -210,6 +215,8 @@ pub(crate) struct FakeFetch {
     answer: Mutex<Option<String>>,
     takes: Mutex<Duration>,
     count: AtomicUsize,
+    /// All that it was asked with a body.
+    pub(crate) questions: Mutex<Vec<Request<Bytes>>>,
 }
 
 impl FakeFetch {
@@ -249,5 +256,10 @@ impl FetchKeys for FakeFetch {
             let answer = self.answer.lock().clone();
             answer.map(Into::into).ok_or(FetchError::Status(http::StatusCode::BAD_GATEWAY))
         })
+    }
+
+    fn ask(&self, question: Request<Bytes>) -> Fetch<'_> {
+        self.questions.lock().push(question.clone());
+        self.fetch(question.uri().clone())
     }
 }

@@ -1,7 +1,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use headgate_types::Strength;
-use http::{HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use headgate_types::{Clock, Moment};
+use headgate_types::{Clock, Moment, Strength};
 use jsonwebtoken::{Header, dangerous::insecure_decode_claims, decode_header};
 use serde_json::{Map, Value};
 
 use crate::{
     identity::{
-        Denied, Error, Reason, claims,
+        Denied, Error, Reason,
+        claims::{self, Demands},
         key_ring::{ALGORITHMS, Key},
         key_store::{KeyStore, NoKey},
         verified::{Proof, Verified},
@@ -36,15 +37,16 @@ impl TokenSource {
         let header = acceptable_header(token)?;
         let key = self.key_for(token, &header, clock).await?;
         let claims = key.verify(token)?;
-        let validity = claims::check(&claims, &self.demands, clock.unix_time())?;
+        let validity = claims::check(&claims, &self.demands(), clock.unix_time())?;
         let device_id_claim = self.demands.device_id_claim.as_deref();
-        let name = Arc::clone(&self.name);
-        let identity = claims::identity(name, claims, device_id_claim, validity.expires_at())?;
+        let vouched = (Arc::clone(&self.name), Strength::SignedToken);
+        let identity = claims::identity(vouched, claims, device_id_claim, validity.expires_at())?;
         let proof = Proof {
             key: Some(key),
             not_before: validity.not_before(),
-            ends_at: Some(validity.ends_at()),
+            ends_at: validity.ends_at(),
             credential_bytes: token.len(),
+            ..Proof::default()
         };
         Ok(Verified::new(identity, proof))
     }
@@ -65,9 +67,18 @@ impl TokenSource {
         // another environment must not use up the budget.
         let claims: Map<String, Value> =
             insecure_decode_claims(token).map_err(|_| Reason::Malformed)?;
-        claims::check(&claims, &self.demands, clock.unix_time())?;
+        claims::check(&claims, &self.demands(), clock.unix_time())?;
         self.keys.refetch(clock.now()).await;
         self.find(header, clock.now()).map_err(|no_key| self.refusal(no_key))
+    }
+
+    fn demands(&self) -> Demands<'_> {
+        Demands {
+            issuer: self.demands.issuer.as_deref(),
+            audience: self.demands.audience.as_deref(),
+            leeway: self.demands.leeway,
+            is_end_needed: true,
+        }
     }
 
     fn find(&self, header: &Header, now: Moment) -> Result<Arc<Key>, NoKey> {

@@ -10,10 +10,14 @@ use std::{
 
 use aws_lc_rs::digest;
 use headgate_telemetry::access::Pseudonym;
-use headgate_types::{Identity, UnixTime};
+use headgate_types::{Identity, Strength, UnixTime};
 use quick_cache::{Weighter, sync::Cache};
+use serde_json::Map;
 
-use crate::identity::{Reason, in_time, key_ring::Key};
+use crate::{
+    identity::{Denied, Reason, in_time, key_ring::Key},
+    settings::ANONYMOUS,
+};
 
 /// Bytes that all remembered tokens may take, about 40,000 of the usual size. Verifying one again
 /// costs some 50 µs, so a caller whose entry had to go hardly notices.
@@ -39,14 +43,16 @@ pub struct Verified {
 }
 
 /// What a verification rests on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Proof {
-    /// The key that signed the token. None for an API key.
+    /// The key that signed the token. None for what no key has signed.
     pub(super) key: Option<Arc<Key>>,
     /// When the proof begins, the leeway included.
     pub(super) not_before: Option<UnixTime>,
     /// When the proof ends, the leeway included.
     pub(super) ends_at: Option<UnixTime>,
+    /// When whoever vouched for the credential has to be asked again. None means never.
+    pub(super) ask_again_at: Option<UnixTime>,
     /// Length of the credential.
     pub(super) credential_bytes: usize,
 }
@@ -59,6 +65,28 @@ impl Verified {
         Self { identity, pseudonym, serial, proof }
     }
 
+    /// A caller whom nobody knows, by a number that stands for its address.
+    pub(super) fn anonymous(address: u64) -> Self {
+        let subject: Arc<str> =
+            format!("{ANONYMOUS}-{:016x}", number(Pseudonym::of(&format!("address {address:x}"))))
+                .into();
+        let identity = Identity {
+            device_id: Arc::clone(&subject),
+            subject,
+            source: ANONYMOUS.into(),
+            strength: Strength::Anonymous,
+            scopes: Vec::new(),
+            claims: Map::new(),
+            expires_at: None,
+        };
+        Self::new(identity, Proof::default())
+    }
+
+    /// Whether it is a caller whom nobody knows.
+    pub fn is_anonymous(&self) -> bool {
+        self.identity.strength == Strength::Anonymous
+    }
+
     /// The subject as access lines name it.
     pub fn pseudonym(&self) -> Pseudonym {
         self.pseudonym
@@ -66,7 +94,7 @@ impl Verified {
 
     /// A number that stands for the subject.
     pub fn user(&self) -> u64 {
-        u64::from_be_bytes(*self.pseudonym.as_bytes())
+        number(self.pseudonym)
     }
 
     /// Names this verification. No other one in the process has the same number, so that what is
@@ -85,6 +113,11 @@ impl Verified {
         self.proof.key.as_ref().is_none_or(|key| !key.is_withdrawn())
     }
 
+    /// Whether the time is over for which one answer about it holds.
+    pub(super) fn is_to_be_asked_again(&self, now: UnixTime) -> bool {
+        self.proof.ask_again_at.is_some_and(|at| now >= at)
+    }
+
     pub(super) fn in_time(&self, now: UnixTime) -> Result<(), Reason> {
         in_time(self.proof.not_before, self.proof.ends_at, now)
     }
@@ -92,6 +125,10 @@ impl Verified {
     fn bytes(&self) -> u64 {
         ENTRY_BYTES + self.proof.credential_bytes as u64 * BYTES_PER_TOKEN_BYTE
     }
+}
+
+fn number(pseudonym: Pseudonym) -> u64 {
+    u64::from_be_bytes(*pseudonym.as_bytes())
 }
 
 /// Remembers what was verified, by the hash of the credential.
@@ -129,6 +166,16 @@ impl VerifiedCache {
         self.0.remove(key);
     }
 
+    /// What is remembered, or what `verify` comes to, which runs once for all who ask for the key
+    /// at a time. An error is not remembered: the next one verifies.
+    pub(super) async fn get_or(
+        &self,
+        key: &CacheKey,
+        verify: impl Future<Output = Result<Arc<Verified>, Denied>>,
+    ) -> Result<Arc<Verified>, Denied> {
+        self.0.get_or_insert_async(key, verify).await
+    }
+
     #[cfg(test)]
     pub(super) fn entries_count(&self) -> usize {
         self.0.len()
@@ -147,7 +194,11 @@ pub(super) struct CacheKey {
 
 impl CacheKey {
     pub(super) fn new(source: u64, credential: &[u8]) -> Self {
-        Self { source, sha256: sha256(credential) }
+        Self::of_sha256(source, sha256(credential))
+    }
+
+    pub(super) const fn of_sha256(source: u64, sha256: [u8; 32]) -> Self {
+        Self { source, sha256 }
     }
 }
 

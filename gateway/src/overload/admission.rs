@@ -79,6 +79,11 @@ impl Admission {
         }
     }
 
+    /// Whether a request has asked.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.gate.get().is_some()
+    }
+
     /// The gate as it stands; none before its first request.
     pub(crate) fn state(&self) -> Option<GateState> {
         let gate = self.gate.get()?;

@@ -13,9 +13,8 @@ use headgate_types::Moment;
 
 use super::RateState;
 use crate::{
-    connection::Connection,
     identity::Verified,
-    settings::{Per, RateLimit},
+    settings::{Callers, Per, RateLimit},
 };
 
 /// One rate of a route. Its keys are made with the first request.
@@ -35,7 +34,8 @@ impl RouteRate {
 
     /// Whether it counts what a rate of these settings would count.
     pub(crate) fn counts_as(&self, settings: &RateLimit) -> bool {
-        (self.settings.per, self.settings.rate) == (settings.per, settings.rate)
+        let what = |one: &RateLimit| (one.callers, one.per, one.rate);
+        what(&self.settings) == what(settings)
     }
 
     /// Puts another mode in force.
@@ -45,13 +45,20 @@ impl RouteRate {
         }
     }
 
-    /// What becomes of a request by this rate.
+    /// What becomes of a request by this rate, of a caller and by the number of its address.
     pub(crate) fn rule(
         &self,
-        (caller, connection): (Option<&Verified>, &Connection),
+        (caller, address): (Option<&Verified>, u64),
         (mode, now): (Mode, Moment),
     ) -> Ruled {
-        let Some(limiter) = self.limiter(mode) else { return Ruled::Admitted };
+        let is_known = caller.is_some_and(|caller| !caller.is_anonymous());
+        let is_counted = match self.settings.callers {
+            Callers::All => true,
+            Callers::Known => is_known,
+            Callers::Anonymous => !is_known,
+        };
+        let limiter = if is_counted { self.limiter(mode) } else { None };
+        let Some(limiter) = limiter else { return Ruled::Admitted };
         let key = match (self.settings.per, caller) {
             (Per::Route, _) => 0,
             (Per::User, Some(caller)) => caller.user(),
@@ -59,7 +66,7 @@ impl RouteRate {
                 let identity = &caller.identity;
                 self.hasher.hash_one((&*identity.source, &*identity.device_id))
             }
-            (Per::User | Per::DeviceId, None) => connection.user,
+            (Per::User | Per::DeviceId, None) => address,
         };
         limiter.rule(key, now)
     }

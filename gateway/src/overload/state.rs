@@ -10,6 +10,8 @@ use headgate_router::overload::{
     rate::Rate,
 };
 
+use headgate_types::Class;
+
 use super::Machine;
 use crate::settings;
 
@@ -87,6 +89,10 @@ pub struct RouteLimits {
     pub team: Arc<str>,
     /// Its name.
     pub name: Arc<str>,
+    /// The upstream that it names first. None: it publishes.
+    pub upstream: Option<Arc<str>>,
+    /// The class of its requests.
+    pub priority: Class,
     /// Whether no layer may refuse its requests.
     pub is_exempt: bool,
     /// Its own gate. None: it has no limit of its own, or no request has asked yet.

@@ -92,6 +92,11 @@ impl PublicKey {
         (bytes.len() == ED25519_PUBLIC_KEY_LEN).then(|| Self::new(x))
     }
 
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.kid
+    }
+
     /// The key as a member of a key set.
     pub(super) fn to_jwk(&self) -> serde_json::Value {
         json!({

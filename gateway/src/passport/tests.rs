@@ -5,8 +5,12 @@ use jsonwebtoken::{
     jwk::{JwkSet, ThumbprintHash},
 };
 use proptest::prelude::*;
+use tokio::{sync::watch, time::sleep};
 
-use super::*;
+use super::{
+    rotation::{RETIRED_MAX, SKEW},
+    *,
+};
 use crate::identity::testing::{ManualClock, PausedClock, START, verified};
 
 const TTL: Duration = Duration::from_mins(1);
@@ -382,4 +386,44 @@ proptest! {
             prop_assert!(verify(&token, &mint.jwks()).is_some());
         }
     }
+}
+
+#[test]
+fn a_key_that_is_read_everywhere_takes_over_by_command_without_a_gap() {
+    let (mint, clock) = mint();
+    let before = mint.passport(&lasting(), &to("home")).unwrap();
+    let [_, next] = kids(&mint.jwks()).try_into().unwrap();
+    assert!(
+        matches!(mint.rotate(false), Err(RotateError::TooSoon(left)) if left == Duration::from_mins(5))
+    );
+    clock.advance(Duration::from_mins(5));
+    // What an upstream has read before the command.
+    let read = mint.jwks();
+
+    let rotated = mint.rotate(false).unwrap();
+
+    assert_eq!(rotated.signs, next);
+    assert_eq!(rotated.turns_at, UnixTime::from_secs(START + 300) + PERIOD);
+    let after = mint.passport(&lasting(), &to("other")).unwrap();
+    assert!(verify(&after, &read).is_some(), "by a set from before");
+    assert!(verify(&before, &mint.jwks()).is_some(), "by a set from after");
+    assert!(
+        matches!(mint.rotate(false), Err(RotateError::TooSoon(_))),
+        "the new next is not read yet"
+    );
+    clock.advance(TTL + SKEW);
+    assert!(verify(&before, &mint.jwks()).is_none(), "its last Passport has ended");
+}
+
+#[test]
+fn force_turns_keys_at_once_and_not_without_end() {
+    let (mint, clock) = mint();
+    for _ in 0..RETIRED_MAX {
+        mint.rotate(true).unwrap();
+    }
+    assert!(matches!(mint.rotate(true), Err(RotateError::TooSoon(left)) if left == TTL + SKEW));
+    assert_eq!(kids(&mint.jwks()).len(), RETIRED_MAX + 2);
+    clock.advance(TTL + SKEW);
+    mint.rotate(true).unwrap();
+    assert_eq!(kids(&mint.jwks()).len(), 3);
 }

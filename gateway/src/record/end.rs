@@ -43,7 +43,7 @@ impl Record {
             trace: &self.trace.context,
             untrusted_parent: self.trace.untrusted,
             request: access::Request {
-                client: &self.connection.members,
+                client: self.client.members.as_deref().unwrap_or(&self.connection.members),
                 version: self.version,
                 method: self.method.as_str(),
                 host,
@@ -92,7 +92,7 @@ impl Record {
             &facts::Ended {
                 device: self.device.as_ref(),
                 route: self.route.as_deref().map(|route| &route.settings),
-                is_verified: self.caller.is_some(),
+                is_verified: self.caller.as_ref().is_some_and(|caller| !caller.is_anonymous()),
                 outcome,
                 priority: self.priority.map(Priority::class),
                 service: self

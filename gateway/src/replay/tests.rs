@@ -31,7 +31,8 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         name: (*name).into(),
         when: when.iter().map(|text| text.parse().unwrap()).collect(),
     };
-    let source = Auth::Source { source: 0, scopes: Vec::new(), claims: Vec::new() };
+    let source =
+        Auth::Source { sources: vec![0], is_open: false, scopes: Vec::new(), claims: Vec::new() };
     let route = |(name, pattern, is_asked): &(&str, &str, bool)| settings::Route {
         team: "tv".into(),
         name: (*name).into(),
@@ -253,6 +254,7 @@ proptest! {
             headers: &headers,
             claims: Some(&claims),
             device: "",
+            version: None,
         };
         let expected = Classifier::new(settings.devices.clone()).classify(&facts);
         let replay = Replay::new(Routing::of(&settings)).unwrap();
@@ -327,6 +329,7 @@ fn what_a_fact_does_not_hold_is_named() {
         headers: &headers,
         claims: None,
         device: "",
+        version: None,
     };
     let fact = fact_of(&old, facts);
     let decide = |devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]| {

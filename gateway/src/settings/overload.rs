@@ -81,10 +81,24 @@ impl Default for Breaker {
 pub struct RateLimit {
     /// Whether it acts.
     pub mode: Mode,
+    /// Whose requests it counts.
+    pub callers: Callers,
     /// What is counted apart.
     pub per: Per,
     /// The rate.
     pub rate: Rate,
+}
+
+/// Whose requests a rate counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Callers {
+    /// Everybody's.
+    #[default]
+    All,
+    /// Those of callers that an identity source knows.
+    Known,
+    /// Those of all others.
+    Anonymous,
 }
 
 /// What a rate counts apart. Of callers that no identity source knows, each client address counts

@@ -46,7 +46,7 @@ pub(crate) async fn admit(
     headers: &HeaderMap,
 ) -> Result<Permits, Error> {
     let Context { edge, connection, route, caller, .. } = context;
-    let user = caller.map_or(connection.user, Verified::user);
+    let user = caller.map_or(record.client().user, Verified::user);
     let mut permits = Permits::new(edge, user);
     if route.settings.overload.is_exempt {
         return Ok(permits);

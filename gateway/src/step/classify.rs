@@ -30,5 +30,6 @@ pub(crate) fn facts<'a>(
         headers: &parts.headers,
         claims: caller.map(|caller| &caller.identity.claims),
         device: "",
+        version: None,
     }
 }

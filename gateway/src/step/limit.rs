@@ -3,8 +3,8 @@
 use headgate_router::overload::{mode::Ruled, verdict::Layer};
 
 use crate::{
-    connection::Connection, edge::Route, error::Error, identity::Verified, overload::Ruling,
-    record::Record, step::admit::low_half,
+    edge::Route, error::Error, identity::Verified, overload::Ruling, record::Record,
+    step::admit::low_half,
 };
 
 /// Counts the request by each rate of its route, until one refuses it.
@@ -14,7 +14,7 @@ use crate::{
 /// [`Error::LimitedRate`].
 pub(crate) fn limit(
     route: &Route,
-    (caller, connection): (Option<&Verified>, &Connection),
+    caller: Option<&Verified>,
     record: &mut Record,
 ) -> Result<(), Error> {
     let settings = &route.settings.overload;
@@ -24,7 +24,7 @@ pub(crate) fn limit(
     let (now, level) = (record.clock().now(), record.priority().rank());
     let mut admitted = None;
     for (rate, wanted) in route.rates.iter().zip(&settings.rates) {
-        let rule = rate.rule((caller, connection), (wanted.mode, now));
+        let rule = rate.rule((caller, record.client().user), (wanted.mode, now));
         let ruling = Ruling::of(rule, Layer::Rate, wanted.mode, level);
         match rule {
             Ruled::Admitted => admitted = Some(ruling),

@@ -248,6 +248,7 @@ fn proxy_error(error: Error) -> &'static str {
         Error::Garbled => "http_protocol_error",
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::TooLate => "http_response_timeout",
         Error::KeysUnavailable
+        | Error::SourceUnavailable
         | Error::StoreUnavailable
         | Error::LogUnavailable
         | Error::PushUnavailable
@@ -283,7 +284,9 @@ fn title(error: Error) -> &'static str {
         Error::NoRoute => "No route of this edge matches the request",
         Error::CredentialMissing => "A credential is required",
         Error::CredentialInvalid => "The credential is not valid",
-        Error::KeysUnavailable => "Credentials can't be verified at the moment",
+        Error::KeysUnavailable | Error::SourceUnavailable => {
+            "Credentials can't be verified at the moment"
+        }
         Error::Forbidden => "The credential does not allow this",
         Error::BadRequest(_) => "The request is not valid",
         Error::BodyTimeout => "The request body came too slowly",

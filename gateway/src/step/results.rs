@@ -9,6 +9,7 @@ use http::{Method, request::Parts};
 use crate::{
     edge::{Edge, Snapshot},
     error::Error,
+    identity::Credentials,
     publishing::{Owner, Results, ResultsAsk},
     step::target::Target,
 };
@@ -35,10 +36,10 @@ pub(crate) fn asked(parts: &Parts, target: &Target) -> Option<Result<TraceId, Er
 pub(crate) async fn find(
     edge: &Edge,
     snapshot: &Snapshot,
-    parts: &Parts,
+    (parts, shown): (&Parts, Credentials<'_>),
     trace: TraceId,
 ) -> Result<Results, Error> {
-    let caller = snapshot.authenticator.identify(&parts.headers).await;
+    let caller = snapshot.authenticator.identify(shown).await;
     let caller = caller.ok_or(Error::NoSeries)?;
     let log = edge.publisher().ok_or(Error::NoSeries)?;
     let most = snapshot.terms.limits.request_timeout;

@@ -25,7 +25,8 @@ pub(crate) fn find(
     device: &Device,
     caller: Option<&Verified>,
 ) -> Result<Arc<Route>, Error> {
-    let facts = Facts { device: &device.class, ..facts(parts, target, caller) };
+    let (version, facts) = (device.version, facts(parts, target, caller));
+    let facts = Facts { device: &device.class, version, ..facts };
     let found = snapshot.table.find(&facts).and_then(|route| snapshot.routes.get(route));
     found.cloned().ok_or(Error::NoRoute)
 }

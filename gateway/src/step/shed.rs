@@ -6,7 +6,6 @@ use headgate_router::overload::{mode::Ruled, priority, verdict::Layer};
 use http::HeaderMap;
 
 use crate::{
-    connection::Connection,
     edge::{Edge, Route},
     error::Error,
     overload::Ruling,
@@ -21,7 +20,6 @@ use crate::{
 /// [`Error::ShedOverload`].
 pub(crate) fn shed(
     edge: &Arc<Edge>,
-    connection: &Connection,
     route: &Route,
     record: &mut Record,
     headers: &HeaderMap,
@@ -34,7 +32,7 @@ pub(crate) fn shed(
     let protection = &edge.protection;
     let switch = protection.instance.switch();
     let now = record.started();
-    let priority = priority::level(granted.class(), connection.user, &protection.usage, now);
+    let priority = priority::level(granted.class(), record.client().user, &protection.usage, now);
     record.prioritized(priority);
     if !switch.is_on() {
         record.arrived();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use headgate_idempotency::{STATE_SPACE, dynamodb::SHARDS};
 use headgate_store::Key;
 
@@ -26,24 +26,39 @@ pub(crate) struct Verdict {
     pub(crate) copies: u64,
 }
 
-/// Whether every group has passed everything and the outbox is empty.
-pub(crate) async fn is_done(world: &World) -> Result<bool> {
-    for (topic, scope) in TOPICS.iter().zip(SCOPES) {
-        let Some(bounds) = world.parts.log.bounds(topic).await? else { return Ok(false) };
+/// What is not done yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Entries that no group has passed, by level.
+    pub(crate) entries: [u64; 3],
+    /// Events in the outbox; of each shard the first hundred are seen.
+    pub(crate) outbox: usize,
+}
+
+impl Left {
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Outbox entries of a shard that are counted.
+const COUNTED_MAX: usize = 100;
+
+/// Looks at every group's offsets, and at the outbox.
+pub(crate) async fn left(world: &World) -> Result<Left> {
+    let mut left = Left::default();
+    for ((topic, scope), left) in TOPICS.iter().zip(SCOPES).zip(&mut left.entries) {
+        let bounds = world.parts.log.bounds(topic).await?.context("the topic is gone")?;
         let offsets = world.parts.log.offsets(scope, topic).await?;
-        let passed = bounds.iter().zip(offsets.iter().chain(std::iter::repeat(&None)));
-        let is_passed = |next: u64, offset: Option<u64>| next == 0 || offset == Some(next);
-        if passed.into_iter().any(|(bounds, offset)| !is_passed(bounds.next, *offset)) {
-            return Ok(false);
-        }
+        let offsets = offsets.into_iter().map(Option::unwrap_or_default);
+        let each = bounds.iter().zip(offsets);
+        *left = each.map(|(bounds, offset)| bounds.next.saturating_sub(offset)).sum();
     }
-    let Some(table) = &world.table else { return Ok(true) };
+    let Some(table) = &world.table else { return Ok(left) };
     for shard in 0..SHARDS {
-        if !table.outbox(shard, 1).await?.is_empty() {
-            return Ok(false);
-        }
+        left.outbox += table.outbox(shard, COUNTED_MAX).await?.len();
     }
-    Ok(true)
+    Ok(left)
 }
 
 /// Counts every name's effects and children.

@@ -5,22 +5,29 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use headgate_events::kafka::OwnKafka;
 use headgate_idempotency::testing::DynamoDbLocal;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    account::{self, Verdict},
+    account::{self, Left, Verdict},
     worker::READY,
     world::{Place, World},
 };
 
 /// Roots that are appended at once.
 const BATCH: usize = 500;
+/// Between two looks at what is left.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a look may take: while the broker is away it would wait for it.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// Time after which something goes wrong although nothing was done since the last time.
+const STUCK: Duration = Duration::from_secs(20);
 /// Of ten roots, how many are appended twice.
 const TWICE_OF_TEN: u32 = 3;
 
@@ -40,10 +47,12 @@ pub struct Crashes {
     pub on: On,
     /// Different roots; three in ten come twice. Each has a child, and a child's child.
     pub keys: u64,
-    /// Between two kills of a worker.
-    pub kill_every: Duration,
+    /// Between two kills of a worker. None: they live.
+    pub kill_every: Option<Duration>,
     /// Between two kills of the broker. None: it lives.
     pub break_every: Option<Duration>,
+    /// Kills of the broker at most. None: as many as there are.
+    pub breaks_max: Option<u64>,
     /// The time after which the work must be done.
     pub within: Duration,
     /// The program whose parts are started.
@@ -71,6 +80,11 @@ impl Report {
     pub fn holds(&self) -> bool {
         self.verdict.holds()
     }
+
+    /// How often the broker was killed.
+    pub fn breaks(&self) -> u64 {
+        self.breaks
+    }
 }
 
 impl fmt::Display for Report {
@@ -97,7 +111,7 @@ impl fmt::Display for Report {
 pub fn crashes(sizes: &Crashes) -> Result<Report> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut broker = match sizes.on {
+    let broker = match sizes.on {
         On::Embedded => None,
         On::Kafka => Some(OwnKafka::start(&sizes.folder).context("Kafka is left out")?),
     };
@@ -106,11 +120,13 @@ pub fn crashes(sizes: &Crashes) -> Result<Report> {
     let names: Vec<_> = (0..sizes.keys).map(|number| format!("k{number:07}")).collect();
     let deliveries = runtime.block_on(publish(&place, &names, &mut chance))?;
     let began = Instant::now();
-    let mut run = Run { sizes, place: &place, workers: Vec::new(), kills: 0, breaks: 0, chance };
-    runtime.block_on(run.until_done(broker.as_mut()))?;
+    let broker = broker.map(Broker::Running);
+    let workers = Vec::new();
+    let mut run = Run { sizes, place: &place, workers, broker, kills: 0, breaks: 0, chance };
+    runtime.block_on(run.until_done())?;
     let seconds = began.elapsed().as_secs_f64();
+    run.workers.clear();
     let (kills, breaks) = (run.kills, run.breaks);
-    drop(run);
     let verdict = runtime.block_on(async {
         let world = World::open(&place).await?;
         account::judge(&world, &names).await
@@ -138,11 +154,8 @@ fn place(sizes: &Crashes, broker: Option<&OwnKafka>) -> Result<Place> {
 }
 
 async fn publish(place: &Place, names: &[String], chance: &mut fastrand::Rng) -> Result<u64> {
-    let mut world = World::open(place).await?;
+    let world = World::open(place).await?;
     world.prepare().await?;
-    // Makes topics and groups, so that nobody waits for them later.
-    let consumers = world.start().await?;
-    world.stop(consumers).await;
     let twice = names.iter().filter(|_| chance.u32(0..10) < TWICE_OF_TEN);
     let mut roots: Vec<_> = names.iter().chain(twice).cloned().collect();
     chance.shuffle(&mut roots);
@@ -156,58 +169,119 @@ struct Run<'a> {
     sizes: &'a Crashes,
     place: &'a Place,
     workers: Vec<Worker>,
+    broker: Option<Broker>,
     kills: u64,
     breaks: u64,
     chance: fastrand::Rng,
 }
 
+/// The broker: it runs, or is being started again by a thread.
+enum Broker {
+    Running(OwnKafka),
+    Starting(JoinHandle<OwnKafka>),
+}
+
+/// What goes wrong again and again: not before a time has passed, nor before anything has been done
+/// since the last time, so that a slow machine comes to an end too.
+struct Calamity {
+    every: Option<Duration>,
+    last: Instant,
+    left: Option<Left>,
+}
+
+impl Calamity {
+    fn new(every: Option<Duration>) -> Self {
+        Self { every, last: Instant::now(), left: None }
+    }
+
+    fn is_due(&self, left: Option<&Left>) -> bool {
+        let is_over = |every: &Duration| self.last.elapsed() >= *every;
+        let is_stuck = self.last.elapsed() >= STUCK;
+        let has_changed = self.left.as_ref() != left;
+        self.every.as_ref().is_some_and(is_over) && (has_changed || is_stuck)
+    }
+
+    fn happened(&mut self, left: Option<Left>) {
+        (self.last, self.left) = (Instant::now(), left);
+    }
+}
+
 impl Run<'_> {
-    async fn until_done(&mut self, mut broker: Option<&mut OwnKafka>) -> Result<()> {
+    async fn until_done(&mut self) -> Result<()> {
         let began = Instant::now();
-        let workers = if broker.is_some() { 3 } else { 1 };
+        let workers = if self.broker.is_some() { 3 } else { 1 };
         for number in 0..workers {
             self.workers.push(Worker::start(self.sizes, self.place, number)?);
         }
-        let mut breaks_at = self.sizes.break_every.map(|every| began + every);
+        let looker = match self.broker {
+            Some(_) => Some(World::open(self.place).await?),
+            None => None,
+        };
+        let (mut kills, mut breaks) =
+            (Calamity::new(self.sizes.kill_every), Calamity::new(self.sizes.break_every));
         loop {
-            ensure!(began.elapsed() < self.sizes.within, "not done in {:?}", self.sizes.within);
-            sleep(self.sizes.kill_every).await;
-            if let (Some(broker), Some(at)) = (broker.as_deref_mut(), breaks_at)
-                && Instant::now() >= at
-            {
-                broker.kill();
-                broker.restart();
-                self.breaks += 1;
-                breaks_at = self.sizes.break_every.map(|every| Instant::now() + every);
-            }
-            if self.is_done().await? {
+            sleep(LOOK_EVERY).await;
+            let left = match &looker {
+                Some(world) => timeout(LOOK_WITHIN, account::left(world)).await.ok(),
+                // The engine is one process's, so its worker pauses.
+                None if kills.is_due(Some(&Left::default())) => Some(self.left_embedded().await),
+                None => continue,
+            };
+            // Nothing is to be seen while the broker is away.
+            let left = left.and_then(Result::ok);
+            if left.as_ref().is_some_and(Left::is_nothing) {
                 return Ok(());
             }
-            self.kill_one()?;
+            let within = self.sizes.within;
+            ensure!(began.elapsed() < within, "not done in {within:?}: {left:?} is left");
+            if kills.is_due(left.as_ref()) {
+                self.kill_one()?;
+                kills.happened(left.clone());
+            }
+            if self.is_broker_up() && breaks.is_due(left.as_ref()) && self.may_break() {
+                self.break_broker();
+                breaks.happened(left);
+            }
         }
     }
 
-    /// Whether all is done. The embedded engine is one process's, so there its worker pauses.
-    async fn is_done(&mut self) -> Result<bool> {
-        if self.place.folder.is_some() {
-            self.workers.clear();
+    fn may_break(&self) -> bool {
+        self.sizes.breaks_max.is_none_or(|most| self.breaks < most)
+    }
+
+    /// Takes the broker back from the thread that has started it.
+    fn is_broker_up(&mut self) -> bool {
+        let is_finished = |it: &mut Broker| match it {
+            Broker::Starting(starting) => starting.is_finished(),
+            Broker::Running(_) => false,
+        };
+        if let Some(Broker::Starting(starting)) = self.broker.take_if(is_finished) {
+            self.broker = starting.join().ok().map(Broker::Running);
         }
-        let world = World::open(self.place).await?;
-        let is_done = account::is_done(&world).await.unwrap_or(false);
-        drop(world);
-        if self.place.folder.is_some() && !is_done {
-            self.kills += 1;
-            self.workers.push(Worker::start(self.sizes, self.place, 0)?);
-        }
-        Ok(is_done)
+        matches!(self.broker, Some(Broker::Running(_)))
+    }
+
+    /// Kills the broker, and lets a thread start it again.
+    fn break_broker(&mut self) {
+        let Some(Broker::Running(mut broker)) = self.broker.take() else { return };
+        broker.kill();
+        self.breaks += 1;
+        self.broker = Some(Broker::Starting(thread::spawn(move || {
+            broker.restart();
+            broker
+        })));
+    }
+
+    async fn left_embedded(&mut self) -> Result<Left> {
+        self.workers.clear();
+        account::left(&World::open(self.place).await?).await
     }
 
     fn kill_one(&mut self) -> Result<()> {
-        if self.place.folder.is_some() || self.workers.is_empty() {
-            return Ok(());
+        let number = self.chance.usize(0..self.workers.len().max(1));
+        if number < self.workers.len() {
+            drop(self.workers.remove(number));
         }
-        let number = self.chance.usize(0..self.workers.len());
-        drop(self.workers.remove(number));
         self.kills += 1;
         let worker = Worker::start(self.sizes, self.place, number)?;
         self.workers.insert(number, worker);

@@ -19,6 +19,16 @@ struct Arguments {
     /// Different events.
     #[arg(long, default_value_t = 100_000)]
     keys: u64,
+    /// Milliseconds between two kills of a worker. Zero: none is killed. Without it: as usual for
+    /// the scenario.
+    #[arg(long)]
+    kill_every: Option<u64>,
+    /// Seconds between two kills of the broker. Zero: it is not killed.
+    #[arg(long, default_value_t = 20)]
+    break_every: u64,
+    /// Minutes after which the work must be done.
+    #[arg(long, default_value_t = 40)]
+    within: u64,
     /// Of all that happens by chance.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -48,17 +58,16 @@ fn main() -> Result<ExitCode> {
             rate.per_second, rate.p50, rate.p99
         ));
     }
-    for (name, on, kill, brk) in
-        [("embedded", On::Embedded, 1_500, None), ("kafka", On::Kafka, 1_000, Some(20))]
-    {
+    for (name, on, kill) in [("embedded", On::Embedded, 1_500), ("kafka", On::Kafka, 1_000)] {
         if wants(name) {
             let folder = tempfile::tempdir_in(&arguments.folder)?;
             let report = crashes(&Crashes {
                 on,
                 keys: arguments.keys,
-                kill_every: Duration::from_millis(kill),
-                break_every: brk.map(Duration::from_secs),
-                within: Duration::from_mins(40),
+                kill_every: some(Duration::from_millis(arguments.kill_every.unwrap_or(kill))),
+                break_every: some(Duration::from_secs(arguments.break_every)),
+                breaks_max: None,
+                within: Duration::from_mins(arguments.within),
                 program: env::current_exe()?,
                 folder: folder.path().to_owned(),
                 seed: arguments.seed,
@@ -68,6 +77,10 @@ fn main() -> Result<ExitCode> {
         }
     }
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn some(length: Duration) -> Option<Duration> {
+    (!length.is_zero()).then_some(length)
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this program is for")]

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use headgate_events::{
-    Consumer, Delays, EmbeddedLog, KafkaLog, Log, Message, Parts, Relay, Silent, Topics, consumer,
-    kafka, relay,
+    Consumer, Delays, EmbeddedLog, KafkaLog, Log, Message, Parts, Relay, Silent, Topic, Topics,
+    consumer, kafka, relay,
 };
 use headgate_idempotency::{
     Decorated, OsRandom, Records, Settings, Store,
@@ -15,7 +15,7 @@ use headgate_idempotency::{
 use headgate_types::{Clock, Event, Moment, Root, SpanId, TraceId, UnixTime};
 use tokio::time::Instant;
 
-use crate::handlers::{self, KIND, Step, TOPICS};
+use crate::handlers::{self, KIND, SCOPES, Step, TOPICS};
 
 /// How long a lost member of a group keeps its partitions.
 const SESSION: Duration = Duration::from_secs(6);
@@ -110,11 +110,14 @@ impl World {
         Self { parts, store, table: None, relay: None }
     }
 
-    /// Makes the table where there is one to be.
+    /// Makes topics, and the table where there is one to be.
     pub(crate) async fn prepare(&self) -> Result<()> {
         if let Some(table) = &self.table {
             table.create_table().await?;
         }
+        let letters = SCOPES.map(Topic::dead_letters);
+        let topics: Vec<_> = TOPICS.map(Topic::new).into_iter().chain(letters).collect();
+        self.parts.log.ensure(&topics).await?;
         Ok(())
     }
 

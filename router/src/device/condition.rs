@@ -2,8 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
+use headgate_types::Version;
 use http::{HeaderName, header::USER_AGENT};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::{ParseConditionError, hint::Hint};
 use crate::{
@@ -43,6 +44,11 @@ impl Condition {
         matches!(self.subject, Subject::Claim(_))
     }
 
+    /// Whether it finds the version of the device's app.
+    pub const fn finds_version(&self) -> bool {
+        self.test.finds_version()
+    }
+
     /// The part of the request that it reads, how much of it, and the text that it is compared
     /// with. None for a test of everything.
     pub(crate) fn subject(&self) -> Option<(reads::Subject, reads::Need, Option<&str>)> {
@@ -71,37 +77,27 @@ impl Condition {
             Subject::Header(name) => header(name),
             Subject::UserAgent => header(&USER_AGENT),
             Subject::Hint(hint) => hint.holds(facts.headers, &self.test),
-            Subject::Claim(name) => facts
-                .claims
-                .and_then(|claims| claims.get(name.as_ref()))
-                .is_some_and(|value| claim_holds(value, &self.test)),
+            Subject::Claim(name) => {
+                facts.claim(name).is_some_and(|claim| self.test.accepts_claim(claim))
+            }
         }
     }
-}
 
-/// A claim that is there but null is not there.
-fn claim_holds(claim: &Value, test: &Test) -> bool {
-    match claim {
-        Value::Array(elements) => elements.iter().any(|element| scalar_holds(element, test)),
-        scalar => scalar_holds(scalar, test),
+    /// The version of the device's app: what a group `ver` of the expression finds in a header or
+    /// in a claim that is a text.
+    pub(crate) fn version(&self, facts: &Facts<'_>) -> Option<Version> {
+        if !self.test.finds_version() {
+            return None;
+        }
+        let header = |name: &HeaderName| facts.headers.get(name).map(http::HeaderValue::as_bytes);
+        let value = match &self.subject {
+            Subject::Everything | Subject::Hint(_) => None,
+            Subject::Header(name) => header(name),
+            Subject::UserAgent => header(&USER_AGENT),
+            Subject::Claim(name) => facts.claim(name).and_then(Value::as_str).map(str::as_bytes),
+        };
+        self.test.version(value?)
     }
-}
-
-fn scalar_holds(value: &Value, test: &Test) -> bool {
-    match (value, test) {
-        (Value::Null, _) => false,
-        (_, Test::Present) => true,
-        (Value::String(text), test) => test.accepts(text.as_bytes()),
-        (Value::Bool(truth), test) => test.accepts(if *truth { b"true" } else { b"false" }),
-        (Value::Number(number), Test::Equals(text)) => is_number(number, text),
-        (Value::Number(_) | Value::Array(_) | Value::Object(_), _) => false,
-    }
-}
-
-/// Whole numbers only: a fraction has many spellings.
-fn is_number(number: &Number, text: &str) -> bool {
-    let signed = number.as_i64().map(|number| text.parse() == Ok(number));
-    signed.unwrap_or_else(|| number.as_u64().is_some_and(|number| text.parse() == Ok(number)))
 }
 
 impl FromStr for Condition {

@@ -25,7 +25,7 @@ fn with<T>(
 ) -> T {
     let method = Method::GET;
     let (host, path, query, device) = ("", "/", None, "");
-    read(&Facts { method: &method, host, path, query, headers, claims, device })
+    read(&Facts { method: &method, host, path, query, headers, claims, device, version: None })
 }
 
 #[track_caller]
@@ -270,4 +270,29 @@ proptest! {
             let _: bool = with(&headers, None, |facts| condition(text).holds(facts));
         }
     }
+}
+
+#[test]
+fn group_of_an_expression_finds_the_version_of_the_app() {
+    let rules: [(&str, &[&str]); 3] = [
+        ("tv", &["header x-app ~ '^tv/(?<ver>[0-9.]+)'"]),
+        ("ios", &["claim app ~ 'ios (?<ver>.*)'"]),
+        ("web", &["header x-app"]),
+    ];
+    let version = |app: &'static str, claims: Value| {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static("x-app"),
+            HeaderValue::from_static(app),
+        )]);
+        let Value::Object(claims) = claims else { unreachable!() };
+        let device = with(&headers, Some(&claims), |facts| classifier(&rules).classify(facts));
+        (device.class.to_string(), device.version.map(|version| version.to_string()))
+    };
+    let told = |class: &str, version: Option<&str>| (class.to_owned(), version.map(str::to_owned));
+    assert_eq!(version("tv/7.2.1-rc1", json!({})), told("tv", Some("7.2.1")));
+    assert_eq!(version("tv/...", json!({})), told("tv", None));
+    assert_eq!(version("web/7.2", json!({})), told("web", None));
+    assert_eq!(version("", json!({ "app": "ios 9.1" })), told("ios", Some("9.1")));
+    // Only a text has a place where a version can be.
+    assert_eq!(version("", json!({ "app": ["ios 9.1"] })), told("ios", None));
 }

@@ -14,6 +14,7 @@ fn with<T>(query: Option<&str>, cookies: &[&'static str], read: impl Fn(Facts<'_
         headers: &headers,
         claims: None,
         device: "",
+        version: None,
     })
 }
 

@@ -44,6 +44,10 @@ impl Pattern {
 
 /// Whether what passes the one test passes the other, on the same header, cookie or parameter.
 fn implies(given: &Predicate, wanted: &Predicate) -> bool {
+    if let (Some((given, limit)), Some((wanted, other))) = (given.bound(), wanted.bound()) {
+        // A bound implies a wider one; what lies on the limit itself is compared as it is.
+        return given == wanted && wanted.takes(limit, other) || (given, limit) == (wanted, other);
+    }
     match (given.test(), wanted.test()) {
         (Some(_), Some(Test::Present)) => true,
         (Some(Test::Equals(value)), Some(Test::Matches(expression))) => {

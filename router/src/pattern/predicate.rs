@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use headgate_types::Version;
 use http::HeaderName;
 
 use crate::{
@@ -23,9 +24,64 @@ pub(crate) enum Predicate {
     Query(Box<str>, Test),
     /// `cookie.arm=b`.
     Cookie(Box<str>, Test),
+    /// `claim.tier=gold`.
+    Claim(Box<str>, Test),
+    /// `ver>=7.2`.
+    Version(Bound, Version),
 }
 
-const SUBJECTS: &str = "device=CLASS, header.NAME, query.NAME or cookie.NAME";
+/// How the version of the device's app compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bound {
+    AtLeast,
+    Above,
+    AtMost,
+    Below,
+    Exactly,
+}
+
+/// The longer operators first, which begin as the shorter ones.
+const BOUNDS: [(&str, Bound); 5] = [
+    (">=", Bound::AtLeast),
+    (">", Bound::Above),
+    ("<=", Bound::AtMost),
+    ("<", Bound::Below),
+    ("=", Bound::Exactly),
+];
+
+impl Bound {
+    /// Whether a version lies within.
+    pub(crate) fn takes(self, version: Version, limit: Version) -> bool {
+        match self {
+            Self::AtLeast => version >= limit,
+            Self::Above => version > limit,
+            Self::AtMost => version <= limit,
+            Self::Below => version < limit,
+            Self::Exactly => version == limit,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeast => ">=",
+            Self::Above => ">",
+            Self::AtMost => "<=",
+            Self::Below => "<",
+            Self::Exactly => "=",
+        }
+    }
+
+    /// The side that it bounds: a pattern has one bound on each.
+    const fn side(self) -> &'static str {
+        match self {
+            Self::AtLeast | Self::Above => "from",
+            Self::AtMost | Self::Below => "to",
+            Self::Exactly => "is",
+        }
+    }
+}
+
+const SUBJECTS: &str = "device=CLASS, ver>=7.2, header.NAME, query.NAME, cookie.NAME or claim.NAME";
 const OPERATORS: &str = "nothing, =value or ~'expression' after the name";
 const VALUE: &str = "letters, digits and -._:/+@%*,;!, or any text in single quotes";
 /// A class per kind of device that anybody builds.
@@ -34,14 +90,18 @@ const DEVICES_MAX: usize = 64;
 impl Predicate {
     /// Reads one predicate and returns what follows it.
     pub(crate) fn parse<'a>(piece: &Piece<'a>) -> Result<(Self, Piece<'a>), ParseError> {
-        let is_end =
-            |character: char| matches!(character, '=' | '~') || character.is_ascii_whitespace();
+        let is_end = |character: char| {
+            matches!(character, '=' | '~' | '<' | '>') || character.is_ascii_whitespace()
+        };
         let (subject, after) = piece.divide_before(is_end);
         if subject.text == "device" {
             return devices(&subject, &after);
         }
+        if subject.text == "ver" {
+            return version(&subject, &after);
+        }
         let (kind, name) = subject.text.split_once('.').unwrap_or((subject.text, ""));
-        if !matches!(kind, "header" | "query" | "cookie") {
+        if !matches!(kind, "header" | "query" | "cookie" | "claim") {
             return Err(subject.fault("no predicate", SUBJECTS));
         }
         if name.is_empty() {
@@ -56,6 +116,7 @@ impl Predicate {
                 );
             }
             "query" => Self::Query(name.into(), test),
+            "claim" => Self::Claim(name.into(), test),
             _ => Self::Cookie(name.into(), test),
         };
         Ok((predicate, rest))
@@ -75,6 +136,25 @@ impl Predicate {
                 facts.parameter(name).is_some_and(|value| test.accepts(value.as_bytes()))
             }
             Self::Cookie(name, test) => facts.cookie(name).is_some_and(|value| test.accepts(value)),
+            Self::Claim(name, test) => {
+                facts.claim(name).is_some_and(|claim| test.accepts_claim(claim))
+            }
+            Self::Version(bound, limit) => {
+                facts.version.is_some_and(|version| bound.takes(version, *limit))
+            }
+        }
+    }
+
+    /// Whether it reads the caller's claims.
+    pub(crate) const fn reads_claims(&self) -> bool {
+        matches!(self, Self::Claim(..))
+    }
+
+    /// The bound of the app's version, if it is one.
+    pub(crate) const fn bound(&self) -> Option<(Bound, Version)> {
+        match self {
+            Self::Version(bound, limit) => Some((*bound, *limit)),
+            _ => None,
         }
     }
 
@@ -82,26 +162,30 @@ impl Predicate {
     pub(crate) fn devices(&self) -> Option<&[Box<str>]> {
         match self {
             Self::Device(classes) => Some(classes),
-            Self::Header(..) | Self::Query(..) | Self::Cookie(..) => None,
+            _ => None,
         }
     }
 
     /// The test of the value, if it has one.
     pub(crate) fn test(&self) -> Option<&Test> {
         match self {
-            Self::Device(_) => None,
-            Self::Header(_, test) | Self::Query(_, test) | Self::Cookie(_, test) => Some(test),
+            Self::Device(_) | Self::Version(..) => None,
+            Self::Header(_, test)
+            | Self::Query(_, test)
+            | Self::Cookie(_, test)
+            | Self::Claim(_, test) => Some(test),
         }
     }
 
     /// The part of the request that it reads, how much of it, and the text that it is compared
-    /// with. None for the device class, which is told by rules.
+    /// with. None for the device class and version, which are told by rules.
     pub(crate) fn read(&self) -> Option<(Subject, Need, Option<&str>)> {
         let (subject, test) = match self {
-            Self::Device(_) => return None,
+            Self::Device(_) | Self::Version(..) => return None,
             Self::Header(name, test) => (reads::header(name), test),
             Self::Query(name, test) => (Subject::Query(name.clone()), test),
             Self::Cookie(name, test) => (Subject::Cookie(name.clone()), test),
+            Self::Claim(name, test) => (Subject::Claim(name.clone()), test),
         };
         let (need, text) = reads::need(test);
         Some((subject, need, text))
@@ -114,6 +198,8 @@ impl Predicate {
             Self::Header(name, _) => (1, name.as_str()),
             Self::Query(name, _) => (2, name),
             Self::Cookie(name, _) => (3, name),
+            Self::Claim(name, _) => (4, name),
+            Self::Version(bound, _) => (5, bound.side()),
         }
     }
 }
@@ -142,6 +228,22 @@ fn devices<'a>(
     }
     classes.sort();
     Ok((Predicate::Device(classes), rest))
+}
+
+fn version<'a>(
+    subject: &Piece<'a>,
+    after: &Piece<'a>,
+) -> Result<(Predicate, Piece<'a>), ParseError> {
+    let allowed = "ver>=7.2, or with >, <=, < or =";
+    let read = |(operator, bound): (&str, Bound)| Some((bound, after.after(operator)?));
+    let (bound, rest) = BOUNDS
+        .into_iter()
+        .find_map(read)
+        .ok_or_else(|| subject.fault("ver without a version", allowed))?;
+    let (limit, rest) = rest.divide_before(|character| character.is_ascii_whitespace());
+    let parsed = Version::parse(limit.text)
+        .ok_or_else(|| limit.fault("no version", "up to four numbers with dots between them"))?;
+    Ok((Predicate::Version(bound, parsed), rest))
 }
 
 fn header(subject: &Piece<'_>, name: &str) -> Result<HeaderName, ParseError> {
@@ -191,6 +293,8 @@ impl fmt::Display for Predicate {
             Self::Header(name, test) => write!(f, "header.{name}{}", Operand(test)),
             Self::Query(name, test) => write!(f, "query.{name}{}", Operand(test)),
             Self::Cookie(name, test) => write!(f, "cookie.{name}{}", Operand(test)),
+            Self::Claim(name, test) => write!(f, "claim.{name}{}", Operand(test)),
+            Self::Version(bound, limit) => write!(f, "ver{}{limit}", bound.as_str()),
         }
     }
 }

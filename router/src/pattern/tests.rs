@@ -105,6 +105,7 @@ fn takes(text: &str, host: &str, path: &str) -> bool {
         headers: &headers,
         claims,
         device,
+        version: None,
     })
 }
 

@@ -102,6 +102,7 @@ fn values_are_what_the_tests_see() {
         headers: &headers,
         claims: Some(&claims),
         device: "",
+        version: None,
     };
     for (subject, expected) in [
         (header(&HeaderName::from_static("x-app")), &["tv/7"][..]),
@@ -158,6 +159,7 @@ proptest! {
             headers: &headers,
             claims: None,
             device: "",
+            version: None,
         };
         let knows = |subject: &Subject, _: Need| match subject {
             Subject::Header(_) => knows[0],

@@ -125,6 +125,8 @@ fn advantage(winner: &Route, loser: &Route) -> &'static str {
     let last_resort = || {
         if order::is_chosen_by_devices(&winner.pattern, &loser.pattern) {
             "names fewer device classes"
+        } else if order::is_chosen_by_versions(&winner.pattern, &loser.pattern) {
+            "bounds the app's version more closely"
         } else {
             "has the longer expression, or the first in the alphabet"
         }

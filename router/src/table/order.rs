@@ -2,8 +2,10 @@
 
 use std::cmp::{Ordering, Reverse};
 
+use headgate_types::Version;
+
 use crate::{
-    pattern::{Host, Pattern, Predicate, Segment},
+    pattern::{Bound, Host, Pattern, Predicate, Segment},
     value::Test,
 };
 
@@ -46,7 +48,11 @@ impl Specificity {
                 .filter(|test| wanted(test))
                 .count()
         };
-        let values = tests(|test| matches!(test, Test::Equals(_)));
+        let bounds = |is_exact: bool| {
+            let bounds = pattern.predicates.iter().filter_map(Predicate::bound);
+            bounds.filter(|(bound, _)| (*bound == Bound::Exactly) == is_exact).count()
+        };
+        let values = tests(|test| matches!(test, Test::Equals(_))) + bounds(true);
         Self {
             host: HostKind::of(&pattern.host),
             literals_in_front: Reverse(shape.iter().take_while(is_literal).count()),
@@ -55,7 +61,7 @@ impl Specificity {
             methods: pattern.methods.count(),
             predicates: Reverse(pattern.predicates.len()),
             values: Reverse(values + usize::from(!pattern.devices().is_empty())),
-            expressions: Reverse(tests(|test| matches!(test, Test::Matches(_)))),
+            expressions: Reverse(tests(|test| matches!(test, Test::Matches(_))) + bounds(false)),
         }
     }
 
@@ -80,14 +86,53 @@ impl Specificity {
 }
 
 /// Orders what is equally specific but differs in the values of one predicate: fewer device
-/// classes first, then the longer expressions.
-pub(super) fn last_resort(pattern: &Pattern) -> (usize, Reverse<usize>) {
+/// classes first, then the closer bounds of the version, then the longer expressions.
+pub(super) fn last_resort(pattern: &Pattern) -> (usize, Closeness, Reverse<usize>) {
     let length = |test: &Test| match test {
         Test::Matches(expression) => expression.text().len(),
         Test::Present | Test::Equals(_) | Test::Contains(_) => 0,
     };
     let lengths = pattern.predicates.iter().filter_map(Predicate::test).map(length);
-    (pattern.devices().len(), Reverse(lengths.sum()))
+    (pattern.devices().len(), Closeness::of(pattern), Reverse(lengths.sum()))
+}
+
+/// How closely a pattern bounds the version of the app: the higher lower bound first, then the
+/// lower upper bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Closeness {
+    /// A version that is itself out is a higher bound than one that is in.
+    from: Reverse<Option<(Version, bool)>>,
+    /// None last; a version that is itself out is a lower bound than one that is in.
+    to: (bool, Version, bool),
+}
+
+impl Closeness {
+    fn of(pattern: &Pattern) -> Self {
+        let bounds = || pattern.predicates.iter().filter_map(Predicate::bound);
+        let from = bounds().find_map(|(bound, limit)| match bound {
+            Bound::AtLeast => Some((limit, false)),
+            Bound::Above => Some((limit, true)),
+            _ => None,
+        });
+        let to = bounds().find_map(|(bound, limit)| match bound {
+            Bound::Below => Some((false, limit, false)),
+            Bound::AtMost => Some((false, limit, true)),
+            _ => None,
+        });
+        Self { from: Reverse(from), to: to.unwrap_or((true, Version::default(), false)) }
+    }
+
+    /// The sides that it bounds.
+    fn sides(&self) -> (bool, bool) {
+        (self.from.0.is_some(), !self.to.0)
+    }
+}
+
+/// Whether both bound the version of the app on the same sides, and one of them more closely: then
+/// that one goes first.
+pub(super) fn is_chosen_by_versions(one: &Pattern, other: &Pattern) -> bool {
+    let (one, other) = (Closeness::of(one), Closeness::of(other));
+    one != other && one.sides() == other.sides()
 }
 
 /// Whether both name device classes, and one of them fewer: then that one goes first. A pattern

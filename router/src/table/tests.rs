@@ -3,8 +3,10 @@ use std::{
     collections::BTreeSet,
 };
 
+use headgate_types::Version;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::{prelude::*, sample::subsequence};
+use serde_json::{Map, Value};
 
 use super::*;
 
@@ -20,7 +22,8 @@ fn table(patterns: &[&str]) -> Table {
     table
 }
 
-/// A request in the words `METHOD host/path?query name:value@device`.
+/// A request in the words `METHOD host/path?query name:value@device/version`, in which the headers
+/// named `claim-NAME` are claims.
 #[derive(Clone, Debug)]
 struct Request {
     method: Method,
@@ -29,11 +32,14 @@ struct Request {
     query: Option<String>,
     headers: HeaderMap,
     device: String,
+    version: Option<Version>,
+    claims: Map<String, Value>,
 }
 
 impl Request {
     fn new(text: &str) -> Self {
         let (text, device) = text.split_once('@').unwrap_or((text, ""));
+        let (device, version) = device.split_once('/').unwrap_or((device, ""));
         let mut words = text.split(' ');
         let method = words.next().unwrap().parse().unwrap();
         let target = words.next().unwrap();
@@ -46,12 +52,25 @@ impl Request {
             let (name, value) = header.split_once(':').unwrap();
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         });
+        let (mut plain, mut claims) = (HeaderMap::new(), Map::new());
+        for (name, value) in headers {
+            match name.as_str().strip_prefix("claim-") {
+                Some(name) => {
+                    claims.insert(name.to_owned(), value.to_str().unwrap().into());
+                }
+                None => {
+                    plain.append(name, value);
+                }
+            }
+        }
         Self {
+            version: Version::parse(version),
+            claims,
             method,
             host: host.to_owned(),
             path: path.to_owned(),
             query,
-            headers: headers.collect(),
+            headers: plain,
             device: device.to_owned(),
         }
     }
@@ -63,8 +82,9 @@ impl Request {
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
-            claims: None,
+            claims: Some(&self.claims),
             device: &self.device,
+            version: self.version,
         }
     }
 }
@@ -100,6 +120,46 @@ fn the_closer_host_goes_first_and_hides_nothing_that_it_does_not_take() {
     check(&patterns, "GET a.example.com./z", "GET a.example.com/z");
     check(&patterns, "GET example.com/y", "none");
     check(&patterns, "GET .example.com/y", "none");
+}
+
+#[test]
+fn closer_bounds_of_the_version_go_first() {
+    goes_before("GET /a ver>=8", "GET /a ver>=7.2", "GET x/a@tv/8.1");
+    goes_before("GET /a ver>7.2", "GET /a ver>=7.2", "GET x/a@tv/7.3");
+    goes_before("GET /a ver<7", "GET /a ver<=7", "GET x/a@tv/6");
+    goes_before("GET /a ver>=7 ver<8", "GET /a ver>=7", "GET x/a@tv/7.5");
+    goes_before("GET /a ver=7.5", "GET /a ver>=7", "GET x/a@tv/7.5");
+    goes_before("GET /a ver>=7", "GET /a", "GET x/a@tv/7");
+    let patterns = ["GET /a ver>=8", "GET /a ver>=7.2", "GET /a"];
+    check(&patterns, "GET x/a@tv/7.2", "GET /a ver>=7.2");
+    check(&patterns, "GET x/a@tv/7.1.9", "GET /a");
+    check(&patterns, "GET x/a@tv", "GET /a");
+}
+
+#[test]
+fn bounds_on_other_sides_tie_where_they_overlap() {
+    let ties = |one: &str, other: &str| {
+        Table::build([pattern(one), pattern(other)].into_iter().enumerate()).err()
+    };
+    let tie = ties("GET /a ver>=7", "GET /a ver<9").unwrap().remove(0);
+    assert_eq!(tie.witness.to_string(), "GET any.example/a of version 7");
+    assert!(ties("GET /a ver>=7", "GET /a ver<7").is_none());
+    assert!(ties("GET /a ver>7", "GET /a ver<=7").is_none());
+    assert!(ties("GET /a ver=7", "GET /a ver=8").is_none());
+}
+
+#[test]
+fn claims_choose_a_route() {
+    let patterns = ["GET /a claim.tier=gold", "GET /a claim.tier", "GET /a"];
+    check(&patterns, "GET x/a claim-tier:gold", "GET /a claim.tier=gold");
+    check(&patterns, "GET x/a claim-tier:silver", "GET /a claim.tier");
+    check(&patterns, "GET x/a tier:gold", "GET /a");
+    assert!(table(&patterns).needs_claims());
+    assert!(!table(&["GET /a header.claim"]).needs_claims());
+    let tied = ["GET /a claim.tier=gold", "GET /a claim.plan=family"].map(pattern);
+    let tie = Table::build(tied.into_iter().enumerate()).unwrap_err().remove(0);
+    let witness = tie.witness.to_string();
+    assert_eq!(witness, "GET any.example/a with claim plan: \"family\" with claim tier: \"gold\"");
 }
 
 #[test]

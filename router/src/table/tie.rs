@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use headgate_types::Version;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::COOKIE};
+use serde_json::{Map, Value};
 
 use super::{Route, order};
 use crate::{
@@ -31,6 +33,8 @@ pub struct Witness {
     query: Option<String>,
     headers: HeaderMap,
     device: String,
+    claims: Map<String, Value>,
+    version: Option<Version>,
 }
 
 impl Witness {
@@ -42,8 +46,9 @@ impl Witness {
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
-            claims: None,
+            claims: (!self.claims.is_empty()).then_some(&self.claims),
             device: &self.device,
+            version: self.version,
         }
     }
 
@@ -56,6 +61,8 @@ impl Witness {
             query: None,
             headers: HeaderMap::new(),
             device: String::new(),
+            claims: Map::new(),
+            version: common_version(one, other),
         };
         for predicate in one.predicates.iter().chain(&other.predicates) {
             let partner = partner(predicate, one).or_else(|| partner(predicate, other));
@@ -74,10 +81,16 @@ impl Witness {
             common.as_ref().clone_into(&mut self.device);
             return Some(());
         }
+        if one.bound().is_some() {
+            return Some(());
+        }
         let value = common_value(one.test()?, other.test()?)?;
         let value_of = |text: &str| HeaderValue::from_str(text).ok();
         match one {
-            Predicate::Device(_) => {}
+            Predicate::Device(_) | Predicate::Version(..) => {}
+            Predicate::Claim(name, _) => {
+                self.claims.insert(name.as_ref().to_owned(), Value::from(value));
+            }
             Predicate::Header(name, _) => {
                 self.headers.insert(name.clone(), value_of(&value)?);
             }
@@ -109,6 +122,15 @@ fn common_value(one: &Test, other: &Test) -> Option<String> {
         (Test::Contains(part), _) | (_, Test::Contains(part)) => Some(part.as_ref().to_owned()),
         (Test::Present, Test::Present) => Some("x".to_owned()),
     }
+}
+
+/// A version that both patterns take, as far as they bound it: one of the limits, or the next one
+/// to it. None where there is none, and where neither bounds it.
+fn common_version(one: &Pattern, other: &Pattern) -> Option<Version> {
+    let bounds = || one.predicates.iter().chain(&other.predicates).filter_map(Predicate::bound);
+    let near = |(_, limit): (_, Version)| [Some(limit), limit.next(), Some(Version::default())];
+    let takes_all = |version: &Version| bounds().all(|(bound, limit)| bound.takes(*version, limit));
+    bounds().flat_map(near).flatten().find(takes_all)
 }
 
 fn sample_path(segments: &[Segment]) -> String {
@@ -161,7 +183,9 @@ fn on_path(routes: &[&Route]) -> Vec<Tie> {
         .enumerate()
         .flat_map(|(at, one)| others(at).iter().map(move |other| (*one, *other)));
     let tie = |(one, other): (&Route, &Route)| {
-        if order::is_chosen_by_devices(&one.pattern, &other.pattern) {
+        if order::is_chosen_by_devices(&one.pattern, &other.pattern)
+            || order::is_chosen_by_versions(&one.pattern, &other.pattern)
+        {
             return None;
         }
         let witness = Witness::of(&one.pattern, &other.pattern)?;
@@ -180,6 +204,12 @@ impl fmt::Display for Witness {
         }
         if !self.device.is_empty() {
             write!(f, " from device {}", self.device)?;
+        }
+        if let Some(version) = self.version {
+            write!(f, " of version {version}")?;
+        }
+        for (name, value) in &self.claims {
+            write!(f, " with claim {name}: {value}")?;
         }
         let mut headers = self.headers.iter();
         headers.try_for_each(|(name, value): (&HeaderName, &HeaderValue)| {

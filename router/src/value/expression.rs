@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use headgate_types::Version;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::{
     Parser, ParserBuilder,
@@ -17,6 +18,8 @@ use crate::{ParseError, text::Piece};
 pub(crate) struct Expression {
     text: Box<str>,
     regex: Regex,
+    /// The group that finds the version of an app.
+    version: Option<usize>,
 }
 
 impl PartialEq for Expression {
@@ -34,6 +37,8 @@ const COMPILED_BYTES_MAX: usize = 256 << 10;
 const CACHE_BYTES_MAX: usize = 256 << 10;
 /// Groups in groups. The text's length bounds it as well, but a parser's stack is not ours to use.
 const NESTING_MAX: u32 = 32;
+/// The name of the group that finds the version of an app.
+const VERSION: &str = "ver";
 /// The longest value that [`Expression::sample`] builds.
 const SAMPLE_BYTES_MAX: usize = 4096;
 
@@ -56,7 +61,8 @@ impl Expression {
             .dfa_size_limit(CACHE_BYTES_MAX)
             .build()
             .map_err(|_| at.fault("the regular expression is too large when compiled", ALLOWED))?;
-        Ok(Self { text, regex })
+        let version = regex.capture_names().position(|name| name == Some(VERSION));
+        Ok(Self { text, regex, version })
     }
 
     /// The expression as it was meant.
@@ -67,6 +73,17 @@ impl Expression {
     /// Whether it finds anything in a value.
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
         self.regex.is_match(value)
+    }
+
+    /// Whether it has a group that finds the version of an app.
+    pub(crate) const fn finds_version(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// The version of an app that its group `ver` finds at the start of what it takes.
+    pub(crate) fn version(&self, value: &[u8]) -> Option<Version> {
+        let found = self.regex.captures(value)?.get(self.version?)?;
+        Version::leading(found.as_bytes()).map(|(version, _)| version)
     }
 
     /// A printable value that it matches, or none when a simple walk builds none.

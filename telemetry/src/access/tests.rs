@@ -33,7 +33,7 @@ fn exchange() -> Exchange {
             parent_id: SpanId::from_hex(b"00f067aa0ba902b8").ok(),
             flags: 1,
         },
-        device: Device { class: "tv".into(), reason: "ua ~ \"Tizen\\d\"".into() },
+        device: Device { class: "tv".into(), reason: "ua ~ \"Tizen\\d\"".into(), version: None },
         attempts: vec![
             Attempt {
                 endpoint: "127.0.0.1:7001".into(),

@@ -91,22 +91,24 @@ pub fn all() -> Vec<Scenario> {
 }
 
 /// Requests a second that the usual upstream serves.
-pub(crate) const CAPACITY: f64 = 400.0;
+pub const CAPACITY: f64 = 400.0;
 /// Its p99 without load: of an Erlang-2 time with a mean of 50 ms.
-pub(crate) const UNLOADED_P99: f64 = 0.166;
+pub const UNLOADED_P99: f64 = 0.166;
 /// And its median.
-pub(crate) const UNLOADED_P50: f64 = 0.042;
+pub const UNLOADED_P50: f64 = 0.042;
 
-const fn at_least(name: &'static str, bar: f64, unit: Unit) -> Measure {
+/// A measure that has to be so much or more.
+pub const fn at_least(name: &'static str, bar: f64, unit: Unit) -> Measure {
     Measure { name, bar: Bar::AtLeast(bar), unit }
 }
 
-const fn at_most(name: &'static str, bar: f64, unit: Unit) -> Measure {
+/// A measure that has to be so much or less.
+pub const fn at_most(name: &'static str, bar: f64, unit: Unit) -> Measure {
     Measure { name, bar: Bar::AtMost(bar), unit }
 }
 
 /// Seconds after `from` until two seconds of goodput reach `target`; 999 if never.
-pub(crate) fn recovery(run: &Run, from: f64, to: f64, target: f64) -> f64 {
+pub fn recovery(run: &Run, from: f64, to: f64, target: f64) -> f64 {
     let mut start = from;
     while start + 2.0 <= to {
         if run.goodput(start, start + 2.0) >= target {
@@ -115,4 +117,31 @@ pub(crate) fn recovery(run: &Run, from: f64, to: f64, target: f64) -> f64 {
         start += 0.1;
     }
     999.0
+}
+
+/// What a loss of four fifths of the usual upstream's capacity comes to, in the order of A2's
+/// measures. It befalls at `from` and is over at `to`; what is settled counts from `settling`
+/// seconds later on, and the run lasts until `end`.
+pub fn collapse_figures(run: &Run, (from, to, end): (f64, f64, f64), settling: f64) -> Vec<f64> {
+    let before = run.goodput(from * 0.25, from);
+    // The first second in which that share of a class is shed, looked at ten times a second.
+    let first = |line: usize, share: f64| {
+        let mut at = from;
+        while at < to {
+            let bins = run.sum(&[line], at, at + 1.0);
+            if f64::from(bins.shed) >= share * f64::from(bins.offered.max(1)) {
+                return at;
+            }
+            at += 0.1;
+        }
+        f64::INFINITY
+    };
+    let (bulk, standard) = (first(3, 0.9), first(1, 0.1));
+    vec![
+        run.goodput(from + settling, to) / (CAPACITY / 5.0),
+        run.success(&[0], from + settling, to),
+        run.success(&[0], from, to),
+        if bulk.is_infinite() { -1.0 } else { (standard - bulk).min(60.0) },
+        recovery(run, to, end, 0.95 * before),
+    ]
 }

@@ -27,9 +27,13 @@ fn loaded(edge: &str, tv: &str) -> Loaded {
 #[test]
 fn only_what_a_process_begins_with_waits() {
     let started = loaded("", TV);
-    assert_eq!(waits(&started, &loaded("timeout = \"2s\"", TV)), [""; 0]);
-    assert_eq!(waits(&started, &loaded("listen = [\"127.0.0.1:1\"]", TV)), ["edge.listen"]);
-    assert_eq!(waits(&started, &loaded("threads = 77", TV)), ["edge.threads"]);
+    let waiting = |edge: &str| waits(&started, &loaded(edge, TV));
+    let one = |class, key: &str| vec![(class, key.to_owned())];
+    assert_eq!(waiting("timeout = \"2s\""), []);
+    assert_eq!(waiting("listen = [\"127.0.0.1:1\"]"), one(Class::HandOver, "edge.listen"));
+    assert_eq!(waiting("threads = 77"), one(Class::HandOver, "edge.threads"));
+    assert_eq!(waiting("[why]\nmemory = \"1MiB\""), one(Class::HandOver, "why.memory"));
+    assert_eq!(waiting("[data]\ndir = \"data\""), one(Class::Refused, "data.dir"));
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn config(digest: &str, overlays: &[u64]) -> ConfigStatus {
         loaded: "applied".to_owned(),
         parts: Vec::new(),
         waits_for_hand_over: Vec::new(),
+        waits_for_restart: Vec::new(),
         watching: String::new(),
         is_kept: true,
         overlays: overlays.iter().map(overlay).collect(),

@@ -33,6 +33,11 @@ impl LastDay {
         Self { over_at: (seconds / DAY + 1) * DAY, is_day: true }
     }
 
+    /// From when on it is over.
+    pub(crate) const fn over_from(self) -> UnixTime {
+        UnixTime::from_secs(self.over_at)
+    }
+
     /// Whether it is over.
     pub(crate) fn is_over(self, now: UnixTime) -> bool {
         now.as_secs() >= self.over_at

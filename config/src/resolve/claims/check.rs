@@ -1,5 +1,6 @@
 //! What is wrong with claims and delegations themselves.
 
+use headgate_gateway::settings::Auth;
 use headgate_router::{device, path};
 
 use super::{Claims, described, entry_path, overlap};
@@ -10,7 +11,6 @@ use crate::{
     },
     fault::{Code, Draft, Report},
     load::{Document, Input},
-    resolve::NOBODY,
     source::{Node, Step, Value, key_path},
     walk::nearest,
 };
@@ -161,10 +161,12 @@ fn are_known(input: &Input<'_>, name: &str, team: &Team) -> bool {
 pub(in crate::resolve) fn check_public(
     file: &Document<TeamFile>,
     name: &str,
-    (auth, ceiling): (&str, Option<&Ceiling>),
+    (auth, ceiling): (Option<&Auth>, Option<&Ceiling>),
     report: &mut Report,
 ) {
-    if auth != NOBODY || ceiling.is_none_or(|ceiling| ceiling.public) {
+    // One that could not be read has been reported.
+    let is_public = auth.is_some_and(Auth::is_public);
+    if !is_public || ceiling.is_none_or(|ceiling| ceiling.public) {
         return;
     }
     let path = ["route".into(), name.into(), "auth".into()];

@@ -200,6 +200,18 @@ fn routes_are_at_fault_once_their_delegation_is_over() {
 }
 
 #[test]
+fn the_next_delegation_to_end_is_told() {
+    let two = "prefix = '/tv/ads/', to = 'b', until = 2027-01-01 }, \
+               { prefix = '/tv/x/', to = 'c', until = '2026-06-01T12:00:00Z'";
+    let told = |now| load(&delegating(two, ""), &[], now).unwrap().next_end;
+    let time = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(told(None), None);
+    assert_eq!(told(Some("2026-01-01T00:00:00Z")), time("2026-06-01T12:00:00Z"));
+    assert_eq!(told(Some("2026-06-01T12:00:00Z")), time("2027-01-02T00:00:00Z"));
+    assert_eq!(told(Some("2027-01-02T00:00:00Z")), None);
+}
+
+#[test]
 fn the_end_of_a_delegation_holds_back_one_team_alone() {
     let until = "prefix = '/tv/ads/', to = 'b', until = 2027-01-01";
     let files = |more: &str| {
@@ -459,6 +471,7 @@ fn matches(pattern: &Pattern, host: &str, path: &str, device: &str) -> bool {
         headers: &headers,
         claims: None,
         device,
+        version: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Keys from a URL: rotation, withdrawal, outages, and how often they are fetched.
 
 use tokio::{
+    sync::watch,
     task::{JoinHandle, yield_now},
     time::{Instant, advance, sleep},
 };

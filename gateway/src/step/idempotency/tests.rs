@@ -39,6 +39,10 @@ impl FetchKeys for NoFetch {
     fn fetch(&self, _uri: http::Uri) -> Fetch<'_> {
         Box::pin(std::future::pending())
     }
+
+    fn ask(&self, _question: http::Request<Bytes>) -> Fetch<'_> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// A BFF that counts the connections on which it has answered.

@@ -1,8 +1,6 @@
 //! A: more than the upstream can serve, or less upstream than before. G: deadlines, cold start.
 
-use super::{
-    CAPACITY, Protection, Scenario, UNLOADED_P50, UNLOADED_P99, Unit, at_least, at_most, recovery,
-};
+use super::{CAPACITY, Protection, Scenario, UNLOADED_P50, UNLOADED_P99, Unit, at_least, at_most};
 use crate::{
     figures::{Run, slice},
     traffic::Stream,
@@ -151,27 +149,7 @@ fn collapse(
     setup.streams = Stream::mix(&[(0.0, 0.9 * CAPACITY)]);
     setup.changes = vec![(from, 0, fault), (to, 0, cure)];
     let run = run(setup);
-    let before = run.goodput(5.0, from);
-    // The first second in which that share of a class is shed, looked at twice a second.
-    let first = |line: usize, share: f64| {
-        let mut at = from;
-        while at < to {
-            let bins = run.sum(&[line], at, at + 1.0);
-            if f64::from(bins.shed) >= share * f64::from(bins.offered.max(1)) {
-                return at;
-            }
-            at += 0.1;
-        }
-        f64::INFINITY
-    };
-    let (bulk, standard) = (first(3, 0.9), first(1, 0.1));
-    vec![
-        run.goodput(from + settling, to) / (CAPACITY / 5.0),
-        run.success(&[0], from + settling, to),
-        run.success(&[0], from, to),
-        if bulk.is_infinite() { -1.0 } else { (standard - bulk).min(60.0) },
-        recovery(&run, to, end, 0.95 * before),
-    ]
+    super::collapse_figures(&run, (from, to, end), settling)
 }
 
 fn a3(seed: u64, protection: Protection) -> Vec<f64> {
