@@ -2,6 +2,7 @@
 //!
 //! Operators see the data of events here; the admin listener is theirs alone.
 
+mod control;
 mod entries;
 mod letters;
 mod series;
@@ -13,8 +14,11 @@ use headgate_events::{ConsumerHandle, DeadLetterError, LogError, Parts, Register
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{entries::list as entries, letters::*, series::show as series};
+pub(crate) use self::{
+    control::say as control_series, entries::list as entries, letters::*, series::show as series,
+};
 pub use self::{
+    control::{SeriesStand, SeriesWish, SeriesWord},
     entries::{EventEntry, EventPage},
     letters::{
         DeadLetter, DeadLetterPage, Redrive, RedrivePlan, Redriven, ResolveLetter, ResolveLetterAs,

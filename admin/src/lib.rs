@@ -25,7 +25,8 @@ pub use crate::{
     events::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, EventState, GroupStatus, Groups,
         HandledStatus, PartitionBounds, Redrive, RedrivePlan, Redriven, ResolveLetter,
-        ResolveLetterAs, ResolvedLetter, Running, Series, SeriesNode, TopicStatus, Topics,
+        ResolveLetterAs, ResolvedLetter, Running, Series, SeriesNode, SeriesStand, SeriesWish,
+        SeriesWord, TopicStatus, Topics,
     },
     history::{History, HistoryEntry},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},

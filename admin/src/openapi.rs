@@ -7,7 +7,7 @@ use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Mirrors, Parameter, Ready, Routes, Strangle, Takes},
     events::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, Groups, Redrive, RedrivePlan, Redriven,
-        ResolveLetter, ResolvedLetter, Series, Topics,
+        ResolveLetter, ResolvedLetter, Series, SeriesStand, SeriesWish, Topics,
     },
     history::History,
     idempotency::{HeldKey, HeldKeys, Resolve, Resolved},
@@ -114,6 +114,8 @@ fn schemas() -> Map<String, Value> {
     name::<EventPage>(&mut generator);
     name::<EventEntry>(&mut generator);
     name::<Series>(&mut generator);
+    name::<SeriesStand>(&mut generator);
+    name::<SeriesWish>(&mut generator);
     name::<DeadLetterPage>(&mut generator);
     name::<DeadLetter>(&mut generator);
     name::<Redrive>(&mut generator);

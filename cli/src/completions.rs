@@ -58,14 +58,16 @@ fn markdown() -> String {
     page
 }
 
-/// A section for each verb, and for each verb's own verbs in place of it.
+/// A section for each verb, and for each verb's own verbs in place of it, or behind it where it
+/// does something by itself.
 fn sections(command: &mut Command, name: &str, page: &mut String) {
     for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
         let name = format!("{name} {}", verb.get_name());
+        if !verb.has_subcommands() || verb.is_args_conflicts_with_subcommands_set() {
+            page.push_str(&section(verb, &name));
+        }
         if verb.has_subcommands() {
             sections(verb, &name, page);
-        } else {
-            page.push_str(&section(verb, &name));
         }
     }
 }

@@ -8,7 +8,7 @@ use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
     Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
-    PushHub, Results, Retention, Silent, Topic, Topics, kafka,
+    PushHub, Results, Retention, SeriesControls, Silent, Topic, Topics, kafka,
 };
 use headgate_gateway::{
     self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk, server::Task,
@@ -30,6 +30,8 @@ pub(crate) struct Events {
     pub(crate) handlers: Handlers,
     /// What gives results to the clients that wait for them.
     pushes: PushHub,
+    /// What operators say of series.
+    series: SeriesControls,
     /// The embedded log, which has to be trimmed. None: another cluster's own work.
     embedded: Option<EmbeddedLog>,
     /// The table whose outbox has to be carried to the log. None: a commit is in the log at once.
@@ -86,6 +88,7 @@ impl Events {
         let Some(opened) = opened(wanted, stores, &topics, clock)? else { return Ok(None) };
         let Opened { log, delays, embedded, outbox } = opened;
         let results = Results::new(records.clone());
+        let series = SeriesControls::new(Arc::clone(&log), topics.clone(), Arc::clone(clock));
         let parts = Parts {
             log,
             records: records.clone(),
@@ -95,6 +98,7 @@ impl Events {
             topics,
             notify: Arc::new(Silent),
             results: Some(results.clone()),
+            series: Some(series.clone()),
             relay: None,
             metrics: Some(metrics.clone()),
         };
@@ -102,7 +106,7 @@ impl Events {
         let handlers = Handlers::default();
         let (log, topics) = (Arc::clone(&parts.log), parts.topics.clone());
         let pushes = PushHub::new(log, topics, Some(metrics.push()));
-        Ok(Some(Self { parts, publisher, results, handlers, pushes, embedded, outbox }))
+        Ok(Some(Self { parts, publisher, results, handlers, pushes, series, embedded, outbox }))
     }
 
     /// Opens the log and lets the edge publish to it. Handlers are known from here on, so that no
@@ -132,16 +136,17 @@ impl Events {
         EventState { parts: self.parts.clone(), handlers: Arc::new(move || handlers.running()) }
     }
 
-    /// Follows what is pushed until the edge has ended: clients are still told of what is handled
-    /// while it drains.
-    pub(crate) fn push_task(&self) -> Task {
-        let pushes = self.pushes.clone();
+    /// Follows what is pushed and what is said of series until the edge has ended: clients are still
+    /// told of what is handled while it drains.
+    pub(crate) fn follow_task(&self) -> Task {
+        let (pushes, series) = (self.pushes.clone(), self.series.clone());
         Box::new(move |mut shutdown| {
             Box::pin(async move {
                 tokio::select! {
                     // A sender that is gone means the same as one that says stop.
                     _stopped = shutdown.wait_for(|stop| *stop) => {}
                     () = pushes.run() => {}
+                    () = series.run() => {}
                 }
             })
         })

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, process::ExitCode, thread, time::Duration};
 
-use headgate_admin::{EventEntry, EventPage, Groups, HandledStatus, Series, SeriesNode, Topics};
+use headgate_admin::{
+    EventEntry, EventPage, Groups, HandledStatus, Series, SeriesNode, SeriesStand, SeriesWish,
+    SeriesWord, Topics,
+};
 use serde_json::Value;
 
 use crate::{
@@ -142,8 +145,11 @@ pub(crate) fn groups(args: &args::Admin, output: &mut Output<'_>) -> anyhow::Res
 ///
 /// As [`events()`].
 pub(crate) fn trace(args: &events::Trace, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let Some(id) = &args.id else {
+        return args.control.as_ref().map_or(Ok(ExitCode::SUCCESS), |it| control(it, output));
+    };
     let admin = Admin::at(&args.admin)?;
-    let path = format!("/v1/traces/{}", escaped(&args.id));
+    let path = format!("/v1/traces/{}", escaped(id));
     let series: Series = admin.get(&path)?.json(&admin)?;
     if output.json {
         output.json(&series)?;
@@ -153,8 +159,42 @@ pub(crate) fn trace(args: &events::Trace, output: &mut Output<'_>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says something of a series, and tells how it stands.
+fn control(control: &events::Control, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let (action, args) = match control {
+        events::Control::Cancel(args) => (SeriesWord::Cancel, args),
+        events::Control::Pause(args) => (SeriesWord::Pause, args),
+        events::Control::Resume(args) => (SeriesWord::Resume, args),
+    };
+    let admin = Admin::at(&args.admin)?;
+    let wish = SeriesWish { action, actor: args.by.actor.clone(), why: args.by.why.clone() };
+    let path = format!("/v1/traces/{}/control", escaped(&args.id));
+    let stand: SeriesStand = admin.post(&path, &wish)?.json(&admin)?;
+    if output.json {
+        output.json(&stand)?;
+    } else {
+        writeln!(output.out, "{}", standing(&stand))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn standing(stand: &SeriesStand) -> String {
+    let SeriesStand { state, actor, why, time } = stand;
+    let mut text = state.clone();
+    for (word, said) in [(" by ", actor), (" at ", time), (": ", why)] {
+        if let Some(said) = said.as_ref().filter(|said| !said.is_empty()) {
+            text.extend([word, said]);
+        }
+    }
+    text
+}
+
 fn tree(series: &Series) -> String {
-    let mut text = format!("trace {}\n", series.trace_id);
+    let mut text = format!("trace {} {}ms", series.trace_id, series.duration_ms);
+    if series.control.state != "running" {
+        text.extend([", ", &standing(&series.control)]);
+    }
+    text.push('\n');
     branches(&series.events, "", &mut text);
     if series.is_cut {
         text.push_str("older entries were not looked at\n");
@@ -169,8 +209,14 @@ fn branches(nodes: &[SeriesNode], indent: &str, text: &mut String) {
         // Writing to a text can't fail.
         let _infallible = writeln!(
             text,
-            "{indent}{branch}{} in {} key={} +{}ms by {} ({})",
-            node.kind, node.topic, node.key, node.after_ms, node.source, node.id
+            "{indent}{branch}{} in {} key={} +{}ms{} by {} ({})",
+            node.kind,
+            node.topic,
+            node.key,
+            node.after_ms,
+            if node.is_critical { " critical" } else { "" },
+            node.source,
+            node.id
         );
         let indent = format!("{indent}{below}");
         let bar = if node.followed.is_empty() { "   " } else { "│  " };

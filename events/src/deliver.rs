@@ -3,7 +3,8 @@
 use std::pin::Pin;
 
 use headgate_idempotency::{
-    CommitError, Decorated, Delivery, Handler, RecordKey, Scope, Settlement, StoreError, Terms,
+    Aside, CommitError, Decorated, Delivery, Handler, RecordKey, Scope, Settlement, StoreError,
+    Terms,
 };
 use headgate_types::Event;
 
@@ -24,6 +25,9 @@ pub trait Deliver: Send + Sync + 'static {
     /// Runs it for a delivery, see [`Decorated::deliver`].
     fn deliver<'a>(&'a self, delivery: &'a Delivery) -> Delivered<'a>;
 
+    /// Settles a delivery without it, see [`Decorated::set_aside`].
+    fn set_aside<'a>(&'a self, delivery: &'a Delivery, aside: Aside) -> Delivered<'a>;
+
     /// How an event stands with it, see [`Decorated::standing`]. None: not settled yet.
     fn standing<'a>(&'a self, event: &'a Event) -> Stands<'a>;
 
@@ -42,6 +46,10 @@ impl<H: Handler> Deliver for Decorated<H> {
 
     fn deliver<'a>(&'a self, delivery: &'a Delivery) -> Delivered<'a> {
         Box::pin(Self::deliver(self, delivery))
+    }
+
+    fn set_aside<'a>(&'a self, delivery: &'a Delivery, aside: Aside) -> Delivered<'a> {
+        Box::pin(Self::set_aside(self, delivery, aside))
     }
 
     fn standing<'a>(&'a self, event: &'a Event) -> Stands<'a> {

@@ -23,6 +23,7 @@ mod push;
 #[cfg(feature = "dynamodb")]
 pub mod relay;
 mod results;
+mod series;
 #[cfg(feature = "sink")]
 pub mod sink;
 mod topic;
@@ -56,5 +57,6 @@ pub use crate::{
     publisher::{Publish, PublishError, Published, Publisher, fresh_id},
     push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},
     results::{HandlerResult, Looked, Registered, Results},
+    series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
     topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
 };

@@ -6,7 +6,7 @@ use headgate_idempotency::{Random, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
 
-use crate::{Delays, Log, Notify, Topics, results::Results};
+use crate::{Delays, Log, Notify, Topics, results::Results, series::SeriesControls};
 
 /// Whoever carries on what a commit emitted where the log is not the store's own.
 pub trait Nudge: std::fmt::Debug + Send + Sync + 'static {
@@ -33,6 +33,8 @@ pub struct Parts {
     pub notify: Arc<dyn Notify>,
     /// Whoever waits for what handlers make of an event. None: nobody.
     pub results: Option<Results>,
+    /// What operators say of series. None: nobody says anything, and all go on.
+    pub series: Option<SeriesControls>,
     /// Whoever carries on what commits emit. None: the log has it with the commit.
     pub relay: Option<Arc<dyn Nudge>>,
     /// Counts. None: nothing is counted.

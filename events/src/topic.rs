@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use headgate_idempotency::{DEAD_LETTERS, PARTITIONS_DEFAULT, PUSH_TOPIC, Partitions};
 use headgate_types::ByteSize;
 
+use crate::series::SERIES_TOPIC;
+
 /// What people decided about dead letters and held keys.
 pub const AUDIT_TOPIC: &str = "hg.audit";
 /// Errors that a person may want to know of.
@@ -44,11 +46,11 @@ impl Default for Retention {
 }
 
 impl Topic {
-    /// A topic of which nothing else is said. Dead letters, the audit and notices have one
-    /// partition; what people decided is kept for ever, and what is pushed for a day.
+    /// A topic of which nothing else is said. Dead letters, the audit, notices and what is
+    /// said of series have one partition; what people decided is kept for ever, and what is pushed for a day.
     pub fn new(name: &str) -> Self {
-        let is_single =
-            name.starts_with(DEAD_LETTERS) || matches!(name, AUDIT_TOPIC | NOTICE_TOPIC);
+        let is_single = name.starts_with(DEAD_LETTERS)
+            || matches!(name, AUDIT_TOPIC | NOTICE_TOPIC | SERIES_TOPIC);
         let retention = match name {
             AUDIT_TOPIC => Retention { age: None, bytes: None },
             PUSH_TOPIC => Retention { age: Some(PUSHED_AGE), bytes: None },

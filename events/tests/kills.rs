@@ -155,6 +155,7 @@ fn parts(folder: &Path) -> (Store, Parts) {
         topics,
         notify: Arc::new(Silent),
         results: None,
+        series: None,
         relay: None,
         metrics: None,
     };

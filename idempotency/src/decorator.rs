@@ -1,5 +1,6 @@
 //! Runs a handler for one delivery, and records what came of it.
 
+mod aside;
 mod judge;
 mod look;
 mod run;
@@ -11,6 +12,7 @@ use headgate_store::NAME_BYTES_MAX;
 use headgate_telemetry::{HandlerMetrics, Settled};
 use headgate_types::Event;
 
+pub use self::aside::Aside;
 use self::{
     judge::{Attempt, Verdict},
     run::calm,

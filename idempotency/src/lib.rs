@@ -48,7 +48,7 @@ pub use crate::context::{
     PUSH_TOPIC, Place, RESULT_KIND, STATE_SPACE, Transactional, Tx, Versioned,
 };
 pub use crate::dead_letter::{DEAD_LETTERS, Reason, dead_letter, letter_id};
-pub use crate::decorator::{Decorated, InvalidTerms, RUNS_MAX};
+pub use crate::decorator::{Aside, Decorated, InvalidTerms, RUNS_MAX};
 pub use crate::delivery::{Again, Deferral, Delivery, Settlement};
 pub use crate::derived::{child_id, root_id};
 #[cfg(feature = "dynamodb")]

@@ -4,10 +4,13 @@ use std::process;
 
 use headgate_events::kafka::KafkaLocal;
 use headgate_idempotency::testing::DynamoDbLocal;
-use headgate_tests::{Edge, Site};
+use headgate_tests::{Edge, Site, post};
 use serde_json::json;
 
-use crate::events::{charging, handler, order_route, place, platform, results};
+use crate::{
+    events::{charging, handler, order_route, place, platform, results},
+    push::Stream,
+};
 
 /// An edge that shares its log and its records.
 async fn edge(brokers: &str, endpoint: &str, tables: &[String]) -> Edge {
@@ -49,4 +52,37 @@ async fn edges_with_one_log_make_one_event_and_give_one_result() {
         assert_eq!(found, json!({ "charge": { "charged": true } }));
     }
     assert_eq!(bff.requests().len(), 1);
+}
+
+/// An order of bob's, of whom no other test here is told anything.
+fn of_bob(id: &str) -> headgate_tests::client::Call {
+    post("/tv/orders", json!({ "order_id": id }).to_string()).header("x-api-key", "bob-key")
+}
+
+#[tokio::test]
+async fn result_is_pushed_at_any_edge_and_goes_on_at_another() {
+    let (Some(kafka), Some(table)) = (KafkaLocal::shared(), DynamoDbLocal::shared()) else {
+        return;
+    };
+    let bff = charging().await;
+    let tables = [order_route("", ""), handler("charge", &bff, "")];
+    let one = edge(kafka.brokers(), table.endpoint(), &tables).await;
+    let two = edge(kafka.brokers(), table.endpoint(), &tables).await;
+    let mut streams =
+        [Stream::open(&one, "bob-key", None).await, Stream::open(&two, "bob-key", None).await];
+
+    let first = one.send(of_bob("p-1")).await;
+    let mut places = Vec::new();
+    for stream in &mut streams {
+        assert_eq!(stream.pushed().await["trace_id"], first.trace_id());
+        places.push(stream.last);
+    }
+    assert_eq!(places[0], places[1], "a place means the same at each edge");
+
+    // The client's edge is killed, and it comes back to the other one.
+    let [stream, _] = streams;
+    drop((stream, one));
+    let second = two.send(of_bob("p-2")).await;
+    let mut again = Stream::open(&two, "bob-key", places[0]).await;
+    assert_eq!(again.pushed().await["trace_id"], second.trace_id());
 }

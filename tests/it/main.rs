@@ -57,6 +57,7 @@ mod readme;
 mod reload;
 mod retries;
 mod routing;
+mod series;
 mod shedding;
 mod smuggling;
 mod start;

@@ -25,18 +25,22 @@ struct Said {
 }
 
 /// A client of the event stream.
-struct Stream {
+pub(crate) struct Stream {
     body: Incoming,
     text: String,
     /// The place to go on from.
-    last: Option<u64>,
+    pub(crate) last: Option<u64>,
     _client: Client,
 }
 
 impl Stream {
     /// Connects with a key, and goes on from a place.
-    async fn open(edge: &Edge, key: &str, last: Option<u64>) -> Self {
-        let mut client = edge.h1().await;
+    pub(crate) async fn open(edge: &Edge, key: &str, last: Option<u64>) -> Self {
+        Self::over(edge.h1().await, key, last).await
+    }
+
+    /// As [`open`](Self::open), on a connection that is there.
+    async fn over(mut client: Client, key: &str, last: Option<u64>) -> Self {
         let mut ask = get(PUSH).header("x-api-key", key);
         if let Some(last) = last {
             ask = ask.header("last-event-id", last.to_string());
@@ -72,7 +76,7 @@ impl Stream {
     }
 
     /// What is pushed next.
-    async fn pushed(&mut self) -> Value {
+    pub(crate) async fn pushed(&mut self) -> Value {
         self.next().await.expect("something is pushed").data
     }
 }
@@ -144,6 +148,15 @@ async fn result_comes_by_itself_to_its_owner() {
     let metrics = edge.metrics().await;
     assert_eq!(metrics.sum("headgate_push_open_connections", &[]), 2);
     assert_eq!(metrics.sum("headgate_push_given_events_total", &[]), 2);
+}
+
+#[tokio::test]
+async fn event_stream_is_as_good_over_http2() {
+    let bff = charging().await;
+    let edge = site(&bff).start().await;
+    let mut alice = Stream::over(edge.h2().await, "alice-key", None).await;
+    let trace = order(&edge, "alice-key", "o-1").await;
+    assert_eq!(alice.pushed().await["trace_id"], trace);
 }
 
 #[tokio::test]

@@ -237,6 +237,13 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(events::series),
     },
     Endpoint {
+        path: "/v1/traces/{id}/control",
+        takes: Takes::Post(&[path("id", "The trace ID, 32 digits")], "SeriesWish"),
+        summary: "Cancels, pauses or resumes a series",
+        answers: &[json("How it stands", "SeriesStand"), NO_SUCH_EVENT, NO_EVENTS],
+        handler: || post(events::control_series),
+    },
+    Endpoint {
         path: "/v1/dead-letters/{group}",
         takes: Takes::Get(&[
             GROUP,

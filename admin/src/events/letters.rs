@@ -232,11 +232,11 @@ pub(crate) async fn resolve_letter(
     Ok(to_json(&ResolvedLetter { id, resolution: said.resolution }))
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|_| Problem::BadBody)
 }
 
-fn actor(name: &str, why: &str) -> Result<Actor, Problem> {
+pub(super) fn actor(name: &str, why: &str) -> Result<Actor, Problem> {
     let is_short = |text: &str| text.chars().count() <= NOTE_CHARS_MAX;
     if name.is_empty() || !is_short(name) || !is_short(why) {
         return Err(Problem::BadRequest("name who wants it, in at most 500 characters"));

@@ -12,7 +12,7 @@ use headgate_types::{Event, TraceId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EventState, entries::newest, events};
+use super::{EventState, control::SeriesStand, entries::newest, events};
 use crate::{
     api::{State, to_json},
     problem::Problem,
@@ -32,6 +32,10 @@ pub struct Series {
     pub events: Vec<SeriesNode>,
     /// Whether older entries were not looked at, so that something may be missing.
     pub is_cut: bool,
+    /// Milliseconds from its first event to its last one.
+    pub duration_ms: u64,
+    /// What operators have said of it.
+    pub control: SeriesStand,
 }
 
 /// An event of a series, with what followed from it.
@@ -56,6 +60,10 @@ pub struct SeriesNode {
     pub time: String,
     /// Milliseconds since the series began.
     pub after_ms: u64,
+    /// Milliseconds from here to the last event that followed. 0: none did.
+    pub lasts_ms: u64,
+    /// Whether the series would have ended earlier without what came before it on this path.
+    pub is_critical: bool,
     /// Its handlers, by name.
     pub handlers: Vec<HandledStatus>,
     /// What followed from it, in the order of the steps.
@@ -67,7 +75,7 @@ pub struct SeriesNode {
 pub struct HandledStatus {
     /// The handler's scope, `TEAM.HANDLER`.
     pub group: String,
-    /// `done`, `rejected`, `parked`, `held` or `pending`.
+    /// `done`, `rejected`, `cancelled`, `parked`, `held` or `pending`.
     pub state: String,
     /// Attempts that were made; those that are still counted elsewhere are not among them.
     pub attempts: Option<u64>,
@@ -88,9 +96,28 @@ pub(crate) async fn show(
     if found.is_empty() {
         return Err(Problem::NoSuchEvent);
     }
-    let tree = tree(events, &found).await?;
+    let mut tree = tree(events, &found).await?;
+    mark_critical(&mut tree);
+    let ends = tree.iter().map(|node| node.after_ms + node.lasts_ms);
+    let duration_ms = ends.max().unwrap_or_default();
+    let control = events.parts.series.as_ref().and_then(|series| series.of(trace));
+    let control = SeriesStand::of(control);
     let trace_id = trace.to_string();
-    Ok(to_json(&Series { trace_id, events: tree, is_cut: left == 0 }))
+    Ok(to_json(&Series { trace_id, events: tree, is_cut: left == 0, duration_ms, control }))
+}
+
+/// Whether any event of a series can be found.
+pub(super) async fn is_there(parts: &Parts, trace: TraceId) -> Result<bool, Problem> {
+    let mut left = SEARCHED_MAX;
+    Ok(!find(parts, trace, &mut left).await?.is_empty())
+}
+
+/// Marks the events from the root to the one that came last.
+fn mark_critical(nodes: &mut [SeriesNode]) {
+    let last = nodes.iter_mut().max_by_key(|node| node.after_ms + node.lasts_ms);
+    let Some(last) = last else { return };
+    last.is_critical = true;
+    mark_critical(&mut last.followed);
 }
 
 /// An event of a series, and where it stands.
@@ -129,6 +156,9 @@ async fn tree(state: &EventState, found: &[Found]) -> Result<Vec<SeriesNode>, Pr
         let event = &one.event;
         let mut followed = below.remove(&*event.id).unwrap_or_default();
         followed.sort_by_key(by_time);
+        let after_ms = u64::try_from(event.time.since(began).as_millis()).unwrap_or(u64::MAX);
+        let ends = followed.iter().map(|node| node.after_ms + node.lasts_ms);
+        let lasts_ms = ends.max().unwrap_or_default().saturating_sub(after_ms);
         let node = SeriesNode {
             id: event.id.to_string(),
             kind: event.kind.to_string(),
@@ -138,7 +168,9 @@ async fn tree(state: &EventState, found: &[Found]) -> Result<Vec<SeriesNode>, Pr
             offset: one.entry.offset,
             key: event.partition_key.to_string(),
             time: event.time.to_string(),
-            after_ms: u64::try_from(event.time.since(began).as_millis()).unwrap_or(u64::MAX),
+            after_ms,
+            lasts_ms,
+            is_critical: false,
             handlers: handled(state, one).await?,
             followed,
         };
@@ -153,6 +185,12 @@ async fn tree(state: &EventState, found: &[Found]) -> Result<Vec<SeriesNode>, Pr
 
 fn by_time(node: &SeriesNode) -> (String, String, u64) {
     (node.time.clone(), node.topic.clone(), node.offset)
+}
+
+/// Whether a refusal is that of a cancelled series.
+fn is_cancelled(result: &[u8]) -> bool {
+    let result = serde_json::from_slice::<serde_json::Value>(result).unwrap_or_default();
+    result.get("cancelled") == Some(&true.into())
 }
 
 /// How an event stands with each of its handlers.
@@ -178,7 +216,11 @@ async fn handled(state: &EventState, one: &Found) -> Result<Vec<HandledStatus>, 
             dead_letter: None,
         };
         if let Some(recorded) = records.outcome(&key).await.map_err(unread)? {
-            let word = if recorded.rejected { "rejected" } else { "done" };
+            let word = match recorded.rejected {
+                true if is_cancelled(&recorded.result) => "cancelled",
+                true => "rejected",
+                false => "done",
+            };
             word.clone_into(&mut status.state);
             status.attempts = Some(recorded.attempts);
             status.error =

@@ -47,14 +47,43 @@ pub(crate) struct Get {
     pub(crate) topic: Option<String>,
 }
 
-/// Which series.
+/// Which series, or what to do with it.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Trace {
+    #[command(subcommand)]
+    pub(crate) control: Option<Control>,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+
+    /// The trace ID: 32 digits, as in `headgate-trace-id`.
+    #[arg(required = true)]
+    pub(crate) id: Option<String>,
+}
+
+/// What to do with a series.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Control {
+    /// Lets nothing of a series begin any more, for good; what is at work is broken off.
+    Cancel(Controlled),
+    /// Lets nothing of a series begin until it is resumed.
+    Pause(Controlled),
+    /// Lets a series go on that is paused.
+    Resume(Controlled),
+}
+
+/// A series, who says something of it, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Controlled {
     #[command(flatten)]
     pub(crate) admin: Admin,
 
     /// The trace ID: 32 digits, as in `headgate-trace-id`.
     pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) by: By,
 }
 
 /// What to do with dead letters.

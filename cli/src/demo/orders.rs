@@ -100,8 +100,9 @@ impl Node {
             let mut line = String::new();
             let port = BufReader::new(said).read_line(&mut line).ok();
             let port = port.and_then(|_| line.trim().parse::<u16>().ok());
-            // Whoever waited may have given up.
-            let _gave_up = tell.send(port);
+            if tell.send(port).is_err() {
+                tracing::debug!("node started too late");
+            }
         });
         let Ok(Some(port)) = told.recv_timeout(NODE_STARTS_WITHIN) else {
             drop(process.kill().and_then(|()| process.wait()));

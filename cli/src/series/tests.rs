@@ -11,6 +11,8 @@ fn node(kind: &str, handlers: Vec<HandledStatus>, followed: Vec<SeriesNode>) -> 
         key: "o-1".to_owned(),
         time: "2026-11-21T06:34:00.000Z".to_owned(),
         after_ms: 3,
+        lasts_ms: 0,
+        is_critical: kind != "b.v1",
         handlers,
         followed,
     }
@@ -30,13 +32,20 @@ fn series_is_drawn_as_a_tree() {
         trace_id: "0af7".to_owned(),
         events: vec![node("a.v1", vec![parked], followed)],
         is_cut: true,
+        duration_ms: 3,
+        control: SeriesStand {
+            state: "paused".to_owned(),
+            actor: Some("ada".to_owned()),
+            why: Some("INC-1".to_owned()),
+            time: Some("now".to_owned()),
+        },
     };
     let expected = "\
-trace 0af7
-└─ a.v1 in orders key=o-1 +3ms by /hg/edge/tv/order (id-a.v1)
+trace 0af7 3ms, paused by ada at now: INC-1
+└─ a.v1 in orders key=o-1 +3ms critical by /hg/edge/tv/order (id-a.v1)
    │  tv.charge: parked after 3 attempts: the function answered 500 (dead letter abc)
    ├─ b.v1 in orders key=o-1 +3ms by /hg/edge/tv/order (id-b.v1)
-   └─ c.v1 in orders key=o-1 +3ms by /hg/edge/tv/order (id-c.v1)
+   └─ c.v1 in orders key=o-1 +3ms critical by /hg/edge/tv/order (id-c.v1)
 older entries were not looked at
 ";
     assert_eq!(tree(&series), expected);

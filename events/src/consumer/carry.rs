@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use headgate_idempotency::{
-    CommitError, Delivery, HeldAs, Order, Reason, Settlement, StoreError, dead_letter, letter_id,
+    Aside, CommitError, Delivery, HeldAs, Order, Reason, Settlement, StoreError, dead_letter,
+    letter_id,
 };
 use headgate_store::{Batch, Condition, Content, Key, Operation};
 use headgate_telemetry::GroupMetrics;
@@ -20,6 +21,8 @@ use crate::{
 pub(super) const STORE: &str = "store";
 /// Before work is looked at again that somebody else was faster with.
 pub(super) const SOON: Duration = Duration::from_millis(50);
+/// Before an event of a paused series is looked at again: a commit for each.
+const PAUSED_LOOK: Duration = Duration::from_secs(2);
 /// A dead letter is written once for as long as topics keep entries by default.
 const ONCE: Duration = Duration::from_hours(8 * 24);
 
@@ -98,7 +101,7 @@ impl Shared {
     /// The report of a delivery that has to be made again, or that somebody else has made.
     pub(super) async fn deliver(&self, delivery: &Delivery) -> Result<(Report, bool), Report> {
         let event = &delivery.event;
-        let settlement = match self.handler.0.deliver(delivery).await {
+        let settlement = match self.delivered(delivery).await {
             Ok(settlement) => settlement,
             Err(CommitError::Store(error)) => return Err(Report::down(STORE, &error)),
             // What it was taken from was taken by somebody else.
@@ -126,6 +129,24 @@ impl Shared {
             _ => Report::settled(),
         };
         Ok((report, settlement.is_recorded()))
+    }
+
+    /// Delivers, unless operators have said otherwise of the series. One that is cancelled while
+    /// its handler is at work is told so by being dropped, and what it had not committed with it.
+    async fn delivered(&self, delivery: &Delivery) -> Result<Settlement, CommitError> {
+        let handler = &self.handler.0;
+        let Some(series) = &self.parts.series else { return handler.deliver(delivery).await };
+        let trace = delivery.event.trace_id;
+        match series.known(trace).await {
+            Some(control) if control.is_cancelled => {}
+            Some(_) => return handler.set_aside(delivery, Aside::Paused(PAUSED_LOOK)).await,
+            None => tokio::select! {
+                biased;
+                settled = handler.deliver(delivery) => return settled,
+                _cancelled = series.cancelled(trace) => {}
+            },
+        }
+        handler.set_aside(delivery, Aside::Cancelled).await
     }
 
     /// Tells whoever wants to know how a delivery ended.

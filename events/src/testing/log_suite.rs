@@ -1,5 +1,7 @@
 //! Facts that hold on every log.
 
+mod follower;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -37,7 +39,7 @@ pub async fn log_suite(log: Arc<dyn Log>) {
     what_no_log_accepts_is_refused(&log).await;
     member_is_given_every_partition_and_every_entry_in_order(&log).await;
     member_waits_for_what_is_appended_later(&log).await;
-    follower_is_given_what_stands_and_what_comes(&log).await;
+    follower::is_given_what_stands_and_what_comes(&log).await;
     wait_that_is_given_up_takes_nothing_with_it(&log).await;
     next_member_goes_on_at_the_committed_offset(&log).await;
     lower_offset_changes_nothing(&log).await;
@@ -265,33 +267,6 @@ async fn member_waits_for_what_is_appended_later(log: &Arc<dyn Log>) {
     subject.append([event("a", 1)]).await;
     let given = subject.gather(&mut *member, 1).await;
     assert_eq!(ids(&given[&subject.partition("a")]), ["a-1"]);
-}
-
-async fn follower_is_given_what_stands_and_what_comes(log: &Arc<dyn Log>) {
-    let subject = made(log).await;
-    subject.append((0..4).map(|number| event("a", number))).await;
-    let at = subject.partition("a");
-    let from: Vec<u64> = (0..PARTITIONS).map(|it| if it == at { 2 } else { 0 }).collect();
-    let following = subject.log.follow(&subject.topic.name, &from).await;
-    let mut follower = following.expect("a topic is followed");
-    let mut given = Vec::new();
-    let standing = async {
-        while given.len() < 2 {
-            given.extend(follower.next().await.expect("entries come"));
-        }
-    };
-    soon("what stands", standing).await;
-    assert_eq!(ids(&given), ["a-2", "a-3"], "it begins where it was told");
-    subject.append([event("a", 4), event("b", 5)]).await;
-    let coming = async {
-        while given.len() < 4 {
-            given.extend(follower.next().await.expect("entries come"));
-        }
-    };
-    soon("what comes", coming).await;
-    let mut all = ids(&given);
-    all.sort_unstable();
-    assert_eq!(all, ["a-2", "a-3", "a-4", "b-5"]);
 }
 
 async fn wait_that_is_given_up_takes_nothing_with_it(log: &Arc<dyn Log>) {

@@ -167,6 +167,7 @@ impl Bench {
             random: Arc::new(OsRandom),
             topics,
             notify: Arc::clone(&told) as Arc<dyn Notify>,
+            series: None,
             relay: None,
             metrics: None,
         };

@@ -246,6 +246,7 @@ impl World {
             topics: Topics::default(),
             notify: Arc::new(Silent),
             results: None,
+            series: None,
             relay: None,
             metrics: None,
         };

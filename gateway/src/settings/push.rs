@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-/// What one process can keep open with some 20 KiB for each.
+/// What one process can keep open with less than 50 KiB for each.
 const CONNECTIONS_MAX: usize = 10_000;
 /// A burst of one client's orders; more than that, and it does not read.
 const WAITING_MAX: usize = 64;

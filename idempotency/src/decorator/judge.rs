@@ -129,7 +129,7 @@ impl<H: Handler> Decorated<H> {
     }
 
     /// The event goes into the delay queue, because its offset moves on.
-    fn defer(
+    pub(super) fn defer(
         &self,
         attempt: &Attempt<'_>,
         error: String,

@@ -25,6 +25,7 @@ pub(super) enum Told {
     Done,
     Refused,
     GivenUp,
+    Cancelled,
 }
 
 impl Told {
@@ -33,6 +34,7 @@ impl Told {
             Self::Done => "done",
             Self::Refused => "refused",
             Self::GivenUp => "given_up",
+            Self::Cancelled => "cancelled",
         }
     }
 }
