@@ -123,6 +123,7 @@ impl Metrics {
                 .map(|result| self.counter(&catalog::ARM_TOKENS, &[result.as_str()])),
             draining: self.gauge(&catalog::DRAINING, &[]),
             passports: self.counter(&catalog::SIGNED_PASSPORTS, &[]),
+            users: self.users(),
         }
     }
 
@@ -282,6 +283,7 @@ pub struct EdgeMetrics {
     arm_tokens: [Counter; ArmToken::ALL.len()],
     draining: Gauge,
     passports: Counter,
+    users: overload::Users,
 }
 
 impl EdgeMetrics {

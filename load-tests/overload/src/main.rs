@@ -45,6 +45,10 @@ struct Arguments {
     /// Leaves out the runs with the layers off.
     #[arg(long)]
     on_only: bool,
+    /// Tells how the requests of each run were answered: by status, 0 for a connection that broke,
+    /// and by code.
+    #[arg(long)]
+    answers: bool,
     /// Writes the page with the table.
     #[arg(long)]
     write: bool,
@@ -85,6 +89,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let edge = edge.context("neither --edge nor HEADGATE_BIN says where the edge is")?;
     let machine = Machine::read()?;
     let mut lab = Lab::new(edge, arguments.seed, arguments.quick)?;
+    lab.tells_answers = arguments.answers;
     lab.soak = arguments.soak.map(|time| time.as_secs_f64());
     print!("{HEAD}");
     let mut all = Vec::with_capacity(chosen.len());
