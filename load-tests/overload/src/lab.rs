@@ -67,7 +67,16 @@ impl Lab {
     pub(crate) fn new(edge: PathBuf, seed: u64, is_quick: bool) -> Result<Self> {
         let cores = Cores::take()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { edge, cores, seed, protects: true, is_quick, tells_answers: false, soak: None, runtime })
+        Ok(Self {
+            edge,
+            cores,
+            seed,
+            protects: true,
+            is_quick,
+            tells_answers: false,
+            soak: None,
+            runtime,
+        })
     }
 
     /// Runs what a scenario sets up, and nothing beside.
@@ -237,5 +246,7 @@ impl Stage {
 #[expect(clippy::print_stderr, reason = "for who asks why a bar is missed")]
 fn tell(answers: &Answers) {
     let Answers { statuses, codes, left, unexplained, .. } = answers;
-    eprintln!("  by status {statuses:?}, by code {codes:?}, {left} left, {unexplained} unexplained");
+    eprintln!(
+        "  by status {statuses:?}, by code {codes:?}, {left} left, {unexplained} unexplained"
+    );
 }

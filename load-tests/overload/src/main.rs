@@ -33,6 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// `cargo xtask load overload` builds the edge first and names it.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, named as it is given")]
 struct Arguments {
     /// Scenarios by their number, such as A1, or a whole group, such as D. Without any: all.
     only: Vec<String>,
