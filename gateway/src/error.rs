@@ -338,5 +338,10 @@ impl Error {
     }
 }
 
+/// Whether an answer with this code refuses a request for load: many of them come at once.
+pub(crate) fn is_refusal(code: &str) -> bool {
+    matches!(code, "HG0030" | "HG0031" | "HG0032" | "HG0033" | "HG0034" | "HG0035")
+}
+
 #[cfg(test)]
 mod tests;

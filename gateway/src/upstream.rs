@@ -18,7 +18,7 @@ use std::{
 use headgate_router::{
     balance::{Balancer, Load},
     overload::{
-        breaker::{self, State},
+        breaker::{self, Breaker, State},
         outlier::Endpoints,
     },
 };
@@ -194,9 +194,13 @@ impl Upstream {
     /// What protects it, as it stands.
     pub(crate) fn limits(&self, now: Moment) -> UpstreamLimits {
         let UpstreamOverload { concurrency, breaker } = &self.settings.overload;
-        let endpoint = |(at, address): (usize, &Arc<str>)| EndpointLimits {
-            address: Arc::clone(address),
-            breaker: self.breakers.breaker(at).map_or(State::Closed, |breaker| breaker.state(now)),
+        let endpoint = |(at, address): (usize, &Arc<str>)| {
+            let breaker = self.breakers.breaker(at);
+            EndpointLimits {
+                address: Arc::clone(address),
+                breaker: breaker.map_or(State::Closed, |breaker| breaker.state(now)),
+                opened: breaker.map_or(0, Breaker::opened),
+            }
         };
         UpstreamLimits {
             team: Arc::clone(&self.settings.team),

@@ -57,6 +57,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.edge.max_h2_streams",
             "headgate.edge.max_head",
             "headgate.edge.max_headers",
+            "headgate.edge.overload.cpu",
             "headgate.edge.overload.cut.best_effort",
             "headgate.edge.overload.cut.bulk",
             "headgate.edge.overload.cut.standard",
