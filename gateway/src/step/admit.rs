@@ -5,11 +5,9 @@ use std::sync::Arc;
 use headgate_router::{
     deadline,
     overload::{
-        concurrency::{Asked, Call, Gate},
+        concurrency::{Call, Gate},
         limit::End,
-        priority,
-        queue::Ticket,
-        throttle,
+        priority, throttle,
         verdict::{Layer, Refusal, Verdict},
     },
 };
@@ -22,13 +20,10 @@ use crate::{
     error::Error,
     headers,
     identity::Verified,
-    overload::{Permit, Permits, Ruled, Ruling, Waits},
+    overload::{Asking, NO_PARTITION, Permit, Permits, Ruled, Ruling, Waits},
     record::Record,
     step::dispatch::Context,
 };
-
-/// No partition: none has a share of an upstream's limit.
-const NO_PARTITION: usize = usize::MAX;
 
 /// Gets the permits that a request needs: of its route where that has a limit of its own, and of
 /// its upstream. Who finds none waits for a moment where that is worth it.
@@ -158,49 +153,11 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     async fn pass(&self, record: &mut Record, now: Moment) -> Result<Permit, Error> {
-        let mut hears = None;
-        let asked = self.gate.admit_or_wait(self.call, now, || {
-            let (waits, hearing) = Waits::new();
-            hears = Some(hearing);
-            waits
-        });
-        match (asked, hears) {
-            (Asked::Admitted(permit), _) => Ok(self.admitted(record, permit, now)),
-            (Asked::Refused(refusal), _) => Err(self.refused(record, &refusal, now)),
-            (Asked::Queued(ticket, until), Some(hears)) => {
-                // Boxed: it is rare, and would make every exchange as large as itself.
-                let verdict = Box::pin(self.wait(ticket, until, hears)).await;
-                match verdict {
-                    Verdict::Admitted(permit) => Ok(self.admitted(record, permit, now)),
-                    Verdict::Refused(refusal) => Err(self.refused(record, &refusal, now)),
-                }
-            }
-            (Asked::Queued(..), None) => Err(Error::Internal("nobody waits for the permit")),
-        }
-    }
-
-    /// Waits for the verdict, until a moment at the latest.
-    async fn wait(
-        &self,
-        ticket: Ticket,
-        until: Moment,
-        mut hears: tokio::sync::oneshot::Receiver<Verdict<Permit>>,
-    ) -> Verdict<Permit> {
-        let clock = &self.edge.clock;
-        let leaving = Leaving { edge: self.edge, gate: self.gate, ticket: Some(ticket) };
-        let limit = until.since(clock.now());
-        let heard = self.connection.timer.within(limit, &mut hears).await;
-        leaving.stay();
-        if let Some(Ok(verdict)) = heard {
-            return verdict;
-        }
-        if let Some(refusal) = self.gate.leave(ticket, clock.now()) {
-            return Verdict::Refused(refusal);
-        }
-        match hears.try_recv() {
-            Ok(verdict) => verdict,
-            // The gate stopped to enforce meanwhile.
-            Err(_) => self.gate.admit(self.call, clock.now()),
+        let Self { edge, connection, gate, call } = self;
+        let asking = Asking { clock: &*edge.clock, timer: &connection.timer, gate, call };
+        match asking.permit(now).await {
+            Verdict::Admitted(permit) => Ok(self.admitted(record, permit, now)),
+            Verdict::Refused(refusal) => Err(self.refused(record, &refusal, now)),
         }
     }
 
@@ -229,26 +186,5 @@ impl Ask<'_> {
         let ruling = Ruling::refused(refusal, self.gate.mode(), Ruled::Refused);
         record.rule(Ruling { waited: now.since(asked), ..ruling });
         Error::refused(refusal, self.call.draw)
-    }
-}
-
-/// Takes a request out of the queue if its client leaves while it waits.
-struct Leaving<'a> {
-    edge: &'a Edge,
-    gate: &'a Arc<Gate<Waits>>,
-    ticket: Option<Ticket>,
-}
-
-impl Leaving<'_> {
-    fn stay(mut self) {
-        self.ticket = None;
-    }
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.gate.abandon(ticket, self.edge.clock.now());
-        }
     }
 }
