@@ -1,19 +1,21 @@
 //! Wires events: the log, what routes publish, and the handlers of the configuration in force.
 
 mod consumers;
+mod sinks;
 
 use std::{sync::Arc, time::Duration};
 
 use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
-    Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
-    Results, Retention, Silent, Topic, Topics, kafka,
+    Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, NoticeFeed, Notices, Parts, Publish,
+    PublishError, Publisher, Results, Retention, Topic, Topics, kafka,
 };
 use headgate_gateway::{self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk};
 use headgate_idempotency::{DynamoDb, OsRandom, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
+use parking_lot::Mutex;
 
 use self::consumers::Handlers;
 use crate::{exit::Invalid, store::Stores};
@@ -30,6 +32,8 @@ pub(crate) struct Events {
     embedded: Option<EmbeddedLog>,
     /// The table whose outbox has to be carried to the log. None: a commit is in the log at once.
     outbox: Option<DynamoDb>,
+    /// What appends notices, until it runs.
+    feed: Arc<Mutex<Option<NoticeFeed>>>,
 }
 
 /// The log, and what comes with it.
@@ -82,6 +86,7 @@ impl Events {
         let Some(opened) = opened(wanted, stores, &topics, clock)? else { return Ok(None) };
         let Opened { log, delays, embedded, outbox } = opened;
         let results = Results::new(records.clone());
+        let (notices, feed) = Notices::new(loaded.notices.clone());
         let parts = Parts {
             log,
             records: records.clone(),
@@ -89,14 +94,15 @@ impl Events {
             clock: Arc::clone(clock),
             random: Arc::new(OsRandom),
             topics,
-            notify: Arc::new(Silent),
+            notify: Arc::new(notices),
             results: Some(results.clone()),
             relay: None,
             metrics: Some(metrics.clone()),
         };
         let publisher = Publisher::new(parts.clone());
         let handlers = Handlers::default();
-        Ok(Some(Self { parts, publisher, results, handlers, embedded, outbox }))
+        let feed = Arc::new(Mutex::new(Some(feed)));
+        Ok(Some(Self { parts, publisher, results, handlers, embedded, outbox, feed }))
     }
 
     /// Opens the log and lets the edge publish to it. Handlers are known from here on, so that no

@@ -10,6 +10,7 @@ pub(crate) mod overload;
 pub(crate) mod owner;
 pub(crate) mod platform;
 pub(crate) mod scalar;
+pub(crate) mod sink;
 pub(crate) mod split;
 pub(crate) mod team;
 pub(crate) mod why;

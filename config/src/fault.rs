@@ -86,6 +86,8 @@ codes! {
     BadExpression = "HG1041",
     /// Events with no place to be kept.
     NoLog = "HG1042",
+    /// A sink whose tables contradict themselves.
+    BadSink = "HG1043",
 }
 
 impl fmt::Display for Code {

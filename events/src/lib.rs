@@ -22,7 +22,6 @@ mod publisher;
 #[cfg(feature = "dynamodb")]
 pub mod relay;
 mod results;
-#[cfg(feature = "sink")]
 pub mod sink;
 mod topic;
 
@@ -34,7 +33,8 @@ pub use crate::kafka::KafkaLog;
 #[cfg(feature = "dynamodb")]
 pub use crate::relay::Relay;
 #[cfg(feature = "sink")]
-pub use crate::sink::{Sink, SinkError};
+pub use crate::sink::Sink;
+pub use crate::sink::SinkError;
 pub use crate::{
     consumer::{Consumer, ConsumerHandle},
     dead_letter::{
@@ -49,7 +49,7 @@ pub use crate::{
     log::{
         Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Log, Member, Message, Place, Polled,
     },
-    notice::{Class as NoticeClass, Notice, Notify, Silent},
+    notice::{Class as NoticeClass, NOTICE_KIND, Notice, NoticeFeed, Notices, Notify, Silent},
     parts::{Nudge, Parts},
     publisher::{Publish, PublishError, Published, Publisher, fresh_id},
     results::{HandlerResult, Looked, Registered, Results},

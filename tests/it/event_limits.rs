@@ -67,7 +67,7 @@ async fn requests_and_functions_share_an_upstreams_limit() {
 #[tokio::test]
 async fn endpoint_whose_function_fails_is_left_out() {
     let (fails, works) = (Bff::failing(500).await, crate::events::charging().await);
-    let breaker = "breaker = { consecutive_failures = 2 }";
+    let breaker = "breaker = { consecutive_failures = 1 }";
     let pay = upstream("pay", &[&fails.endpoint(), &works.endpoint()], breaker);
     let retry = "retry = { max = 50, backoff = \"1ms..2ms\" }";
     let tables = [order_route("", ""), pay, charging_at("pay", retry)];
@@ -90,5 +90,5 @@ async fn endpoint_whose_function_fails_is_left_out() {
     .await;
 
     assert_eq!(opened["from"], "closed", "{opened}");
-    assert!(fails.requests().len() >= 2);
+    assert!(!fails.requests().is_empty());
 }
