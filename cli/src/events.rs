@@ -1,14 +1,15 @@
 //! Wires events: the log, what routes publish, and the handlers of the configuration in force.
 
 mod consumers;
+mod sinks;
 
 use std::{sync::Arc, time::Duration};
 
 use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
-    Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, Parts, Publish, PublishError, Publisher,
-    PushHub, Results, Retention, SeriesControls, Silent, Topic, Topics, kafka,
+    Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, NoticeFeed, Notices, Parts, Publish,
+    PublishError, Publisher, PushHub, Results, Retention, SeriesControls, Topic, Topics, kafka,
 };
 use headgate_gateway::{
     self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk, server::Task,
@@ -16,6 +17,7 @@ use headgate_gateway::{
 use headgate_idempotency::{DynamoDb, OsRandom, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
+use parking_lot::Mutex;
 
 use self::consumers::Handlers;
 use crate::{exit::Invalid, store::Stores};
@@ -36,6 +38,8 @@ pub(crate) struct Events {
     embedded: Option<EmbeddedLog>,
     /// The table whose outbox has to be carried to the log. None: a commit is in the log at once.
     outbox: Option<DynamoDb>,
+    /// What appends notices, until it runs.
+    feed: Arc<Mutex<Option<NoticeFeed>>>,
 }
 
 /// The log, and what comes with it.
@@ -89,6 +93,7 @@ impl Events {
         let Opened { log, delays, embedded, outbox } = opened;
         let results = Results::new(records.clone());
         let series = SeriesControls::new(Arc::clone(&log), topics.clone(), Arc::clone(clock));
+        let (notices, feed) = Notices::new(loaded.notices.clone());
         let parts = Parts {
             log,
             records: records.clone(),
@@ -96,7 +101,7 @@ impl Events {
             clock: Arc::clone(clock),
             random: Arc::new(OsRandom),
             topics,
-            notify: Arc::new(Silent),
+            notify: Arc::new(notices),
             results: Some(results.clone()),
             series: Some(series.clone()),
             relay: None,
@@ -106,7 +111,18 @@ impl Events {
         let handlers = Handlers::default();
         let (log, topics) = (Arc::clone(&parts.log), parts.topics.clone());
         let pushes = PushHub::new(log, topics, Some(metrics.push()));
-        Ok(Some(Self { parts, publisher, results, handlers, pushes, series, embedded, outbox }))
+        let feed = Arc::new(Mutex::new(Some(feed)));
+        Ok(Some(Self {
+            parts,
+            publisher,
+            results,
+            handlers,
+            pushes,
+            series,
+            embedded,
+            outbox,
+            feed,
+        }))
     }
 
     /// Opens the log and lets the edge publish to it. Handlers are known from here on, so that no

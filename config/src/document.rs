@@ -12,6 +12,7 @@ pub(crate) mod owner;
 pub(crate) mod platform;
 pub(crate) mod push;
 pub(crate) mod scalar;
+pub(crate) mod sink;
 pub(crate) mod split;
 pub(crate) mod team;
 pub(crate) mod tls;

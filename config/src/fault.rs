@@ -90,6 +90,8 @@ codes! {
     BadExpression = "HG1041",
     /// Events with no place to be kept.
     NoLog = "HG1042",
+    /// A sink whose tables contradict themselves.
+    BadSink = "HG1043",
     /// A certificate that can't be used, in whose place the last good one is in force.
     CertificateHeld = "HG1060",
 }

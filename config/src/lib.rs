@@ -20,6 +20,7 @@ mod source;
 mod walk;
 
 mod reads;
+mod secret;
 mod watch;
 
 mod digest;
@@ -41,11 +42,12 @@ pub use crate::{
     kept::{Kept, KeptPart},
     layered::{Ask, Part, PartState, load_layered},
     load::{
-        EventLog, LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, environment, load, load_at,
-        load_from, load_from_at,
+        EventLog, LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, Sink, environment, load,
+        load_at, load_from, load_from_at,
     },
     overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
     provenance::{Layer, Provenance, Setting, Why},
     reads::{Noted, Reads},
+    secret::{ParseSecretError, Secret, SecretError},
     watch::{Watch, Watching},
 };

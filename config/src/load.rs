@@ -21,6 +21,7 @@ use crate::{
     overlay::{LeftOut, Overlay},
     provenance::Provenance,
     resolve,
+    secret::Secret,
     source::{Source, SourceId},
 };
 
@@ -47,6 +48,10 @@ pub struct Loaded {
     pub records: Option<Records>,
     /// Where events are kept. None where there is no place for them.
     pub events: Option<EventLog>,
+    /// Topics that go into tables of a database, in the order of the sinks' names.
+    pub sinks: Vec<Sink>,
+    /// Errors of events that are told, as events of their own.
+    pub notices: Vec<headgate_events::NoticeClass>,
     /// How long the facts of requests are kept. None: not at all.
     pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
@@ -126,6 +131,15 @@ pub enum EventLog {
         /// Brokers to begin with, as `host:port`, with commas between them.
         brokers: String,
     },
+}
+
+/// Topics that go into tables of one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sink {
+    /// Where the database's address is.
+    pub url: Secret,
+    /// Everything else; the address in it is empty.
+    pub settings: headgate_events::sink::Settings,
 }
 
 /// The region of DynamoDB Local, which takes any credentials.
@@ -240,6 +254,8 @@ impl Attempt<'_> {
             data_dir: self.resolved.data_dir,
             records: self.resolved.records,
             events: self.resolved.events,
+            sinks: self.resolved.sinks,
+            notices: self.resolved.notices,
             facts: self.resolved.facts,
             next_end: self.resolved.next_end,
             digest: digest_of(&effective),

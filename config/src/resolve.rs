@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use headgate_events::NoticeClass;
 use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
 use headgate_types::{UnixTime, format_duration};
@@ -9,7 +10,7 @@ use headgate_types::{UnixTime, format_duration};
 use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
-    load::{Document, EventLog, Input, Origin, Records},
+    load::{Document, EventLog, Input, Origin, Records, Sink},
     resolve::{claims::Claims, pems::Pems},
     source::{Place, Step, key_path},
 };
@@ -23,6 +24,7 @@ mod identity;
 mod overload;
 pub(crate) mod pems;
 mod route;
+mod sinks;
 mod split;
 mod team;
 mod tls;
@@ -33,6 +35,8 @@ pub(crate) struct Resolved {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) records: Option<Records>,
     pub(crate) events: Option<EventLog>,
+    pub(crate) sinks: Vec<Sink>,
+    pub(crate) notices: Vec<NoticeClass>,
     pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
@@ -70,7 +74,8 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let handlers = events::handlers(input, &mut upstreams, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     events::check_publishers(input, report);
-    let topics = events::topics(input, &routes, &handlers);
+    let sinks = sinks::sinks(input, report);
+    let topics = events::topics(input, &routes, &handlers, &sinks);
     claims.check_routes((input, &unknown), &routes, &origins, report);
     let warnings = claims::ending(&claims, input.now);
     let next_end = claims::next_end(&claims, input.now);
@@ -97,6 +102,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let is_needed = !settings.handlers.is_empty()
+        || !sinks.is_empty()
         || settings
             .routes
             .iter()
@@ -105,8 +111,21 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
     let events = events::log(input, data_dir.as_deref(), report);
+    let notices = events::classes(input);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
-    Resolved { settings, data_dir, records, events, facts, origins, warnings, next_end, pems }
+    Resolved {
+        settings,
+        data_dir,
+        records,
+        events,
+        sinks,
+        notices,
+        facts,
+        origins,
+        warnings,
+        next_end,
+        pems,
+    }
 }
 
 /// How long request facts are kept. None: not at all.

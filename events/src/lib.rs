@@ -24,7 +24,6 @@ mod push;
 pub mod relay;
 mod results;
 mod series;
-#[cfg(feature = "sink")]
 pub mod sink;
 mod topic;
 
@@ -36,7 +35,8 @@ pub use crate::kafka::KafkaLog;
 #[cfg(feature = "dynamodb")]
 pub use crate::relay::Relay;
 #[cfg(feature = "sink")]
-pub use crate::sink::{Sink, SinkError};
+pub use crate::sink::Sink;
+pub use crate::sink::SinkError;
 pub use crate::{
     consumer::{Consumer, ConsumerHandle},
     dead_letter::{
@@ -52,7 +52,7 @@ pub use crate::{
         Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Follower, Log, Member, Message, Place,
         Polled,
     },
-    notice::{Class as NoticeClass, Notice, Notify, Silent},
+    notice::{Class as NoticeClass, NOTICE_KIND, Notice, NoticeFeed, Notices, Notify, Silent},
     parts::{Nudge, Parts},
     publisher::{Publish, PublishError, Published, Publisher, fresh_id},
     push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},

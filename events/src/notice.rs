@@ -1,10 +1,14 @@
 //! Errors that somebody may want to know of, each of one class.
 
+mod feed;
+
 use std::fmt;
 
 use headgate_idempotency::Settlement;
 use headgate_types::{TraceId, UnixTime};
 use serde::Serialize;
+
+pub use self::feed::{NOTICE_KIND, NoticeFeed, Notices};
 
 /// Whoever is told. It must not block, and keeps what it can't pass on within a bound.
 pub trait Notify: fmt::Debug + Send + Sync + 'static {

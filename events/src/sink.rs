@@ -7,107 +7,28 @@
 //! `headgate_rejected`, and holds nothing up.
 
 mod error;
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "sink", feature = "testing"))]
 mod local;
+#[cfg(feature = "sink")]
 mod rows;
+#[cfg(feature = "sink")]
 mod run;
+#[cfg(feature = "sink")]
+mod running;
 mod settings;
+#[cfg(feature = "sink")]
 mod sql;
+#[cfg(feature = "sink")]
 mod table;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-use tokio::{sync::watch, task::JoinHandle};
-
-use self::{run::Run, table::Database};
-use crate::{log::Log, topic::Topics};
-
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "sink", feature = "testing"))]
 pub use self::local::PostgresLocal;
+#[cfg(feature = "sink")]
+pub use self::running::{Done, Sink};
 pub use self::{
     error::SinkError,
-    settings::{Column, Kind, ParseFromError, Schema, Settings, Table, Value},
+    settings::{
+        BATCH_ROWS_MAX, BATCH_WAIT, Column, Kind, ParseFromError, Schema, Settings, Table, Url,
+        Value,
+    },
 };
-
-/// A running sink. Dropped, it stops where it stands; what is not written comes again.
-#[derive(Debug)]
-pub struct Sink {
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
-    counts: Arc<Counts>,
-}
-
-/// What a sink has done since it was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Events that were written, or gave way to a row that was there.
-    pub written: u64,
-    /// Events that do not fit their table.
-    pub rejected: u64,
-    /// Transactions that were tried again because the database was not there.
-    pub retried: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    written: AtomicU64,
-    rejected: AtomicU64,
-    retried: AtomicU64,
-}
-
-impl Sink {
-    /// Makes or checks the tables and their topics, joins a group for each, and starts on tokio's
-    /// current runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError`]: the settings contradict themselves, the database is not there, a table is not
-    /// as it must be, or the group can't be joined.
-    pub async fn start(
-        settings: Settings,
-        log: Arc<dyn Log>,
-        topics: &Topics,
-    ) -> Result<Self, SinkError> {
-        settings.validate()?;
-        let wanted: Vec<_> = settings.tables.iter().map(|table| topics.get(&table.topic)).collect();
-        log.ensure(&wanted).await?;
-        let (stop, stopped) = watch::channel(false);
-        let counts = Arc::new(Counts::default());
-        let mut sink = Self { stop, tasks: Vec::new(), counts: Arc::clone(&counts) };
-        let settings = Arc::new(settings);
-        for number in 0..settings.tables.len() {
-            let database = Database::open(Arc::clone(&settings), number).await?;
-            let run = Run::start(database, Arc::clone(&log), Arc::clone(&counts)).await?;
-            sink.tasks.push(tokio::spawn(run.until(stopped.clone())));
-        }
-        Ok(sink)
-    }
-
-    /// What it has done.
-    pub fn done(&self) -> Done {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counts { written, rejected, retried } = &*self.counts;
-        Done { written: read(written), rejected: read(rejected), retried: read(retried) }
-    }
-
-    /// Takes no more events, and writes those that it has unless the database is down.
-    pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        for task in self.tasks.drain(..) {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "sink did not stop in order");
-            }
-        }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}

@@ -1,10 +1,12 @@
 //! Calls a function for an event: an event as `CloudEvents` has it, by HTTP, whose answer is the event's outcome.
 //!
 //! The function's upstream is one like those of routes: its endpoints are balanced, its connections
-//! are kept and limited. It is looked up for each call, so that a change of the configuration holds
-//! from the next one on.
+//! are kept and limited, and calls pass its concurrency limit and its breakers with the requests
+//! that go there. It is looked up for each call, so that a change of the configuration holds from
+//! the next one on.
 
 mod answer;
+mod way;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +16,7 @@ use headgate_idempotency::{
     Backoff, Context, Event, Fault, Handler, Place, Terms, Transactional, Tx,
     http::HEADER as IDEMPOTENCY_KEY,
 };
-use headgate_router::{balance::End, deadline::to_millis};
+use headgate_router::deadline::to_millis;
 use headgate_telemetry::{
     AttemptResult,
     trace::{SAMPLED, TRACEPARENT, format_traceparent},
@@ -29,7 +31,10 @@ use hyper::body::Incoming;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use self::answer::{Answer, Outcome};
+use self::{
+    answer::{Answer, Outcome},
+    way::{Ended, Way},
+};
 use crate::{
     body::{BodyWatch, ClientBody, RequestBody, RequestBodyLimits},
     edge::{Edge, Function as Compiled},
@@ -41,8 +46,8 @@ use crate::{
 /// Bytes of an answer's body at most: a result is to be kept, and what is emitted has a limit of
 /// its own.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
-/// Time beyond a call's own in which its end is written down.
-const MARGIN: Duration = Duration::from_secs(5);
+/// Time beyond a call's own in which it may begin, and its end is written down.
+const MARGIN: Duration = Duration::from_secs(10);
 /// Each wait may be so much longer than the one before.
 const BACKOFF_FACTOR: f64 = 2.0;
 /// A record outlasts the event in its topic, so that no copy of the event finds it gone.
@@ -58,6 +63,7 @@ pub struct Function {
 }
 
 /// Why a call has no answer.
+#[derive(Debug)]
 enum Failed {
     /// Nobody has seen it: the function's upstream is down.
     Down(String),
@@ -99,33 +105,20 @@ impl Function {
         let Ok(head) = head(function, event, key) else {
             return Err(Fault::terminal("the event can't be written as headers"));
         };
-        let now = || self.edge.clock.now();
-        let Some(mut call) = upstream.balancer.pick(now(), fastrand::u64(..), |_| false) else {
-            return Err(Fault::dependency(&*upstream.audience, "it has no endpoint"));
-        };
-        let sending = send(upstream, call.endpoint(), &head, &event.data);
-        let (end, result, answered) = match timeout(function.timeout, sending).await {
-            Ok(Ok(answer)) => {
-                let is_refusal = answer.status.is_server_error();
-                let end = if is_refusal { End::Failure } else { End::Success };
-                call.answered(now(), end);
-                let result = if is_refusal { AttemptResult::Origin5xx } else { AttemptResult::Ok };
-                (end, result, Ok(answer))
-            }
-            Ok(Err((result, Failed::Down(why)))) => {
-                (End::Failure, result, Err(Fault::dependency(&*upstream.audience, why)))
-            }
-            Ok(Err((result, Failed::Broken(why)))) => {
-                (End::Failure, result, Err(Fault::retry(why)))
-            }
-            Err(_elapsed) => {
-                let why = "the function did not answer in time";
-                (End::Failure, AttemptResult::Timeout, Err(Fault::retry(why)))
-            }
-        };
-        call.finish(now(), end);
-        upstream.metrics.attempted(result);
-        answered
+        let way = Way::to(&self.edge, upstream, event).await?;
+        let sending = send(upstream, way.endpoint(), &head, &event.data);
+        let asked = timeout(function.timeout, sending).await.unwrap_or_else(|_elapsed| {
+            let why = "the function did not answer in time".to_owned();
+            Err((AttemptResult::Timeout, Failed::Broken(why)))
+        });
+        way.end(match &asked {
+            Ok(answer) => Ended::with(answer.status),
+            Err((result, _)) => Ended::without(*result),
+        });
+        asked.map_err(|(_, failed)| match failed {
+            Failed::Down(why) => Fault::dependency(&*upstream.audience, why),
+            Failed::Broken(why) => Fault::retry(why),
+        })
     }
 }
 

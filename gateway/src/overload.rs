@@ -4,6 +4,8 @@
 //! The layers themselves decide in `headgate_router::overload`; each has its step in `step/`.
 
 mod admission;
+mod asking;
+pub(crate) mod judged;
 mod meter;
 mod rates;
 mod state;
@@ -21,6 +23,7 @@ use headgate_router::overload::{
 use crate::settings;
 
 pub(crate) use self::admission::{Admission, Permit, Permits, Waits};
+pub(crate) use self::asking::{Asking, NO_PARTITION};
 pub use self::meter::Machine;
 pub(crate) use self::meter::{Meter, watch_thread};
 pub(crate) use self::rates::RouteRate;

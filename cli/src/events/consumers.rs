@@ -1,4 +1,5 @@
-//! Runs a consumer for each handler of the configuration in force, and changes them with it.
+//! Runs a consumer for each handler of the configuration in force, and changes them with it; the
+//! sinks run beside them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,7 +22,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{events::Events, reload::Running};
+use crate::{
+    events::{Events, sinks::Sinks},
+    reload::Running,
+};
 
 /// Time between two looks for what no topic keeps any more.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
@@ -64,7 +68,10 @@ impl Events {
             Box::pin(async move {
                 let mut phase = edge.lifecycle().watch();
                 let relay = self.relay();
+                let feed = self.feed.lock().take();
+                let feed = feed.map(|feed| tokio::spawn(feed.run(self.parts.clone())));
                 let running = BTreeMap::new();
+                let mut sinks = Sinks::new(self.clone());
                 let mut all = Consumers {
                     events: self,
                     edge: Arc::clone(&edge),
@@ -74,6 +81,7 @@ impl Events {
                 let (mut trims, mut again) = (slow(TRIM_EVERY), slow(AGAIN_EVERY));
                 let loaded = Arc::clone(&followed.borrow_and_update().loaded);
                 all.follow(&loaded.settings).await;
+                sinks.follow(&loaded).await;
                 loop {
                     tokio::select! {
                         biased;
@@ -81,18 +89,23 @@ impl Events {
                         Ok(()) = followed.changed() => {
                             let loaded = Arc::clone(&followed.borrow_and_update().loaded);
                             all.follow(&loaded.settings).await;
+                            sinks.follow(&loaded).await;
                         }
-                        _tick = again.tick(), if all.is_incomplete => {
+                        _tick = again.tick(), if all.is_incomplete || sinks.is_incomplete => {
                             let loaded = Arc::clone(&followed.borrow().loaded);
                             all.follow(&loaded.settings).await;
+                            sinks.follow(&loaded).await;
                         }
                         _tick = trims.tick() => all.events.trim().await,
                     }
                 }
                 let _hold = edge.lifecycle().hold();
-                all.stop().await;
+                tokio::join!(all.stop(), sinks.stop());
                 if let Some(relay) = relay {
                     relay.stop().await;
+                }
+                if let Some(feed) = feed {
+                    feed.abort();
                 }
             })
         })

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{
     platform::count,
-    scalar::{Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, TopicName},
+    scalar::{
+        Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, TopicName, Webhook,
+    },
 };
 
 /// Where events are kept.
@@ -20,6 +22,48 @@ pub(crate) struct Events {
     pub(crate) log: EventLog,
     /// The cluster. Only with `log = "kafka"`.
     pub(crate) kafka: Option<Kafka>,
+    /// Who is told when events fail.
+    pub(crate) notices: Notices,
+}
+
+/// Who is told when events fail: each error is an event of the topic `hg.notices`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Notices {
+    /// The errors that are told.
+    pub(crate) on: Vec<NoticeClass>,
+    /// A URL that gets each notice as functions get events, again and again until it answers 2xx.
+    pub(crate) webhook: Option<Webhook>,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        use NoticeClass::{Conflict, Dependency, Expired, Held, Parked, Undecodable};
+        let on = vec![Parked, Held, Conflict, Undecodable, Expired, Dependency];
+        Self { on, webhook: None }
+    }
+}
+
+/// A kind of error, by what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoticeClass {
+    /// The event is a dead letter.
+    Parked,
+    /// Whether an effect happened is not known, and its key waits for a person.
+    Held,
+    /// The function refused the event for good.
+    Rejected,
+    /// The key was used for another event's data.
+    Conflict,
+    /// The entry is no event.
+    Undecodable,
+    /// The event came too late.
+    Expired,
+    /// Something that the handler needs is down; its events wait.
+    Dependency,
+    /// An attempt failed, and another one follows.
+    Deferred,
 }
 
 /// A log of events.

@@ -14,6 +14,7 @@ use crate::document::{
     owner::Team,
     push::Push,
     scalar::{Address, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
+    sink::Sink,
     split::Testers,
     why::Why,
 };
@@ -37,6 +38,10 @@ pub(crate) struct Platform {
     /// What topics are, where they are not as others.
     #[schemars(extend("propertyNames" = { "x-syntax": "topic" }, "maxProperties" = 1000))]
     pub(crate) topic: BTreeMap<String, Topic>,
+    /// Topics that go into tables of a database, by the sinks' names. A sink's name and a table's
+    /// are the name of how far it is: they should not change.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 64))]
+    pub(crate) sink: BTreeMap<String, Sink>,
     /// Where the teams' files are.
     pub(crate) routes: Routes,
     /// Identity sources by name: what routes name in `auth`.

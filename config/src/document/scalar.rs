@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use headgate_events::sink;
 use headgate_gateway::settings::Endpoint;
 use headgate_router::{
     ParseError, compare::Field, device, event_key, overload::mode::Mode, pattern::Pattern, retry,
@@ -18,7 +19,7 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{digest::hex, fault::Code};
+use crate::{digest::hex, fault::Code, secret::Secret};
 
 mod date;
 mod events;
@@ -299,12 +300,40 @@ forms! {
     read Called::read,
     write ToString::to_string;
 
+    /// The URL that is told of errors.
+    Webhook(Called), form "webhook",
+    expected "\"http://host:port/path\" without TLS",
+    examples ["http://127.0.0.1:9100/notices"],
+    read |text| Called::read(text).filter(|called| matches!(called, Called::At { .. })),
+    write ToString::to_string;
+
     /// The first and the longest wait between attempts.
     Backoff((Duration, Duration)), form "backoff",
     expected "the first wait and the longest such as \"200ms..5m\"",
     examples ["200ms..5m"],
     read events::read_backoff,
     write |(first, longest)| format!("{}..{}", format_duration(*first), format_duration(*longest));
+
+    /// Where a secret is.
+    SecretPlace(Secret), form "secret",
+    expected "the place of a secret: \"env:NAME\" for a variable of the environment, or \"file:PATH\"",
+    examples ["env:REPORTS_URL", "file:secrets/reports-url"],
+    read |text| text.parse().ok(),
+    write ToString::to_string;
+
+    /// What a column gets of an event.
+    Part(sink::Value), form "event-part",
+    expected "an attribute of an event such as \"id\", \"type\", \"time\" or \"partitionkey\", \"data\", or a part of it such as \"data.customer.name\"",
+    examples ["partitionkey", "data.total"],
+    read |text| text.parse().ok(),
+    write ToString::to_string;
+
+    /// The type of a column.
+    ColumnType(sink::Kind), form "column-type",
+    expected "text, bigint, double precision, numeric, boolean, timestamptz, jsonb or uuid",
+    examples ["text", "numeric"],
+    read |text| text.parse().ok(),
+    write |kind| kind.sql().to_owned();
 
     /// Whether a protective layer acts.
     LayerMode(Mode), form "mode",

@@ -1,5 +1,6 @@
 //! Where events are kept, and the functions that handle them.
 
+mod notices;
 mod publish;
 
 use std::{collections::BTreeSet, path::Path};
@@ -7,7 +8,10 @@ use std::{collections::BTreeSet, path::Path};
 use headgate_gateway::settings;
 use headgate_idempotency::Order;
 
-pub(super) use self::publish::{Resolver, check_publishers};
+pub(super) use self::{
+    notices::classes,
+    publish::{Resolver, check_publishers},
+};
 use crate::{
     document::{
         self,
@@ -17,7 +21,7 @@ use crate::{
         team::TeamFile,
     },
     fault::{Code, Draft, Report},
-    load::{Document, EventLog, Input},
+    load::{Document, EventLog, Input, Sink},
     resolve::{
         overload,
         route::{Upstreams, merged, no_upstream},
@@ -135,6 +139,7 @@ pub(super) fn handlers(
             concurrency: usize::try_from(handler.concurrency).unwrap_or(usize::MAX),
         });
     }
+    handlers.extend(notices::webhook(input, upstreams, report));
     handlers
 }
 
@@ -169,11 +174,12 @@ fn function(
     }
 }
 
-/// All topics that are published to or handled, in the order of their names.
+/// All topics that are published to, handled or written into tables, in the order of their names.
 pub(super) fn topics(
     input: &Input<'_>,
     routes: &[settings::Route],
     handlers: &[settings::Handler],
+    sinks: &[Sink],
 ) -> Vec<settings::Topic> {
     let published = routes.iter().filter_map(|route| Some(&route.publish.as_ref()?.topic));
     let handled = handlers.iter().map(|handler| &handler.topic);
@@ -181,6 +187,7 @@ pub(super) fn topics(
     let names: BTreeSet<&str> = published
         .chain(handled)
         .map(|name| &**name)
+        .chain(sinks.iter().flat_map(|sink| &sink.settings.tables).map(|table| &*table.topic))
         .chain(said.keys().map(String::as_str))
         .collect();
     let topic = |name: &str| match said.get(name) {
@@ -191,5 +198,7 @@ pub(super) fn topics(
             retention: topic.retention.0,
         },
     };
-    names.into_iter().map(topic).collect()
+    // What Headgate's own topics are is no matter of a configuration.
+    let is_configured = |name: &&str| !name.starts_with("hg.");
+    names.into_iter().filter(is_configured).map(topic).collect()
 }

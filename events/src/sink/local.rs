@@ -45,10 +45,19 @@ impl PostgresLocal {
     ///
     /// When it does not end well.
     pub fn psql(&self, sql: &str) -> String {
+        self.try_psql(sql).unwrap_or_else(|| panic!("psql fails: {sql}"))
+    }
+
+    /// As [`psql`](Self::psql). None: it does not end well, as when there is no such table yet.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `psql`, or it prints no text.
+    pub fn try_psql(&self, sql: &str) -> Option<String> {
         let folder = RECIPE.found().expect("the server was started from there");
         let mut psql = Command::new(folder.join("bin/psql"));
         let output = psql.args(["-qAtX", self.url(), "-c", sql]).output().expect("psql is there");
-        assert!(output.status.success(), "psql fails: {output:?}");
-        String::from_utf8(output.stdout).expect("psql prints text")
+        let printed = String::from_utf8(output.stdout).expect("psql prints text");
+        output.status.success().then_some(printed)
     }
 }

@@ -13,9 +13,9 @@ use tokio::{
 };
 
 use super::{
-    Counts,
     error::SinkError,
     rows::{self, Fate},
+    running::Counts,
     table::{Database, Failure, Part},
 };
 use crate::{

@@ -1,14 +1,14 @@
 //! Which topics go into which tables, and what can be tuned.
 
-use std::{collections::BTreeSet, num::NonZeroUsize, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize, str::FromStr, time::Duration};
 
 use super::error::SinkError;
 
 /// Events of one transaction at most.
-const BATCH_ROWS_MAX: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
+pub const BATCH_ROWS_MAX: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
 
 /// How long the first event of a transaction waits for others.
-const BATCH_WAIT: Duration = Duration::from_millis(50);
+pub const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// How long a transaction may take before the connection is given up.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ pub struct Settings {
     /// The sink's name: with a table's, the name of its group. It never changes.
     pub name: String,
     /// The database, as `postgres://user:password@host/database?sslmode=verify-full`.
-    pub url: super::settings::Url,
+    pub url: Url,
     /// Whether tables are made.
     pub schema: Schema,
     /// The tables.
@@ -45,8 +45,8 @@ pub struct Settings {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url(pub String);
 
-impl std::fmt::Debug for Url {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://***")
     }
 }
@@ -194,6 +194,18 @@ impl FromStr for Value {
     }
 }
 
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(name) => f.write_str(name),
+            Self::Data(path) => {
+                f.write_str("data")?;
+                path.iter().try_for_each(|part| write!(f, ".{part}"))
+            }
+        }
+    }
+}
+
 impl Settings {
     /// Tables of a database, with everything else as it is by default.
     pub fn new(name: impl Into<String>, url: impl Into<String>, tables: Vec<Table>) -> Self {
@@ -209,6 +221,7 @@ impl Settings {
     }
 
     /// The group that reads for a table.
+    #[cfg(feature = "sink")]
     pub(super) fn group(&self, table: &Table) -> String {
         format!("{}.{}", self.name, table.name)
     }

@@ -1,6 +1,11 @@
-//! Consumers of a group on a broker that deals partitions anew, over a store that loses answers, in
-//! virtual time on one thread, by seed: consumers are killed and started, children are relayed now
-//! and then twice. In the end every event has had its effect once, in order where that is asked.
+//! Consumers of a group on a broker that deals partitions anew, over a store that loses answers and
+//! carries writes out late, in virtual time on one thread, by seed: consumers are killed, stopped
+//! for a while and started, children are relayed now and then twice. In the end every event has had
+//! its effect once, in order where that is asked. Bugs that are planted must be found.
+
+mod bug;
+mod late;
+mod wild;
 
 use std::{
     collections::BTreeMap,
@@ -13,19 +18,23 @@ use std::{
 
 use bytes::Bytes;
 use headgate_events::{
-    Body, Consumer, Delays, Deliver, Log, Message, Parts, Silent, Topic, Topics, consumer,
-    testing::Broker,
+    Body, Consumer, Deliver, Log, Message, Parts, Silent, Topic, Topics, consumer, testing::Broker,
 };
 use headgate_idempotency::{
-    Answer, Backoff, Context, Decorated, Event, Fault, Handler, Keyed, KeyedEffects, Order, Place,
-    Records, STATE_SPACE, Settings, Store, StoreError, Terms, Transactional, Written,
+    Backoff, Context, Decorated, Event, Fault, Handler, Keyed, KeyedEffects, Order, Place, Records,
+    STATE_SPACE, Settings, Terms, Transactional,
     testing::{MemoryStore, SeededRandom},
 };
-use headgate_store::{Batch, Due, Item, Key};
+use headgate_store::Key;
 use headgate_types::{Clock, Root, SpanId, TraceId, UnixTime};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
+use self::{
+    bug::{Bug, Mutant},
+    late::{Late, Stopped},
+    wild::Wild,
+};
 use crate::{
     bench::{KIND, TOPIC},
     clock::TokioClock,
@@ -40,83 +49,12 @@ const CHILD: &str = "order.charged.v1";
 /// Chaos ends by then, and everything has to be settled a while later.
 const CHAOS: Duration = Duration::from_secs(4);
 const AFTER: Duration = Duration::from_mins(20);
+/// How long a process is stopped at most: some leases.
+const STOPPED_MILLIS_MAX: u64 = 2_000;
+/// Seeds in which a bug must be found.
+const SEEDS_OF_BUGS: u64 = 200;
 
 type Chance = Arc<Mutex<fastrand::Rng>>;
-
-/// A store in memory that is slow, down, or does not answer, until it is calm.
-#[derive(Clone, Debug)]
-struct Wild {
-    memory: MemoryStore,
-    chance: Chance,
-    is_calm: Arc<AtomicBool>,
-}
-
-impl Wild {
-    /// Whether this call goes wrong, and whether it is carried out all the same.
-    async fn fate(&self) -> (Option<StoreError>, bool) {
-        let (wait, dice) = {
-            let mut chance = self.chance.lock();
-            (chance.u64(0..4_000), chance.u8(..))
-        };
-        sleep(Duration::from_micros(wait)).await;
-        if self.is_calm.load(Relaxed) {
-            return (None, true);
-        }
-        let in_doubt = || Some(StoreError::InDoubt("no answer came".to_owned()));
-        match dice {
-            0..4 => (Some(StoreError::Unavailable("no route".to_owned())), false),
-            4..8 => (in_doubt(), false),
-            8..14 => (in_doubt(), true),
-            _ => (None, true),
-        }
-    }
-}
-
-impl Store for Wild {
-    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Item>> {
-        Box::pin(async move {
-            match self.fate().await.0 {
-                Some(_) => Err(StoreError::Unavailable("no answer came".to_owned())),
-                None => Store::get(&self.memory, key).await,
-            }
-        })
-    }
-
-    fn commit(&self, batch: Batch) -> Answer<'_, Written> {
-        Box::pin(async move {
-            let (error, is_carried_out) = self.fate().await;
-            let written = if is_carried_out {
-                Store::commit(&self.memory, batch).await
-            } else {
-                Err(StoreError::Busy)
-            };
-            match error {
-                Some(error) => Err(error),
-                None => written,
-            }
-        })
-    }
-
-    fn offset<'a>(&'a self, group: &'a str, topic: &'a str, at: u32) -> Answer<'a, Option<u64>> {
-        self.memory.offset(group, topic, at)
-    }
-}
-
-impl Delays for Wild {
-    fn due<'a>(&'a self, queue: &'a str, now: UnixTime, rows: usize) -> Answer<'a, Vec<Due>> {
-        Box::pin(async move {
-            if self.fate().await.0.is_some() {
-                return Err(StoreError::Unavailable("no answer came".to_owned()));
-            }
-            let found = self.memory.engine().due(queue, now, rows);
-            found.map_err(|error| StoreError::Unavailable(error.to_string()))
-        })
-    }
-
-    fn poll_every(&self) -> Duration {
-        Duration::from_millis(500)
-    }
-}
 
 /// What a handler does, and fails to do, in each mode.
 #[derive(Clone)]
@@ -217,29 +155,43 @@ fn event(key: u64, number: u64) -> Event {
 struct World {
     broker: Broker,
     store: Wild,
+    bug: Option<Bug>,
     parts: Parts,
-    handler: Arc<dyn Deliver>,
     work: Work,
+    is_paying: bool,
+}
+
+/// A process that consumes, and can be stopped.
+struct Process {
+    consumer: Consumer,
+    stopped: Stopped,
+}
+
+/// What a world is.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    order: Order,
+    is_paying: bool,
+    bug: Option<Bug>,
 }
 
 impl World {
-    fn new(seed: u64, order: Order, is_paying: bool) -> Self {
+    fn new(seed: u64, kind: Kind) -> Self {
+        let Kind { order, is_paying, bug } = kind;
         let chance: Chance = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
         let is_calm = Arc::new(AtomicBool::new(false));
         let store = Wild {
             memory: MemoryStore::new(),
             chance: Arc::clone(&chance),
             is_calm: Arc::clone(&is_calm),
+            stopped: Stopped::default(),
         };
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let random = Arc::new(SeededRandom::new(seed));
-        let settings = Settings { lease: Duration::from_secs(3), ..Settings::default() };
-        let shared = Arc::new(store.clone());
-        let records = Records::new(shared, Arc::clone(&clock), random.clone(), settings);
         let broker = Broker::new();
         let parts = Parts {
             log: Arc::new(broker.clone()),
-            records: records.clone(),
+            records: records(&store, bug, &clock, &random),
             delays: Arc::new(store.clone()),
             clock,
             random,
@@ -255,53 +207,79 @@ impl World {
         let (first, longest) = (Duration::from_millis(20), Duration::from_secs(1));
         terms.retry = Backoff { first, longest, factor: 2.0, attempts_max: 1_000 };
         let work = Work { terms, chance, is_calm, ledger: Arc::default() };
-        let handler: Arc<dyn Deliver> = if is_paying {
-            Arc::new(Decorated::new(Paying(work.clone()), records).unwrap())
-        } else {
-            Arc::new(Decorated::new(Once(work.clone()), records).unwrap())
-        };
-        Self { broker, store, parts, handler, work }
+        Self { broker, store, bug, parts, work, is_paying }
     }
 
-    async fn start(&self) -> Consumer {
+    /// A process of its own: when it is stopped, neither the store nor the broker hear of it.
+    async fn start(&self) -> Process {
+        let stopped = Stopped::default();
+        let store = Wild { stopped: stopped.clone(), ..self.store.clone() };
+        let random = Arc::new(SeededRandom::new(self.below(u64::MAX)));
+        let records = records(&store, self.bug, &self.parts.clock, &random);
+        let log = Late { broker: self.broker.clone(), stopped: stopped.clone() };
+        let parts = Parts {
+            log: Arc::new(log),
+            records: records.clone(),
+            delays: Arc::new(store),
+            random,
+            ..self.parts.clone()
+        };
+        let work = self.work.clone();
+        let handler: Arc<dyn Deliver> = if self.is_paying {
+            Arc::new(Decorated::new(Paying(work), records).unwrap())
+        } else {
+            Arc::new(Decorated::new(Once(work), records).unwrap())
+        };
         let settings =
             consumer::Settings { drain: Duration::from_millis(50), ..Default::default() };
-        Consumer::start(self.parts.clone(), Arc::clone(&self.handler), settings).await.unwrap()
+        let consumer = Consumer::start(parts, handler, settings).await.unwrap();
+        Process { consumer, stopped }
     }
 
     fn below(&self, bound: u64) -> u64 {
         self.store.chance.lock().u64(0..bound)
     }
 
-    /// Publishes, deals partitions anew, kills consumers and starts others, for a while.
-    async fn chaos(&self) -> Vec<Consumer> {
-        let mut consumers = vec![self.start().await, self.start().await, self.start().await];
+    /// Publishes, deals partitions anew, stops and kills processes and starts others, for a while.
+    async fn chaos(&self) -> Vec<Process> {
+        let mut processes = vec![self.start().await, self.start().await, self.start().await];
         let ends = self.parts.clock.now() + CHAOS;
         let (mut number, mut relayed) = (1, BTreeMap::new());
         while self.parts.clock.now() < ends || number <= EACH {
             sleep(Duration::from_millis(self.below(60))).await;
-            match self.below(6) {
+            match self.below(7) {
                 0 if number <= EACH => {
-                    let events = (0..KEYS).map(|key| event(key, number));
-                    let message = |event| Message::event(&self.parts.topics, TOPIC, event);
-                    let messages: Vec<_> = events.map(message).collect();
-                    self.broker.append(messages.clone()).await.unwrap();
-                    if self.below(2) == 0 && self.work.terms.order == Order::Unordered {
-                        self.broker.append(messages).await.unwrap();
-                    }
+                    self.publish(number).await;
                     number += 1;
                 }
                 1 => self.broker.rebalance(false),
                 2 => self.broker.rebalance(true),
                 3 => {
                     let at = usize::try_from(self.below(3)).unwrap();
-                    drop(consumers.swap_remove(at));
-                    consumers.push(self.start().await);
+                    drop(processes.swap_remove(at));
+                    processes.push(self.start().await);
+                }
+                4 => {
+                    let at = usize::try_from(self.below(3)).unwrap();
+                    let length = |most| Duration::from_millis(self.below(most));
+                    processes[at].stopped.stop(length(STOPPED_MILLIS_MAX), length(100));
+                    // Its partitions are others' by then, and it does not know.
+                    self.broker.rebalance(true);
                 }
                 _ => self.relay(&mut relayed).await,
             }
         }
-        consumers
+        processes
+    }
+
+    async fn publish(&self, number: u64) {
+        let events = (0..KEYS).map(|key| event(key, number));
+        let message = |event| Message::event(&self.parts.topics, TOPIC, event);
+        let messages: Vec<_> = events.map(message).collect();
+        self.broker.append(messages.clone()).await.unwrap();
+        if self.below(2) == 0 && self.work.terms.order == Order::Unordered {
+            self.broker.append(messages).await.unwrap();
+        }
     }
 
     /// Carries what handlers emitted on to the broker; what comes again has the same id.
@@ -332,7 +310,8 @@ impl World {
         is_empty && bounds.iter().zip(offsets).all(is_read)
     }
 
-    fn judge(&self, told: &str) {
+    /// What is lost, doubled or out of order.
+    fn judge(&self) -> Result<(), String> {
         let mut children: BTreeMap<String, u64> = BTreeMap::new();
         for partition in 0..self.parts.topics.partitions(TOPIC) {
             // The store's own log: what was committed, before it is relayed.
@@ -344,31 +323,48 @@ impl World {
         for key in 0..KEYS {
             let state = Key::new(STATE_SPACE, format!("k{key}"));
             let item = self.store.memory.engine().get(&state).unwrap();
-            let value = item.unwrap_or_else(|| panic!("{told}: k{key} was lost")).content.value;
+            let value = item.ok_or_else(|| format!("k{key} was lost"))?.content.value;
             let mut seen: Vec<u64> = serde_json::from_slice(&value).unwrap();
             if self.work.terms.order == Order::Unordered {
                 seen.sort_unstable();
             }
-            assert_eq!(seen, (1..=EACH).collect::<Vec<_>>(), "{told}: k{key}");
+            if seen != (1..=EACH).collect::<Vec<_>>() {
+                return Err(format!("k{key} has seen {seen:?}"));
+            }
             for number in 1..=EACH {
                 let id = format!("e-{key}-{number}");
-                assert_eq!(children.get(&id), Some(&1), "{told}: {id} has one child");
+                if children.get(&id) != Some(&1) {
+                    return Err(format!("{id} has {:?} children", children.get(&id)));
+                }
             }
         }
-        for (name, keys) in &*self.work.ledger.lock() {
-            assert_eq!(keys.len(), 1, "{told}: effect {name} under {keys:?}");
+        if let Some((name, keys)) = self.work.ledger.lock().iter().find(|(_, keys)| keys.len() > 1)
+        {
+            return Err(format!("effect {name} has the keys {keys:?}"));
         }
-        let letters = self.store.memory.engine().log("hg.dlq.charge", 0).unwrap();
-        assert!(letters.is_none(), "{told}: nothing is given up");
+        match self.store.memory.engine().log("hg.dlq.charge", 0).unwrap() {
+            Some(_) => Err("an event was given up".to_owned()),
+            None => Ok(()),
+        }
     }
 }
 
+fn records(
+    store: &Wild,
+    bug: Option<Bug>,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<SeededRandom>,
+) -> Records {
+    let settings = Settings { lease: Duration::from_secs(3), ..Settings::default() };
+    let store = Arc::new(Mutant { store: store.clone(), bug });
+    Records::new(store, Arc::clone(clock), Arc::<SeededRandom>::clone(random), settings)
+}
+
 /// One run of a world.
-async fn simulate(seed: u64, order: Order, is_paying: bool) {
-    let told = format!("seed {seed}, {order:?}, paying: {is_paying}");
-    let world = World::new(seed, order, is_paying);
+async fn simulate(seed: u64, kind: Kind) -> Result<(), String> {
+    let world = World::new(seed, kind);
     world.broker.ensure(&[Topic::new(TOPIC)]).await.unwrap();
-    let consumers = world.chaos().await;
+    let processes = world.chaos().await;
     world.work.is_calm.store(true, Relaxed);
     let settled = async {
         while !world.is_settled().await {
@@ -377,16 +373,24 @@ async fn simulate(seed: u64, order: Order, is_paying: bool) {
     };
     if timeout(AFTER, settled).await.is_err() {
         let mut all = Vec::new();
-        for consumer in &consumers {
-            all.push(consumer.handle().status().await);
+        for process in &processes {
+            all.push(process.consumer.handle().status().await);
         }
         let offsets = world.broker.offsets("charge", TOPIC).await;
-        panic!("{told}: never settled: {offsets:?} {all:#?}");
+        return Err(format!("never settled: {offsets:?} {all:#?}"));
     }
-    world.judge(&told);
-    for consumer in consumers {
-        consumer.stop().await;
+    let judged = world.judge();
+    for process in processes {
+        process.consumer.stop().await;
     }
+    judged
+}
+
+fn run(seed: u64, kind: Kind) -> Result<(), String> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let found = runtime.block_on(simulate(seed, kind));
+    found.map_err(|found| format!("seed {seed}, {kind:?}: {found}"))
 }
 
 fn seeds() -> Vec<u64> {
@@ -399,9 +403,7 @@ fn seeds() -> Vec<u64> {
 
 fn all(order: Order, is_paying: bool) {
     for seed in seeds() {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(simulate(seed, order, is_paying));
+        run(seed, Kind { order, is_paying, bug: None }).unwrap_or_else(|found| panic!("{found}"));
     }
 }
 
@@ -418,4 +420,15 @@ fn keys_stay_in_order_whatever_happens() {
 #[test]
 fn effects_under_keys_are_once_whatever_happens() {
     all(Order::Unordered, true);
+}
+
+#[test]
+fn every_bug_is_found() {
+    for bug in Bug::ALL {
+        let kind = Kind { order: Order::PerKey, is_paying: false, bug: Some(bug) };
+        let seeds = (0..SEEDS_OF_BUGS).map(|seed| (bug.first_seed() + seed) % SEEDS_OF_BUGS);
+        let found = seeds.into_iter().find_map(|seed| run(seed, kind).err());
+        let found = found.unwrap_or_else(|| panic!("{bug:?} was not found"));
+        eprintln!("{found}");
+    }
 }

@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
-use headgate_router::{
-    deadline,
-    overload::{
-        concurrency::{Asked, Call, Gate},
-        deadline as guard,
-        limit::End,
-        mode::Switch,
-        priority,
-        queue::Ticket,
-        throttle,
-        verdict::{Layer, Refusal, Verdict},
-    },
+use headgate_router::overload::{
+    concurrency::{Call, Gate},
+    deadline as guard,
+    limit::End,
+    mode::Switch,
+    priority, throttle,
+    verdict::{Layer, Refusal, Verdict},
 };
-use headgate_types::{Moment, TraceId};
+use headgate_types::{Deadline, Moment, TraceId};
 use http::HeaderMap;
 
 use crate::{
@@ -23,13 +18,10 @@ use crate::{
     edge::{Edge, Route},
     error::Error,
     identity::Verified,
-    overload::{Permit, Permits, Ruled, Ruling, Waits},
+    overload::{Asking, NO_PARTITION, Permit, Permits, Ruled, Ruling, Waits},
     record::Record,
     step::dispatch::{Context, deadline_of},
 };
-
-/// No partition: none has a share of an upstream's limit.
-const NO_PARTITION: usize = usize::MAX;
 
 /// Gets the permits that a request needs: of its route where that has a limit of its own, and of
 /// its upstream. Who finds none waits for a moment where that is worth it.
@@ -73,9 +65,8 @@ pub(crate) async fn admit(
     // Both are the route's own way, which a fallback does not take.
     let is_own = !record.is_degraded();
     let pass = is_own.then(|| throttle(route, &call, record, now)).transpose()?;
-    if wish.is_some()
-        && let Some(upstream) = route.upstream(record.arm())
-    {
+    let is_hurried = deadline < Deadline::after(record.started(), route.timeout);
+    if is_hurried && let Some(upstream) = route.upstream(record.arm()) {
         hopeless(upstream.admission.gate(), &call, record, now)?;
     }
     if let Some(admission) = route.admission.as_ref().filter(|_| !record.is_degraded()) {
@@ -162,49 +153,11 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     async fn pass(&self, record: &mut Record, now: Moment) -> Result<Permit, Error> {
-        let mut hears = None;
-        let asked = self.gate.admit_or_wait(self.call, now, || {
-            let (waits, hearing) = Waits::new();
-            hears = Some(hearing);
-            waits
-        });
-        match (asked, hears) {
-            (Asked::Admitted(permit), _) => Ok(self.admitted(record, permit, now)),
-            (Asked::Refused(refusal), _) => Err(self.refused(record, &refusal, now)),
-            (Asked::Queued(ticket, until), Some(hears)) => {
-                // Boxed: it is rare, and would make every exchange as large as itself.
-                let verdict = Box::pin(self.wait(ticket, until, hears)).await;
-                match verdict {
-                    Verdict::Admitted(permit) => Ok(self.admitted(record, permit, now)),
-                    Verdict::Refused(refusal) => Err(self.refused(record, &refusal, now)),
-                }
-            }
-            (Asked::Queued(..), None) => Err(Error::Internal("nobody waits for the permit")),
-        }
-    }
-
-    /// Waits for the verdict, until a moment at the latest.
-    async fn wait(
-        &self,
-        ticket: Ticket,
-        until: Moment,
-        mut hears: tokio::sync::oneshot::Receiver<Verdict<Permit>>,
-    ) -> Verdict<Permit> {
-        let clock = &self.edge.clock;
-        let leaving = Leaving { edge: self.edge, gate: self.gate, ticket: Some(ticket) };
-        let limit = until.since(clock.now());
-        let heard = self.connection.timer.within(limit, &mut hears).await;
-        leaving.stay();
-        if let Some(Ok(verdict)) = heard {
-            return verdict;
-        }
-        if let Some(refusal) = self.gate.leave(ticket, clock.now()) {
-            return Verdict::Refused(refusal);
-        }
-        match hears.try_recv() {
-            Ok(verdict) => verdict,
-            // The gate stopped to enforce meanwhile.
-            Err(_) => self.gate.admit(self.call, clock.now()),
+        let Self { edge, connection, gate, call } = self;
+        let asking = Asking { clock: &*edge.clock, timer: &connection.timer, gate, call };
+        match asking.permit(now).await {
+            Verdict::Admitted(permit) => Ok(self.admitted(record, permit, now)),
+            Verdict::Refused(refusal) => Err(self.refused(record, &refusal, now)),
         }
     }
 
@@ -233,26 +186,5 @@ impl Ask<'_> {
         let ruling = Ruling::refused(refusal, self.gate.mode(), Ruled::Refused);
         record.rule(Ruling { waited: now.since(asked), ..ruling });
         Error::refused(refusal, self.call.draw)
-    }
-}
-
-/// Takes a request out of the queue if its client leaves while it waits.
-struct Leaving<'a> {
-    edge: &'a Edge,
-    gate: &'a Arc<Gate<Waits>>,
-    ticket: Option<Ticket>,
-}
-
-impl Leaving<'_> {
-    fn stay(mut self) {
-        self.ticket = None;
-    }
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.gate.abandon(ticket, self.edge.clock.now());
-        }
     }
 }

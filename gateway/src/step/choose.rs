@@ -78,7 +78,7 @@ impl Drop for Passed {
 }
 
 /// An endpoint that was not tried and that its breaker lets be asked; when there is none, one that
-/// was tried.
+/// was tried. What the breakers said is noted.
 ///
 /// # Errors
 ///
@@ -90,6 +90,31 @@ pub(crate) fn choose(
     tried: &mut Tried,
     now: Moment,
 ) -> Result<Chosen, Error> {
+    match pick(upstream, tried, now) {
+        Ok(chosen) => {
+            if chosen.passed.pass.as_ref().is_some_and(|pass| !pass.counts()) {
+                note(record, upstream, &OPEN, Ruled::WouldRefuse);
+            }
+            Ok(chosen)
+        }
+        Err(None) => Err(Error::NoEndpoint),
+        Err(Some(refusal)) => {
+            note(record, upstream, &refusal, Ruled::Refused);
+            Err(Error::refused(&refusal, low_half(record.trace_id())))
+        }
+    }
+}
+
+/// As [`choose`], for whoever keeps no record.
+///
+/// # Errors
+///
+/// What the last breaker said that let its endpoint not be asked; none where there is no endpoint.
+pub(crate) fn pick(
+    upstream: &Arc<Upstream>,
+    tried: &mut Tried,
+    now: Moment,
+) -> Result<Chosen, Option<Refusal>> {
     let (breakers, balancer) = (&upstream.breakers, &upstream.balancer);
     // Another draw for each attempt, so that a returning endpoint's share is one of calls.
     let draw = fastrand::u64(..);
@@ -101,13 +126,10 @@ pub(crate) fn choose(
         let picked = balancer
             .pick(now, draw, |at| tried.has(at) || barred.has(at) || is_out(at))
             .or_else(|| balancer.pick(now, draw, |at| barred.has(at) || is_out(at)));
-        let Some(call) = picked else { break };
+        let Some(call) = picked else { return Err(refusal) };
         let endpoint = call.endpoint();
         match breakers.admit(endpoint, now, draw) {
             Ok(pass) => {
-                if pass.as_ref().is_some_and(|pass| !pass.counts()) {
-                    note(record, upstream, &OPEN, Ruled::WouldRefuse);
-                }
                 tried.add(endpoint);
                 let upstream = Arc::clone(upstream);
                 return Ok(Chosen { call, passed: Passed { upstream, endpoint, pass } });
@@ -116,15 +138,9 @@ pub(crate) fn choose(
                 barred.add(endpoint);
                 refusal = Some(refused);
             }
-            Err(refused) => {
-                refusal = Some(refused);
-                break;
-            }
+            Err(refused) => return Err(Some(refused)),
         }
     }
-    let Some(refusal) = refusal else { return Err(Error::NoEndpoint) };
-    note(record, upstream, &refusal, Ruled::Refused);
-    Err(Error::refused(&refusal, low_half(record.trace_id())))
 }
 
 /// What a breaker says that does not enforce.

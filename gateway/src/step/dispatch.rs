@@ -22,7 +22,7 @@ use crate::{
     headers,
     identity::Verified,
     mirror::Mirror,
-    overload::Permits,
+    overload::{Permits, judged},
     passport::PassportFor,
     record::Record,
     settings::Protocol,
@@ -133,10 +133,11 @@ impl Outgoing<'_> {
     ) -> Option<Permits> {
         let mut permits = self.permits.take()?;
         let end = match status {
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => End::Dropped,
             StatusCode::SWITCHING_PROTOCOLS => End::Ignore,
-            _ if status.is_server_error() || (streams && !self.is_grpc) => End::Ignore,
-            _ => End::Success,
+            _ => match judged::by_limit(status) {
+                End::Success if streams && !self.is_grpc => End::Ignore,
+                end => end,
+            },
         };
         if streams || status == StatusCode::SWITCHING_PROTOCOLS {
             permits.end(head_at, end);

@@ -25,7 +25,7 @@ use crate::{
     edge::{Edge, Route},
     error::Error,
     headers,
-    overload::Permits,
+    overload::{Permits, judged},
     record::Record,
     step::{
         choose::{Chosen, Tried, choose},
@@ -103,12 +103,12 @@ pub(crate) async fn forward(
             Some(Ok((response, lease))) => {
                 let status = response.status();
                 let head_at = attempt.began + attempt.head.unwrap_or_default();
-                call.answered(head_at, end_of(status));
-                passed.ended(head_at, judged(status));
+                call.answered(head_at, judged::by_balancer(status));
+                passed.ended(head_at, judged::by_breaker(status));
                 let decision = retry_on_status(edge, route, outgoing, number, &response);
                 attempt.end(record, answered(status));
                 let Some(wait) = decision else {
-                    if matches!(end_of(status), End::Success) {
+                    if matches!(judged::by_balancer(status), End::Success) {
                         succeeded(route, outgoing, number, head_at);
                     }
                     record.mark_at(Mark::UpstreamHead, head_at);
@@ -346,20 +346,6 @@ fn succeeded(route: &Route, outgoing: &Outgoing<'_>, number: u32, now: Moment) {
     }
     if let Some(pass) = outgoing.permits.as_ref().and_then(Permits::tried) {
         route.throttle.succeeded(pass, now);
-    }
-}
-
-fn end_of(status: StatusCode) -> End {
-    let is_refusal = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    if is_refusal { End::Failure } else { End::Success }
-}
-
-/// An answer as its endpoint's breaker sees it.
-fn judged(status: StatusCode) -> breaker::End {
-    match status {
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => breaker::End::Refused,
-        _ if status.is_server_error() => breaker::End::Failure,
-        _ => breaker::End::Success,
     }
 }
 

@@ -1,0 +1,71 @@
+//! Who is told when events fail.
+
+use headgate_events::{NOTICE_KIND, NOTICE_TOPIC, NoticeClass};
+use headgate_gateway::settings;
+use headgate_idempotency::Order;
+
+use super::no_log;
+use crate::{
+    document::{
+        events::{Handler, NoticeClass as Written},
+        scalar::Called,
+        team::Upstream,
+    },
+    fault::{Code, Draft, Report},
+    load::Input,
+    resolve::route::Upstreams,
+    source::key_path,
+};
+
+/// The team and the name of the webhook's handler: no configured team's name has a dot.
+const TEAM: &str = "hg.notices";
+const NAME: &str = "webhook";
+
+/// The classes of errors that are told.
+pub(in crate::resolve) fn classes(input: &Input<'_>) -> Vec<NoticeClass> {
+    let class = |written: &Written| match written {
+        Written::Parked => NoticeClass::Parked,
+        Written::Held => NoticeClass::Held,
+        Written::Rejected => NoticeClass::Rejected,
+        Written::Conflict => NoticeClass::Conflict,
+        Written::Undecodable => NoticeClass::Undecodable,
+        Written::Expired => NoticeClass::Expired,
+        Written::Dependency => NoticeClass::Dependency,
+        Written::Deferred => NoticeClass::Deferred,
+    };
+    input.platform.doc.events.notices.on.iter().map(class).collect()
+}
+
+/// The webhook as a handler of notices. None: there is none.
+pub(super) fn webhook(
+    input: &Input<'_>,
+    upstreams: &mut Upstreams,
+    report: &mut Report,
+) -> Option<settings::Handler> {
+    let platform = &input.platform;
+    let called = &platform.doc.events.notices.webhook.as_ref()?.0;
+    if let Some((message, help, (table, note))) = no_log(input) {
+        let path = ["events".into(), "notices".into(), "webhook".into()];
+        let related = platform.key_at(&[table.into()]);
+        let draft = Draft::new(Code::NoLog, platform.at(&path), message).key(key_path(&path));
+        report.push(draft.help(help).related(related, note));
+    }
+    let Called::At { endpoint, path, .. } = called else { return None };
+    let overload = settings::UpstreamOverload::default();
+    let endpoints = vec![endpoint.clone()];
+    let upstream = upstreams.add((TEAM, NAME), &Upstream::default(), endpoints, overload);
+    let usual = Handler::default();
+    let (first, longest) = usual.retry.backoff.0;
+    Some(settings::Handler {
+        team: TEAM.into(),
+        name: NAME.into(),
+        topic: NOTICE_TOPIC.into(),
+        kind: NOTICE_KIND.into(),
+        upstream,
+        path: path.clone(),
+        order: Order::Unordered,
+        retry: settings::Redelivery { max: usual.retry.max, first, longest },
+        timeout: usual.timeout.0,
+        concurrency: usize::try_from(usual.concurrency).unwrap_or(usize::MAX),
+    })
+}
