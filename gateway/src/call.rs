@@ -93,7 +93,7 @@ impl Function {
             return Err(Fault::terminal("the event can't be written as headers"));
         };
         let now = || self.edge.clock.now();
-        let Some(mut call) = upstream.balancer.pick(now(), fastrand::u64(..), |_| false) else {
+        let Some(mut call) = upstream.pick(now()) else {
             return Err(Fault::dependency(&*upstream.audience, "it has no endpoint"));
         };
         let sending = send(upstream, call.endpoint(), &head, &event.data);

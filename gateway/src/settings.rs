@@ -27,7 +27,7 @@ pub use crate::settings::{
     },
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
-    upstream::{Endpoint, Protocol, Trust, Upstream, UpstreamTls},
+    upstream::{Endpoint, Health, Protocol, Trust, Upstream, UpstreamTls},
 };
 
 /// Everything that an edge needs to serve.

@@ -30,7 +30,7 @@ pub use crate::metrics::{
         BreakerMetrics, GateLevels, GateMetrics, RetryBudgetMetrics, Ruling, RulingMetrics,
     },
     store::{StoreCounts, StoreMetrics},
-    upstream::UpstreamMetrics,
+    upstream::{HealthMetrics, UpstreamMetrics},
 };
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},

@@ -29,6 +29,7 @@ mod event_streams;
 mod events;
 mod fallbacks;
 mod grpc;
+mod health;
 mod held_keys;
 mod idempotency;
 mod idempotency_crashes;
