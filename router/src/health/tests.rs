@@ -83,8 +83,9 @@ fn who_warms_up_gets_a_part_of_the_calls_and_all_where_nobody_is_warm() {
 #[test]
 fn share_grows_evenly_and_is_never_nothing() {
     let window = Duration::from_secs(10);
-    let at =
-        |seconds| share(Moment::from_nanos(0), Moment::from_nanos(seconds * 1_000_000_000), window);
+    let at = |seconds: u64| {
+        share(Moment::from_nanos(0), Moment::from_nanos(seconds * 1_000_000_000), window)
+    };
     assert!((at(0) - 0.1).abs() < 1e-9);
     assert!((at(5) - 0.5).abs() < 1e-9);
     assert!((at(10) - 1.0).abs() < 1e-9);
