@@ -152,6 +152,12 @@ pub struct EndpointStatus {
     pub in_flight: u64,
     /// The latency that balancing goes by, in milliseconds. None before the first answer.
     pub latency_ms: Option<f64>,
+    /// What checks say: `unchecked`, `healthy` or `unhealthy`. None where nothing is checked.
+    pub health: Option<String>,
+    /// What was wrong at the last check.
+    pub fault: Option<String>,
+    /// Whether it gets no calls because somebody wants so.
+    pub is_drained: bool,
 }
 
 /// One identity source.

@@ -32,6 +32,9 @@ impl StatusSource for Edge {
             address: address.to_owned(),
             in_flight: 2,
             latency_ms,
+            health: None,
+            fault: None,
+            is_drained: false,
         };
         Status {
             version: "0.1.0".to_owned(),

@@ -4,6 +4,7 @@ pub(crate) mod events;
 mod idempotency;
 pub(crate) mod identity;
 mod overload;
+mod upstreams;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub(crate) use crate::args::{
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
     overload::{History, Shed, ShedChaos, ShedSet, ShedSimulate, Top, Why},
+    upstreams::Drain,
 };
 
 /// An edge that routes devices to their BFFs.
@@ -71,6 +73,9 @@ pub(crate) enum Verb {
     /// Shows what is shed and why, and moves it for a while.
     #[command(subcommand)]
     Shed(Shed),
+    /// Keeps new calls from one endpoint of a running edge for a while; what is under way there goes
+    /// on. It ends with its time, or by `config unset`.
+    Drain(Drain),
     /// Tells what has moved and changed on a running edge: limits, breakers, configuration.
     History(History),
     /// Tells the life of a recent exchange: what decided on it, and by what numbers. Exit code 1 when

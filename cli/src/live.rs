@@ -192,6 +192,9 @@ fn upstream(state: &UpstreamState) -> UpstreamStatus {
         address: endpoint.address.to_string(),
         in_flight: endpoint.load.in_flight,
         latency_ms: endpoint.load.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
+        health: endpoint.health.map(|(state, _)| state.as_str().to_owned()),
+        fault: endpoint.health.and_then(|(_, fault)| fault).map(str::to_owned),
+        is_drained: endpoint.is_drained,
     });
     UpstreamStatus {
         team: state.team.to_string(),

@@ -79,7 +79,7 @@ pub(crate) fn all(admin: &Admin) -> anyhow::Result<Vec<OverlayStatus>> {
     Ok(overlays)
 }
 
-fn tell(status: &OverlayStatus, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+pub(crate) fn tell(status: &OverlayStatus, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     if output.json {
         output.json(status)?;
     } else {

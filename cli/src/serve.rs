@@ -132,6 +132,7 @@ pub(crate) fn serve(
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
         ("identity", identity_task(&edge)),
+        ("health", health_task(&edge)),
         ("passport", passport_task(&edge)),
         ("machine", machine::task(&edge, threads)),
         ("timeline", watched.task(timeline)),
@@ -261,6 +262,11 @@ fn admin_task(
 fn identity_task(edge: &Arc<Edge>) -> Task {
     let edge = Arc::clone(edge);
     Box::new(|shutdown| Box::pin(edge.keep_keys_fresh(shutdown)))
+}
+
+fn health_task(edge: &Arc<Edge>) -> Task {
+    let edge = Arc::clone(edge);
+    Box::new(|shutdown| Box::pin(edge.check_health(shutdown)))
 }
 
 fn passport_task(edge: &Arc<Edge>) -> Task {

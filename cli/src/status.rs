@@ -64,10 +64,17 @@ fn text(status: &Status) -> String {
             let latency = endpoint.latency_ms;
             let latency =
                 latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency:.1} ms"));
-            let state = format!(
+            let mut state = format!(
                 "{}, {} in flight, latency {latency}",
                 endpoint.address, endpoint.in_flight
             );
+            let drained = endpoint.is_drained.then_some("DRAINED");
+            for word in endpoint.health.as_deref().into_iter().chain(drained) {
+                state.extend([", ", word]);
+            }
+            if let Some(fault) = &endpoint.fault {
+                state.extend([": ", fault.as_str()]);
+            }
             rows.push(vec![format!("upstream {}/{}", upstream.team, upstream.name), state]);
         }
     }

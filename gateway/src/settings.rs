@@ -35,7 +35,7 @@ pub use crate::settings::{
     push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
-    upstream::{Endpoint, Protocol, Trust, Upstream, UpstreamTls},
+    upstream::{Endpoint, Health, Protocol, Trust, Upstream, UpstreamTls},
 };
 
 /// Everything that an edge needs to serve.

@@ -1,6 +1,8 @@
 //! Named services and the connections to their endpoints.
 
+mod check;
 mod connect;
+mod fitness;
 mod lease;
 mod opening;
 mod pool;
@@ -16,17 +18,21 @@ use std::{
 };
 
 use headgate_router::{
-    balance::{Balancer, Load},
+    balance::{Balancer, Call, Load},
+    health,
     overload::{
         breaker::{self, Breaker, State},
         outlier::Endpoints,
     },
 };
-use headgate_telemetry::UpstreamMetrics;
+use headgate_telemetry::{Metrics, UpstreamMetrics};
 use headgate_types::Moment;
 use http::HeaderValue;
 
-use self::tls::Tls;
+use self::{
+    fitness::{Fitness, Standing},
+    tls::Tls,
+};
 pub(crate) use crate::upstream::tls::is_tls;
 pub use crate::upstream::tls::{UpstreamTlsError, check as check_tls, check_authorities};
 pub(crate) use crate::upstream::{
@@ -56,6 +62,10 @@ pub struct EndpointState {
     pub address: Arc<str>,
     /// What it has to do.
     pub load: Load,
+    /// What checks say of it, and what was wrong at the last one. None where nothing is checked.
+    pub health: Option<(health::State, Option<&'static str>)>,
+    /// Whether it gets no calls because somebody wants so.
+    pub is_drained: bool,
 }
 
 /// An upstream as the data path uses it.
@@ -76,6 +86,8 @@ pub(crate) struct Upstream {
     pub(crate) admission: Arc<Admission>,
     /// What keeps calls from endpoints that fail.
     pub(crate) breakers: Endpoints,
+    /// Which endpoints may be asked before that. None: all.
+    pub(crate) fitness: Option<Fitness>,
     /// What is counted.
     pub(crate) metrics: UpstreamMetrics,
 }
@@ -97,6 +109,9 @@ struct Parts {
     balancer: Balancer,
     admission: Arc<Admission>,
     breakers: Endpoints,
+    /// What is known of the endpoints that stay.
+    standings: Vec<Option<Arc<Standing>>>,
+    metrics: UpstreamMetrics,
 }
 
 fn breaker_settings(settings: &settings::Upstream) -> breaker::Settings {
@@ -112,7 +127,7 @@ impl Upstream {
     /// [`UpstreamTlsError`], which whoever made the settings should have ruled out.
     pub(crate) fn new(
         settings: &settings::Upstream,
-        metrics: UpstreamMetrics,
+        (metrics, now): (&Metrics, Moment),
     ) -> Result<Arc<Self>, UpstreamTlsError> {
         let balancer = Balancer::new(settings.endpoints.len());
         let ids = settings.endpoints.iter().map(|_| next_id()).collect();
@@ -121,8 +136,10 @@ impl Upstream {
             balancer,
             admission: Admission::new(&settings.overload.concurrency),
             breakers: Endpoints::new(settings.endpoints.len(), breaker_settings(settings)),
+            standings: vec![None; settings.endpoints.len()],
+            metrics: metrics.upstream(&settings.team, &settings.name),
         };
-        Self::with(settings, metrics, parts)
+        Self::with(settings, parts, (metrics, now))
     }
 
     /// The upstream that follows this one: itself when nothing has changed, else one that keeps
@@ -134,6 +151,7 @@ impl Upstream {
     pub(crate) fn successor(
         self: &Arc<Self>,
         settings: &settings::Upstream,
+        context: (&Metrics, Moment),
     ) -> Result<Arc<Self>, UpstreamTlsError> {
         if self.settings == *settings {
             return Ok(Arc::clone(self));
@@ -151,21 +169,40 @@ impl Upstream {
         let same_breaker = self.settings.overload.breaker.consecutive_failures
             == settings.overload.breaker.consecutive_failures;
         let known = kept.iter().map(|at| at.filter(|_| same_breaker));
+        // What a check of one kind has found says nothing of what another will.
+        let same_check = same_connections && self.checks_as(settings);
+        let standing = |at: &Option<usize>| {
+            let known = self.fitness.as_ref().filter(|_| same_check);
+            known?.standing((*at)?).cloned()
+        };
+        let standings = kept.iter().map(standing).collect();
         let parts = Parts {
             ids,
             admission: Arc::clone(&self.admission),
             breakers: self.breakers.successor(known, breaker),
             balancer: self.balancer.successor(kept),
+            standings,
+            metrics: self.metrics.clone(),
         };
-        Self::with(settings, self.metrics.clone(), parts)
+        Self::with(settings, parts, context)
+    }
+
+    /// Whether both ask an endpoint for the same.
+    fn checks_as(&self, settings: &settings::Upstream) -> bool {
+        let path = |one: &settings::Upstream| one.health.as_ref().map(|one| one.path.clone());
+        path(&self.settings) == path(settings)
     }
 
     fn with(
         settings: &settings::Upstream,
-        metrics: UpstreamMetrics,
         parts: Parts,
+        (metrics, now): (&Metrics, Moment),
     ) -> Result<Arc<Self>, UpstreamTlsError> {
-        let Parts { ids, balancer, admission, breakers } = parts;
+        let Parts { ids, balancer, admission, breakers, standings, metrics: counts } = parts;
+        let fitness = fitness::is_wanted(settings).then(|| {
+            let metrics = metrics.health(&settings.team, &settings.name);
+            Fitness::new(settings, standings.into_iter(), metrics, now)
+        });
         Ok(Arc::new(Self {
             ids,
             tls: Tls::of(settings)?,
@@ -175,8 +212,16 @@ impl Upstream {
             balancer,
             admission,
             breakers,
-            metrics,
+            fitness,
+            metrics: counts,
         }))
+    }
+
+    /// An endpoint for a call that no breaker judges, counted as in flight until it ends. None
+    /// where there is no endpoint, or all are drained.
+    pub(crate) fn pick(&self, now: Moment) -> Option<Call> {
+        let fit = self.fitness.as_ref().map(|fitness| fitness.fit(now, fastrand::u64(..)));
+        self.balancer.pick(now, fastrand::u64(..), |at| fit.is_some_and(|fit| !fit.has(at)))
     }
 
     /// Puts what protects it in force as configured.
@@ -220,14 +265,21 @@ impl Upstream {
 
     /// The upstream as it stands.
     pub(crate) fn state(&self, now: Moment) -> UpstreamState {
-        let load = |endpoint| self.balancer.load(endpoint, now);
-        let endpoints = self.addresses.iter().enumerate();
+        let checked = |at| {
+            let standing = self.fitness.as_ref()?.standing(at)?.checked();
+            let is_checked = self.settings.health.is_some();
+            is_checked.then(|| (standing.health.state(), standing.fault))
+        };
+        let endpoint = |(at, address): (usize, &Arc<str>)| EndpointState {
+            address: Arc::clone(address),
+            load: self.balancer.load(at, now),
+            health: checked(at),
+            is_drained: self.fitness.as_ref().is_some_and(|fitness| fitness.is_drained(at)),
+        };
         UpstreamState {
             team: Arc::clone(&self.settings.team),
             name: Arc::clone(&self.settings.name),
-            endpoints: endpoints
-                .map(|(at, address)| EndpointState { address: Arc::clone(address), load: load(at) })
-                .collect(),
+            endpoints: self.addresses.iter().enumerate().map(endpoint).collect(),
         }
     }
 

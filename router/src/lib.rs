@@ -15,6 +15,7 @@ pub mod error;
 
 pub mod event_key;
 pub mod facts;
+pub mod health;
 pub mod path;
 
 pub mod device;

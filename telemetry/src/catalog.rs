@@ -114,6 +114,8 @@ const DENIAL: Label =
     Label { name: "reason", values: Values::Words(|| Denial::ALL.map(Denial::as_str).to_vec()) };
 const CONNECTION_STATE: Label =
     Label { name: "state", values: Values::Words(|| vec!["in_use", "idle"]) };
+const HEALTH_STATE: Label =
+    Label { name: "state", values: Values::Words(|| vec!["healthy", "unhealthy", "drained"]) };
 const LOOKUP: Label = Label { name: "result", values: Values::Words(|| vec!["hit", "miss"]) };
 const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok", "failed"]) };
 const HANDLER: Label = Label { name: "handler", values: Values::Configured };
@@ -215,6 +217,10 @@ catalog! {
     RETRY_BUDGET: Kind::Gauge, Attempts, "headgate_gateway_retry_budget_attempts", [TEAM, ROUTE];
     /// Endpoints of the upstream, by the state of their breakers.
     BREAKERS: Kind::Gauge, Endpoints, "headgate_gateway_breaker_endpoints", [TEAM, UPSTREAM, BREAKER_STATE];
+    /// Endpoints of the upstream that is checked, warmed up or drained. A drained one is counted as such alone.
+    HEALTH: Kind::Gauge, Endpoints, "headgate_gateway_health_endpoints", [TEAM, UPSTREAM, HEALTH_STATE];
+    /// Health checks of the upstream's endpoints.
+    HEALTH_CHECKS: Kind::Counter, Checks, "headgate_gateway_health_checks_total", [TEAM, UPSTREAM, FETCH];
     /// Attempts at the upstream, by result.
     ATTEMPTS: Kind::Counter, Attempts, "headgate_gateway_upstream_attempts_total", [TEAM, UPSTREAM, ATTEMPT_RESULT];
     /// Time to open a connection to the upstream.

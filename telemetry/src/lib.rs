@@ -21,9 +21,9 @@ pub use crate::{
     metrics::{
         ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
         DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, GroupMetrics,
-        HandlerMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics, MirrorMetrics,
-        PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics, StoreCounts,
-        StoreMetrics, TopicMetrics, UpstreamMetrics,
+        HandlerMetrics, HealthMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
+        MirrorMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics,
+        StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

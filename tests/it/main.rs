@@ -37,6 +37,7 @@ mod events;
 mod fallbacks;
 mod geo;
 mod grpc;
+mod health;
 mod held_keys;
 mod idempotency;
 mod idempotency_crashes;

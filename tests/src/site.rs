@@ -178,6 +178,14 @@ impl Site {
         &self.folder
     }
 
+    /// Writes the teams' files anew, over those of a running edge.
+    pub fn rewrite(&self, edge: &Edge) {
+        for (name, tables) in &self.teams {
+            let text = format!("team = \"{name}\"\n{tables}");
+            edge.folder().write(&format!("routes.d/{name}/main.toml"), text);
+        }
+    }
+
     fn headgate(&self) -> String {
         let mut text = String::from("[edge]\n");
         let listen = self.listen.as_deref().unwrap_or("[\"127.0.0.1:0\"]");

@@ -265,6 +265,13 @@ forms! {
     read |text| is_host_name(text).then(|| text.to_ascii_lowercase()),
     write Clone::clone;
 
+    /// What a check asks for.
+    CheckPath(http::uri::PathAndQuery), form "check-path",
+    expected "a path such as \"/healthz\"",
+    examples ["/healthz"],
+    read |text| text.starts_with('/').then(|| text.parse().ok()).flatten(),
+    write ToString::to_string;
+
     /// The name of a topic.
     TopicName(String), form "topic",
     expected "a topic's name of at most 128 letters, digits, \".\", \"-\" and \"_\" that begins with a letter or digit, and not with \"hg.\"",

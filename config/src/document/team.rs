@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{
     events::{Handler, Publish},
+    health::Health,
     idempotency::Idempotency,
     mirror::Mirror,
     overload::{Breaker, Concurrency, Fallback, RateLimit, Throttle},
@@ -62,6 +63,15 @@ pub(crate) struct Upstream {
     pub(crate) max_idle: u32,
     /// Time after which an idle connection is closed. Keep it below the endpoint's own.
     pub(crate) idle_timeout: Length,
+    /// Checks of the endpoints, besides what their breakers learn from calls. Without this table
+    /// nothing is checked.
+    pub(crate) health: Option<Health>,
+    /// Time over which an endpoint that is new, or healthy again, comes to its whole share of the
+    /// calls. Without this key: at once.
+    pub(crate) slow_start: Option<Length>,
+    /// Endpoints that get no further calls; what is under way at them goes on.
+    #[schemars(length(max = 256))]
+    pub(crate) drain: Vec<EndpointAddress>,
     /// Requests at once, of all routes.
     pub(crate) concurrency: Concurrency,
     /// What keeps calls from an endpoint that fails.
@@ -87,6 +97,9 @@ impl Default for Upstream {
             max_connections: CONNECTIONS_MAX,
             max_idle: IDLE_MAX,
             idle_timeout: Length(IDLE_TIMEOUT),
+            health: None,
+            slow_start: None,
+            drain: Vec::new(),
             concurrency: Concurrency::default(),
             breaker: Breaker::default(),
         }

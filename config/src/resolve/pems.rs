@@ -59,18 +59,21 @@ impl Pems {
             Err((is_key, why)) => {
                 let file = if is_key { name.1.as_ref() } else { None }.unwrap_or(&name.0);
                 let message = format!("file {} can't be used: {why}", file.display());
-                Err(PemFault { is_key, message })
+                Err(vec![PemFault { is_key, message }])
             }
         });
         let certificate = match (read, self.before.get(&name)) {
             (Ok(certificate), _) => certificate,
-            (Err(mut fault), Some(known)) => {
-                fault.message.push_str("; the last good one stays in force");
-                self.held.push(place(Code::CertificateHeld, fault));
+            (Err(faults), Some(known)) => {
+                self.held.extend(faults.into_iter().map(|mut fault| {
+                    fault.message.push_str("; the last good one stays in force");
+                    place(Code::CertificateHeld, fault)
+                }));
                 known.clone()
             }
-            (Err(fault), None) => {
-                report.push(place(Code::BadCertificate, fault));
+            (Err(faults), None) => {
+                let drafts = faults.into_iter().map(|fault| place(Code::BadCertificate, fault));
+                drafts.for_each(|draft| report.push(draft));
                 return None;
             }
         };
@@ -91,14 +94,18 @@ impl Pems {
 fn read(
     files: &dyn Files,
     (cert, key): &(PathBuf, Option<PathBuf>),
-) -> Result<Certificate, PemFault> {
+) -> Result<Certificate, Vec<PemFault>> {
     let one = |path: &Path, is_key| {
         files.read(path).map_err(|error| {
             let message = format!("file {} can't be read: {}", path.display(), reason(&error));
             PemFault { is_key, message }
         })
     };
-    let cert_pem = one(cert, false)?;
-    let key_pem = key.as_ref().map_or(Ok(Vec::new()), |key| one(key, true))?;
-    Ok(Certificate { cert_path: cert.clone(), cert_pem, key_pem })
+    let key_pem = key.as_ref().map_or(Ok(Vec::new()), |key| one(key, true));
+    match (one(cert, false), key_pem) {
+        (Ok(cert_pem), Ok(key_pem)) => {
+            Ok(Certificate { cert_path: cert.clone(), cert_pem, key_pem })
+        }
+        (cert, key) => Err(cert.err().into_iter().chain(key.err()).collect()),
+    }
 }

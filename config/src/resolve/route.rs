@@ -1,10 +1,11 @@
 //! Upstreams and routes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use headgate_gateway::settings::{self, Auth, Retry};
 use headgate_router::{
     device,
+    health::Thresholds,
     pattern::Pattern,
     table::{Table, Tie},
 };
@@ -12,6 +13,7 @@ use headgate_types::{Class, format_duration};
 
 use crate::{
     document::{
+        health::Health,
         owner::Ceiling,
         platform::Device,
         team::{self, Protocol, Route, TeamFile},
@@ -66,6 +68,9 @@ impl Upstreams {
             idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
             connections_max: at_least_one(upstream.max_connections),
             idle_timeout: upstream.idle_timeout.0,
+            health: upstream.health.as_ref().map(health),
+            slow_start: upstream.slow_start.as_ref().map(|time| time.0),
+            drained: upstream.drain.iter().map(|endpoint| endpoint.0.clone()).collect(),
             overload,
         });
         position
@@ -73,6 +78,19 @@ impl Upstreams {
 
     pub(super) fn into_settings(self) -> Vec<settings::Upstream> {
         self.list
+    }
+}
+
+fn health(health: &Health) -> settings::Health {
+    let checks = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+    settings::Health {
+        path: health.path.as_ref().map(|path| path.0.clone()),
+        interval: health.interval.0,
+        timeout: health.timeout.0,
+        thresholds: Thresholds {
+            healthy_after: checks(health.healthy_after),
+            unhealthy_after: checks(health.unhealthy_after),
+        },
     }
 }
 

@@ -154,11 +154,11 @@ impl Snapshot {
         digest: &str,
         before: Option<&Self>,
     ) -> Result<Self, BuildError> {
-        let known = before.map(Known::of).unwrap_or_default();
+        let (known, now) = (before.map(Known::of).unwrap_or_default(), tools.clock.now());
         let upstream = |one: &settings::Upstream| {
             known.upstreams.get(&(&*one.team, &*one.name)).map_or_else(
-                || Upstream::new(one, tools.metrics.upstream(&one.team, &one.name)),
-                |before| before.successor(one),
+                || Upstream::new(one, (&tools.metrics, now)),
+                |before| before.successor(one, (&tools.metrics, now)),
             )
         };
         let upstreams: Vec<_> =
@@ -206,6 +206,11 @@ impl Snapshot {
     pub(super) fn enforce(&self) {
         self.upstreams.iter().for_each(|upstream| upstream.enforce());
         self.routes.iter().for_each(|route| route.enforce());
+    }
+
+    /// All upstreams.
+    pub(crate) fn upstreams(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
     }
 
     /// The class as a header value; a class that can't be one is not named.

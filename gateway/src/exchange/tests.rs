@@ -27,6 +27,9 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         idle_connections_max: 1,
         connections_max: std::num::NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        health: None,
+        slow_start: None,
+        drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     };
     let route = settings::Route {

@@ -84,8 +84,7 @@ impl Job {
 /// Asks the mirror's upstream, once.
 async fn ask(mirror: &Mirror, head: &Parts, body: &Bytes) -> Result<Seen, MirrorResult> {
     let upstream = &mirror.upstream;
-    let call = upstream.balancer.pick(mirror.clock.now(), fastrand::u64(..), |_| false);
-    let mut call = call.ok_or(MirrorResult::Failed)?;
+    let mut call = upstream.pick(mirror.clock.now()).ok_or(MirrorResult::Failed)?;
     let sent = timeout(mirror.settings.timeout, send(mirror, call.endpoint(), head, body)).await;
     let now = mirror.clock.now();
     match sent {

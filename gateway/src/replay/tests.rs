@@ -26,6 +26,9 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         idle_connections_max: 1,
         connections_max: std::num::NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        health: None,
+        slow_start: None,
+        drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     };
     let device = |(name, when): &(&str, &[&str])| Rule {

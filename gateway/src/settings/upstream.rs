@@ -2,6 +2,9 @@
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
+use headgate_router::health::Thresholds;
+use http::uri::PathAndQuery;
+
 use crate::settings::{Certificate, UpstreamOverload};
 
 /// A named service.
@@ -25,8 +28,28 @@ pub struct Upstream {
     pub connections_max: NonZeroUsize,
     /// Time after which an idle connection is closed.
     pub idle_timeout: Duration,
+    /// How its endpoints are checked. None: by calls alone.
+    pub health: Option<Health>,
+    /// Time over which an endpoint that is new, or healthy again, comes to its whole share of the
+    /// calls. None: at once.
+    pub slow_start: Option<Duration>,
+    /// Endpoints that get no calls. Those that are none of its own have no effect.
+    pub drained: Vec<Endpoint>,
     /// What protects it.
     pub overload: UpstreamOverload,
+}
+
+/// How endpoints are checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// What is asked for by GET. None: opening a connection is all.
+    pub path: Option<PathAndQuery>,
+    /// Time between two checks of one endpoint, on average.
+    pub interval: Duration,
+    /// Time of one check.
+    pub timeout: Duration,
+    /// How many in a row decide.
+    pub thresholds: Thresholds,
 }
 
 /// One address of an upstream.

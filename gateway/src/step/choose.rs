@@ -82,7 +82,7 @@ impl Drop for Passed {
 ///
 /// # Errors
 ///
-/// [`Error::NoEndpoint`] where an upstream has none, [`Error::BreakerOpen`] when the breakers let
+/// [`Error::NoEndpoint`] where an upstream has none or all are drained, [`Error::BreakerOpen`] when the breakers let
 /// none be asked.
 pub(crate) fn choose(
     upstream: &Arc<Upstream>,
@@ -120,12 +120,22 @@ pub(crate) fn pick(
     let draw = fastrand::u64(..);
     let is_quiet = breakers.is_quiet();
     let is_out = |endpoint| !is_quiet && breakers.is_out(endpoint, balancer, now, draw);
+    // A draw of its own: the balancer's would choose among the warm ones by how warm they are.
+    let fitness = upstream.fitness.as_ref();
+    let fit = fitness.map(|fitness| fitness.fit(now, fastrand::u64(..)));
+    let is_left_out = |endpoint| fit.is_some_and(|fit| !fit.has(endpoint)) || is_out(endpoint);
+    let is_drained = |endpoint| fitness.is_some_and(|fitness| fitness.is_drained(endpoint));
     let mut barred = Tried::default();
     let mut refusal = None;
     loop {
         let picked = balancer
-            .pick(now, draw, |at| tried.has(at) || barred.has(at) || is_out(at))
-            .or_else(|| balancer.pick(now, draw, |at| barred.has(at) || is_out(at)));
+            .pick(now, draw, |at| tried.has(at) || barred.has(at) || is_left_out(at))
+            .or_else(|| balancer.pick(now, draw, |at| barred.has(at) || is_left_out(at)))
+            // Those that checks find healthy fail: the others can't be worse.
+            .or_else(|| {
+                let is_bad = |at| barred.has(at) || is_out(at) || is_drained(at);
+                fitness.and_then(|_| balancer.pick(now, draw, is_bad))
+            });
         let Some(call) = picked else { return Err(refusal) };
         let endpoint = call.endpoint();
         match breakers.admit(endpoint, now, draw) {

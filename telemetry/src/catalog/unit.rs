@@ -9,6 +9,8 @@ pub enum Unit {
     Batches,
     /// Bytes.
     Bytes,
+    /// Checks of endpoints.
+    Checks,
     /// Connections.
     Connections,
     /// Deliveries of events to handlers.
@@ -64,6 +66,7 @@ impl Unit {
             Self::Attempts => "attempts",
             Self::Batches => "batches",
             Self::Bytes => "bytes",
+            Self::Checks => "checks",
             Self::Connections => "connections",
             Self::Deliveries => "deliveries",
             Self::Events => "events",

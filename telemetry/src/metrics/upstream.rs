@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
-use super::increment;
-use crate::labels::AttemptResult;
+use super::{Metrics, bounded, increment};
+use crate::{catalog, labels::AttemptResult};
 
 /// Counts attempts at one upstream, and its connections.
 #[derive(Clone, Debug)]
@@ -63,5 +63,43 @@ impl UpstreamMetrics {
     /// Counts an attempt that shares a connection in use, as HTTP/2 streams do.
     pub fn connection_shared(&self) {
         self.reused.increment(1);
+    }
+}
+
+/// Shows how the endpoints of one upstream stand, and counts its checks.
+#[derive(Clone, Debug)]
+pub struct HealthMetrics {
+    states: [Gauge; HEALTH_STATES.len()],
+    good: Counter,
+    failed: Counter,
+}
+
+const HEALTH_STATES: [&str; 3] = ["healthy", "unhealthy", "drained"];
+
+impl HealthMetrics {
+    /// Shows how many endpoints are healthy, unhealthy and drained.
+    pub fn observe(&self, counts: [u32; HEALTH_STATES.len()]) {
+        for (gauge, count) in self.states.iter().zip(counts) {
+            gauge.set(f64::from(count));
+        }
+    }
+
+    /// Counts a check.
+    pub fn checked(&self, is_good: bool) {
+        if is_good { &self.good } else { &self.failed }.increment(1);
+    }
+}
+
+impl Metrics {
+    /// The health of one upstream's endpoints. The same names give the same counts.
+    pub fn health(&self, team: &str, upstream: &str) -> HealthMetrics {
+        let (team, upstream) = bounded(&mut self.names.lock().upstreams, team, upstream);
+        let check = |result| self.counter(&catalog::HEALTH_CHECKS, &[team, upstream, result]);
+        HealthMetrics {
+            states: HEALTH_STATES
+                .map(|state| self.gauge(&catalog::HEALTH, &[team, upstream, state])),
+            good: check("ok"),
+            failed: check("failed"),
+        }
     }
 }

@@ -127,6 +127,9 @@ fn upstream(address: SocketAddr) -> settings::Upstream {
         idle_connections_max: 1,
         connections_max: NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        health: None,
+        slow_start: None,
+        drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     }
 }

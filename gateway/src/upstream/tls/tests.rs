@@ -16,6 +16,9 @@ fn upstream(endpoint: Endpoint, tls: UpstreamTls) -> Upstream {
         idle_connections_max: 1,
         connections_max: NonZeroUsize::MIN,
         idle_timeout: Duration::from_secs(1),
+        health: None,
+        slow_start: None,
+        drained: Vec::new(),
         overload: UpstreamOverload::default(),
     }
 }
