@@ -53,7 +53,7 @@ pub(super) fn webhook(
     let Called::At { endpoint, path, .. } = called else { return None };
     let overload = settings::UpstreamOverload::default();
     let endpoints = vec![endpoint.clone()];
-    let upstream = upstreams.add((TEAM, NAME), &Upstream::default(), endpoints, overload);
+    let upstream = upstreams.add((TEAM, NAME), &Upstream::default(), endpoints, (None, overload));
     let usual = Handler::default();
     let (first, longest) = usual.retry.backoff.0;
     Some(settings::Handler {
