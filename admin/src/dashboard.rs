@@ -99,6 +99,19 @@ fn refusals() -> Vec<Panel> {
             )],
         },
         Panel {
+            title: "Share refused, by how much users ask",
+            about: "Fairness: of users who ask for much more than others, more should be refused \
+                    than of ordinary ones.",
+            unit: "percentunit",
+            queries: vec![(
+                rate(&catalog::USER_REQUESTS)
+                    .only("ruled", "refused")
+                    .by(&["user"])
+                    .over(rate(&catalog::USER_REQUESTS).by(&["user"])),
+                "{{user}}",
+            )],
+        },
+        Panel {
             title: "Share refused, by route",
             about: "Of what met a concurrency limit. Routes of one upstream should share alike.",
             unit: "percentunit",

@@ -98,6 +98,9 @@ pub struct EndpointLimits {
     pub address: String,
     /// How its breaker stands: `closed`, `open`, `half_open` or `ramp`.
     pub breaker: String,
+    /// How often its breaker has opened since the edge began to know it.
+    #[serde(default)]
+    pub opened: u64,
 }
 
 /// What protects a route.

@@ -112,7 +112,6 @@ pub(crate) fn serve(
     let upgrades = upgrades.transpose().context("signals")?;
     announce(&addresses)?;
 
-    let mint = edge.mint();
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
     let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
     let timeline = Timeline::of(stores.local());
@@ -120,7 +119,7 @@ pub(crate) fn serve(
     let state = State {
         readiness: readiness_watch,
         exporter: metrics.exporter(),
-        passport_keys: Arc::new(Keys(mint)),
+        passport_keys: Arc::new(Keys(edge.mint())),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
                 .with_facts(facts)

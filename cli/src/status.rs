@@ -89,9 +89,10 @@ pub(crate) fn overlay(overlay: &OverlayStatus) -> Vec<String> {
     vec![format!("overlay {id}"), told]
 }
 
-/// The parts whose files are not in force, a line for each fault.
+/// The parts of whose files not all are in force, a line for each fault.
 fn parts(config: &ConfigStatus) -> Vec<Vec<String>> {
-    let parts = config.parts.iter().filter(|part| part.state != "current");
+    let is_told = |part: &&PartStatus| part.state != "current" || !part.faults.is_empty();
+    let parts = config.parts.iter().filter(is_told);
     let lines = |part: &PartStatus| {
         let name = format!("part {}", part.name);
         let state = vec![name.clone(), part.state.clone()];

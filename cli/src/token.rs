@@ -163,13 +163,13 @@ async fn ask(
     let authenticator = edge.authenticator();
     let mut said = Vec::with_capacity(wanted.len());
     for (source, name) in wanted {
-        said.push(of_source(name, authenticator.authenticate(source, headers).await));
+        said.push(of_source(name, &authenticator.authenticate(source, headers).await));
     }
     writer.close(WRITER_END);
     Ok(said)
 }
 
-fn of_source(source: String, verified: Result<Arc<Verified>, Denied>) -> Said {
+fn of_source(source: String, verified: &Result<Arc<Verified>, Denied>) -> Said {
     let identity = verified.as_ref().ok().map(|verified| &verified.identity);
     Said {
         source,

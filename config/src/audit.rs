@@ -26,6 +26,7 @@ mod owners;
 mod routes;
 mod rules;
 mod secrets;
+mod upstreams;
 
 pub use crate::audit::rules::{RULES, Rule, Severity};
 
@@ -126,7 +127,7 @@ pub fn audit_from(
         let place = |finding: &Finding| (finding.at.clone(), finding.rule.id);
         other.severity.cmp(&one.severity).then_with(|| place(one).cmp(&place(other)))
     });
-    Ok(Audit { findings, digest: digest_of(&Effective::of(&input)) })
+    Ok(Audit { findings, digest: digest_of(&Effective::of(&input, &resolved.pems)) })
 }
 
 /// What the rules look at.

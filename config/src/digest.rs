@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{document::team::TeamFile, load::Input};
+use crate::{document::team::TeamFile, load::Input, resolve::pems::Pems};
 
 /// What a team's file comes to, entry by entry, in canonical JSON.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub(crate) struct Effective;
 impl Effective {
     /// Joins all documents, with defaults filled in and a team's files merged, in canonical JSON:
     /// sorted keys, no white space, nothing that is not set (after RFC 8785; numbers are whole).
-    pub(crate) fn of(input: &Input<'_>) -> String {
+    pub(crate) fn of(input: &Input<'_>, pems: &Pems) -> String {
         let mut teams: BTreeMap<&str, Merged<'_>> = BTreeMap::new();
         for file in &input.teams {
             let spelt = file.spelt.get_or_init(|| Spelt::of(&file.doc));
@@ -65,9 +65,9 @@ impl Effective {
             team.routes.extend(pairs(&spelt.routes));
             team.handlers.extend(pairs(&spelt.handlers));
         }
-        let texts = input.texts.iter().map(|(path, text)| (path.as_str(), digest_of(text)));
-        let others = input.digests.iter().map(|(path, digest)| (path.as_str(), digest.clone()));
-        let files: BTreeMap<_, _> = texts.chain(others).collect();
+        let mut files = pems.digests(&input.base);
+        files.extend(input.texts.iter().map(|(path, text)| (path.clone(), digest_of(text))));
+        files.extend(input.digests.clone());
         let mut text = String::with_capacity(teams.values().map(Merged::bytes).sum());
         text.push_str("{\"files\":");
         text.push_str(&canonical(&json!(files)));
@@ -151,7 +151,12 @@ fn quote(plain: &str, text: &mut String) {
 
 /// SHA-256 of a text, in hexadecimal digits.
 pub(crate) fn digest_of(text: &str) -> String {
-    hex(&Sha256::digest(text))
+    digest_of_bytes(text.as_bytes())
+}
+
+/// SHA-256 of some bytes, in hexadecimal digits.
+pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Bytes in hexadecimal digits.

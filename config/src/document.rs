@@ -14,4 +14,5 @@ pub(crate) mod push;
 pub(crate) mod scalar;
 pub(crate) mod split;
 pub(crate) mod team;
+pub(crate) mod tls;
 pub(crate) mod why;

@@ -68,6 +68,8 @@ codes! {
     BadKeys = "HG1016",
     /// The file of a secret can't be read.
     BadSecret = "HG1054",
+    /// A database of addresses that can't be used.
+    BadGeo = "HG1055",
     /// A team file in a folder of another name.
     WrongFolder = "HG1017",
     /// A path that belongs to the edge itself.
@@ -88,6 +90,8 @@ codes! {
     BadExpression = "HG1041",
     /// Events with no place to be kept.
     NoLog = "HG1042",
+    /// A certificate that can't be used, in whose place the last good one is in force.
+    CertificateHeld = "HG1060",
 }
 
 impl fmt::Display for Code {
@@ -329,6 +333,11 @@ impl Report {
     /// Puts what was found in order. The order in which files were read leaves no trace.
     pub(crate) fn finish(self) -> Faults {
         finish(self.drafts, &self.sources)
+    }
+
+    /// Puts in order what was found and kept aside.
+    pub(crate) fn faults(&self, drafts: Vec<Draft>) -> Faults {
+        finish(drafts, &self.sources)
     }
 
     /// Puts in order what was found and is wanted.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     digest::hex,
     load::{Cache, TeamTexts},
+    resolve::pems,
     source::Text,
 };
 
@@ -19,7 +20,8 @@ const FURTHER: &str = "further";
 const TEAM: &str = "team/";
 
 /// The texts of a configuration that was in force: of the platform's file, of the key sets that it
-/// refers to, and of each team's files. Certificates and private keys are not among them.
+/// refers to, and of each team's files. Certificates and private keys are not among them: of those,
+/// what was good last is remembered in memory alone.
 ///
 /// A copy is cheap and shares the texts. It can be written and read back whole, or part by part;
 /// what comes of a load also remembers what was made of each team's file, so that the next load
@@ -28,6 +30,8 @@ const TEAM: &str = "team/";
 pub struct Kept {
     parts: BTreeMap<String, KeptPart>,
     pub(crate) cache: Arc<Cache>,
+    /// Certificates and keys, in memory alone.
+    pub(crate) pems: Arc<pems::Known>,
 }
 
 /// The texts that one owner is responsible for.
@@ -93,6 +97,11 @@ impl Kept {
         self
     }
 
+    pub(crate) fn with_pems(mut self, pems: pems::Known) -> Self {
+        self.pems = Arc::new(pems);
+        self
+    }
+
     fn insert(&mut self, part: KeptPart) {
         self.parts.insert(part.name.clone(), part);
     }
@@ -114,7 +123,7 @@ impl Eq for Kept {}
 impl FromIterator<KeptPart> for Kept {
     fn from_iter<I: IntoIterator<Item = KeptPart>>(parts: I) -> Self {
         let parts = parts.into_iter().map(|part| (part.name.clone(), part)).collect();
-        Self { parts, cache: Arc::default() }
+        Self { parts, ..Self::default() }
     }
 }
 

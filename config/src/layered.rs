@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use headgate_types::UnixTime;
@@ -213,6 +214,7 @@ impl<'a> Settling<'a> {
             files: ask.files,
             base: base_of(ask.path),
             platform,
+            pems: ask.kept.map_or_else(Arc::default, |kept| Arc::clone(&kept.pems)),
             now: ask.now,
             tells_all: false,
         };
@@ -322,7 +324,7 @@ impl<'a> Settling<'a> {
             }
             parts.push(Part { team: name, state: team.state, faults: team.faults });
         }
-        let kept = kept.with_cache(cache);
+        let kept = kept.with_cache(cache).with_pems(attempt.resolved.pems.known.clone());
         Loaded { parts, left_out, kept, ..attempt.into_loaded(overlays) }
     }
 }

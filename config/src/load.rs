@@ -66,6 +66,9 @@ pub struct Loaded {
     pub platform: PartState,
     /// What is wrong with the platform's file. None of it unless the last good one is in force.
     pub platform_faults: Faults,
+    /// Certificates that can't be used, in whose place the last good ones are in force: by the team
+    /// whose they are, or none for the platform's.
+    pub held: BTreeMap<Option<String>, Faults>,
     /// The overlays that are in force, by their number.
     pub overlays: Vec<Overlay>,
     /// The overlays that do not fit the files.
@@ -83,6 +86,7 @@ impl Loaded {
     pub fn faults(&self) -> Faults {
         let mut all = self.platform_faults.clone();
         self.parts.iter().for_each(|part| all.extend(part.faults.clone()));
+        self.held.values().for_each(|faults| all.extend(faults.clone()));
         self.left_out.iter().for_each(|one| all.extend(one.faults.clone()));
         all
     }
@@ -208,7 +212,7 @@ pub fn load_from_at(
 impl Attempt<'_> {
     /// What is in force when nothing is wrong; what its parts say has to be added.
     pub(crate) fn into_loaded(mut self, overlays: &[&Overlay]) -> Loaded {
-        let effective = Effective::of(&self.input);
+        let effective = Effective::of(&self.input, &self.resolved.pems);
         let origin = |draft: &resolve::OriginDraft| RouteOrigin {
             at: self.report.location(&draft.at),
             priority: draft.priority,
@@ -216,6 +220,7 @@ impl Attempt<'_> {
         };
         let origins = self.resolved.origins.iter().map(origin).collect();
         let paths = self.input.teams.iter().map(|team| &team.path);
+        let held = self.held();
         let mut files: Vec<_> =
             [&self.input.platform.path].into_iter().chain(paths).cloned().collect();
         files.sort();
@@ -245,6 +250,7 @@ impl Attempt<'_> {
             parts: Vec::new(),
             platform: PartState::Current,
             platform_faults: Faults::default(),
+            held,
             left_out: Vec::new(),
             kept: Kept::default(),
             provenance: Provenance {
@@ -256,6 +262,21 @@ impl Attempt<'_> {
             },
             overlays,
         }
+    }
+}
+
+impl Attempt<'_> {
+    /// What is wrong with certificates that did not take effect, by whose they are.
+    fn held(&self) -> BTreeMap<Option<String>, Faults> {
+        let mut held = BTreeMap::<_, Vec<Draft>>::new();
+        for draft in &self.resolved.pems.held {
+            let owner = match self.owner(draft.place().source) {
+                Owner::Team(team) => Some(team.as_ref().to_owned()),
+                _ => None,
+            };
+            held.entry(owner).or_default().push(draft.clone());
+        }
+        held.into_iter().map(|(owner, drafts)| (owner, self.report.faults(drafts))).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input, Origin, Records},
-    resolve::claims::Claims,
+    resolve::{claims::Claims, pems::Pems},
     source::{Place, Step, key_path},
 };
 
@@ -21,9 +21,11 @@ mod events;
 mod idempotency;
 mod identity;
 mod overload;
+pub(crate) mod pems;
 mod route;
 mod split;
 mod team;
+mod tls;
 
 /// What the documents come to; of no use when the report is not clean.
 pub(crate) struct Resolved {
@@ -37,6 +39,8 @@ pub(crate) struct Resolved {
     pub(crate) warnings: Vec<Draft>,
     /// When the next of them becomes one.
     pub(crate) next_end: Option<UnixTime>,
+    /// Certificates and keys.
+    pub(crate) pems: Pems,
 }
 
 /// Where a route and what it grants come from.
@@ -53,13 +57,16 @@ pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
 
 /// Checks everything else, and stops at nothing.
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
-    let edge = edge::edge(input, report);
+    let mut pems = Pems::new(&input.pems);
+    let geo = edge::geo(input, report);
+    let edge = edge::edge(input, &mut pems, report);
+    let edge = headgate_gateway::settings::Edge { geo, ..edge };
     let identity = identity::sources(input, report);
     let testers = split::testers(input, report);
     let input = &*input;
     let claims = Claims::of(input);
     let unknown = claims::check(input, &claims, report);
-    let mut upstreams = route::upstreams(input, report);
+    let mut upstreams = route::upstreams(input, &mut pems, report);
     let handlers = events::handlers(input, &mut upstreams, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     events::check_publishers(input, report);
@@ -70,6 +77,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let (routes, origins) = route::rank(routes, origins, report);
     let platform = &input.platform.doc;
     let data_dir = platform.data.dir.as_ref().map(|dir| input.base.join(dir));
+    let whoami = auth::whoami(input, report);
     let passport = edge::passport(input, data_dir.as_deref(), report);
     let rules = platform.device.iter().map(|device| Rule {
         name: device.name.as_str().into(),
@@ -79,6 +87,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         edge,
         identity,
         testers,
+        whoami,
         passport,
         devices: rules.collect(),
         upstreams: Vec::new(),
@@ -97,7 +106,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
     let events = events::log(input, data_dir.as_deref(), report);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
-    Resolved { settings, data_dir, records, events, facts, origins, warnings, next_end }
+    Resolved { settings, data_dir, records, events, facts, origins, warnings, next_end, pems }
 }
 
 /// How long request facts are kept. None: not at all.

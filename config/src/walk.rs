@@ -15,7 +15,7 @@ const LIKENESS_MIN: f64 = 0.6;
 const WORD_BYTES_MAX: usize = 64;
 
 /// Keys that the design knows and this version does not, as paths with `*` for a name.
-const LATER: &[&str] = &["upstream.*.tls", "route.*.cache", "route.*.breaker"];
+const LATER: &[&str] = &["route.*.cache", "route.*.breaker"];
 
 /// Walks a document and its schema side by side.
 ///

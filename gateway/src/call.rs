@@ -35,7 +35,7 @@ use crate::{
     edge::{Edge, Function as Compiled},
     headers,
     settings::{self, Protocol},
-    upstream::{ConnectError, Lease, SendError, Upstream},
+    upstream::{Lease, SendError, Upstream},
 };
 
 /// Bytes of an answer's body at most: a result is to be kept, and what is emitted has a limit of
@@ -181,10 +181,10 @@ fn head(
             *request.uri_mut() = Uri::from(function.path.clone());
             request.headers_mut().insert(HOST, host);
         }
-        Protocol::H2c => {
+        Protocol::H2 | Protocol::H2c => {
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = Uri::builder()
-                .scheme("http")
+                .scheme(upstream.settings.scheme())
                 .authority(host.as_bytes())
                 .path_and_query(function.path.clone())
                 .build()?;
@@ -221,11 +221,7 @@ async fn send(
     let mut lease = Lease::take(upstream, endpoint, true).await;
     loop {
         let mut connection = lease.map_err(|error| {
-            let result = match error {
-                ConnectError::Exhausted => AttemptResult::Exhausted,
-                _ => AttemptResult::Connect,
-            };
-            (result, Failed::Down("no connection to the function".to_owned()))
+            (error.result(), Failed::Down("no connection to the function".to_owned()))
         })?;
         match connection.send(|| Some(request(head, body))).await {
             Ok(response) => {
@@ -240,7 +236,9 @@ async fn send(
                 let why = "the function closed at once".to_owned();
                 return Err((AttemptResult::Reset, Failed::Down(why)));
             }
-            Err(SendError::Sent(_)) => return Err(broken("the function broke off")),
+            Err(SendError::Refused | SendError::Sent(_)) => {
+                return Err(broken("the function broke off"));
+            }
         }
         upstream.metrics.attempted(AttemptResult::Stale);
         lease = Box::pin(Lease::open(upstream, endpoint)).await;

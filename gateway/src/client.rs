@@ -14,7 +14,9 @@ const ENTRIES_MAX: usize = 32;
 /// Who sends a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// A number that stands for its address.
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// A number that stands for it.
     pub(crate) user: u64,
     /// What the access line says of it. None: what it says of the connection.
     pub(crate) members: Option<Box<Members>>,
@@ -23,7 +25,7 @@ pub(crate) struct Client {
 impl Client {
     /// Whoever has connected.
     pub(crate) fn of(peer: IpAddr) -> Self {
-        Self { user: user_of(peer), members: None }
+        Self { address: peer, user: user_of(peer), members: None }
     }
 
     /// Whom a trusted proxy tells.

@@ -7,6 +7,7 @@ mod terms;
 use std::{
     collections::HashSet,
     num::NonZeroUsize,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -40,7 +41,8 @@ use crate::{
     recent::{Recent, Told},
     settings::Settings,
     split::SplitState,
-    upstream::{Upstream, UpstreamState},
+    tls::{CertificateError, Certificates, Shown},
+    upstream::{Upstream, UpstreamState, UpstreamTlsError},
 };
 
 /// Time between two looks whether keys were fetched.
@@ -65,6 +67,8 @@ pub struct Edge {
     /// The clients that results are pushed to.
     pub(crate) pushes: Pushes,
     pub(crate) mint: Arc<Mint>,
+    /// What its listeners show.
+    pub(crate) certificates: Arc<Shown>,
     /// What further settings are compiled with.
     tools: Tools,
     snapshot: ArcSwap<Snapshot>,
@@ -112,6 +116,18 @@ pub enum BuildError {
     /// A route's requests can't be divided as asked.
     #[error(transparent)]
     Split(#[from] headgate_router::split::Error),
+    /// An upstream can't be spoken to by TLS.
+    #[error(transparent)]
+    UpstreamTls(#[from] UpstreamTlsError),
+    /// A listener's certificate can't be used.
+    #[error("certificate {} can't be used: {source}", path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
     /// A route names an upstream that is not there.
     #[error("route {team}/{route} names an upstream that is not there")]
     Upstream {
@@ -133,6 +149,7 @@ impl Edge {
         let counts = metrics.edge();
         let mint = Mint::new(&settings.passport, Arc::clone(&clock))?.counting(counts.clone());
         let tools = Tools { clock, metrics, fetch, records };
+        let certificates = Shown::new(certificates(settings)?);
         let snapshot = Snapshot::compile(settings, &tools, &digest, None)?;
         let limits = &settings.edge.limits;
         let protection = Protection::default();
@@ -154,6 +171,7 @@ impl Edge {
             pushes: Pushes::new(tools.metrics.push()),
             clock: Arc::clone(&tools.clock),
             mint: Arc::new(mint),
+            certificates: Arc::new(certificates),
             tools,
             snapshot: ArcSwap::from_pointee(snapshot),
             applied: watch::Sender::new(0),
@@ -169,8 +187,8 @@ impl Edge {
     /// through a route that is gone, or whose match or upstream is another one, are told "going
     /// away"; who may call is asked when one is opened.
     ///
-    /// Not taken over are listeners, certificates, threads and the Passport: those are for the next
-    /// process. Takes time with the size of the settings, so call it beside the data path.
+    /// Certificates are shown to who connects from then on. Not taken over are listeners, threads
+    /// and the Passport: those are for the next process. Takes time with the size of the settings, so call it beside the data path.
     ///
     /// # Errors
     ///
@@ -180,7 +198,9 @@ impl Edge {
         let mut replaced = self.replaced.lock();
         replaced.retain(|old| Arc::strong_count(old) > 1);
         let before = self.snapshot();
+        let certificates = certificates(settings)?;
         let after = Snapshot::compile(settings, &self.tools, digest, Some(&before))?;
+        self.certificates.show(certificates);
         let limits = &settings.edge.limits;
         self.connections
             .limit(limits.connections_max.get(), limits.connections_per_client_max.get());
@@ -337,6 +357,16 @@ impl Edge {
     pub(crate) fn terms(&self) -> Arc<Terms> {
         Arc::clone(&self.snapshot.load().terms)
     }
+}
+
+/// The certificates of the listeners.
+fn certificates(settings: &Settings) -> Result<Option<Certificates>, BuildError> {
+    let Some(tls) = &settings.edge.tls else { return Ok(None) };
+    let certificates = Certificates::new(&tls.certificates).map_err(|(at, source)| {
+        let path = tls.certificates.get(at).map(|one| one.cert_path.clone()).unwrap_or_default();
+        BuildError::Certificate { path, source }
+    })?;
+    Ok(Some(certificates))
 }
 
 #[cfg(test)]

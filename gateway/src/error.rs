@@ -107,6 +107,12 @@ pub enum Error {
     /// No connection to any endpoint.
     #[error("connection to the endpoint failed")]
     Connect,
+    /// No TLS with any endpoint.
+    #[error("no TLS connection to the endpoint")]
+    Tls,
+    /// The endpoint's certificate is not good.
+    #[error("endpoint's certificate is not trusted")]
+    Untrusted,
     /// The endpoint broke off before its answer.
     #[error("endpoint broke off")]
     Reset,
@@ -238,6 +244,8 @@ impl Error {
             Self::BreakerOpen(_) => "HG0033",
             Self::LimitedRate(_) => "HG0034",
             Self::TooLate => "HG0035",
+            Self::Tls => "HG0086",
+            Self::Untrusted => "HG0087",
         }
     }
 
@@ -271,7 +279,7 @@ impl Error {
             Self::NoEndpoint | Self::KeysUnavailable | Self::SourceUnavailable => {
                 Outcome::OriginUnhealthy
             }
-            Self::Connect => Outcome::OriginConnect,
+            Self::Connect | Self::Tls | Self::Untrusted => Outcome::OriginConnect,
             Self::Reset | Self::Garbled => Outcome::OriginReset,
             Self::AttemptTimeout => Outcome::OriginTimeout,
             Self::DeadlineExceeded | Self::TooLate => Outcome::DeadlineExceeded,
@@ -303,6 +311,8 @@ impl Error {
             Self::NoEndpoint
             | Self::BreakerOpen(_)
             | Self::Connect
+            | Self::Tls
+            | Self::Untrusted
             | Self::Reset
             | Self::Garbled
             | Self::AttemptTimeout
@@ -326,6 +336,11 @@ impl Error {
         use headgate_types::RetryAdvice::{After, Yes};
         matches!(self.outcome().retry(), After | Yes)
     }
+}
+
+/// Whether an answer with this code refuses a request for load: many of them come at once.
+pub(crate) fn is_refusal(code: &str) -> bool {
+    matches!(code, "HG0030" | "HG0031" | "HG0032" | "HG0033" | "HG0034" | "HG0035")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use headgate_router::path;
 use headgate_telemetry::{Listener, trace};
 use http::{Request, Response, Version, request::Parts};
 use http_body::Body as _;
@@ -24,6 +25,7 @@ use crate::{
     step::{
         self,
         idempotency::{Entered, Known},
+        target::Target,
     },
 };
 
@@ -99,6 +101,7 @@ fn run(
                 }
                 Ok(Entered::Taken(taken)) => step::respond::published(record, *taken),
                 Ok(Entered::Found(results)) => step::respond::results(record, *results),
+                Ok(Entered::Told(told)) => step::respond::told(record, told),
                 Ok(Entered::Pushes(opened)) => step::respond::pushes(record, *opened),
                 Err(error) => {
                     if has_body {
@@ -128,16 +131,12 @@ async fn serve(
 ) -> Result<Entered, Error> {
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
     let target = step::target::read(parts, hop)?;
-    if let Some(trace) = step::results::asked(parts, &target) {
-        // Boxed, as below.
-        let shown = connection.credentials(&parts.headers);
-        let found = Box::pin(step::results::find(edge, &snapshot, (parts, shown), trace?)).await?;
-        return Ok(Entered::Found(Box::new(found)));
-    }
-    if step::push::is_asked(parts, &target) {
-        let opened =
-            Box::pin(step::push::open(edge, &snapshot, connection, parts, &target)).await?;
-        return Ok(Entered::Pushes(Box::new(opened)));
+    if path::is_reserved(target.path()) {
+        let own = own((edge, &snapshot), connection, record, (parts, &target));
+        // Boxed: it is rare, and would make every exchange as large as itself.
+        if let Some(own) = Box::pin(own).await {
+            return own;
+        }
     }
     let shown = connection.credentials(&parts.headers);
     let early = step::authenticate::early(&snapshot, shown).await;
@@ -148,7 +147,8 @@ async fn serve(
     record.routed(&route);
     step::shed::shed(edge, &route, record, &parts.headers)?;
     let shown = (connection.credentials(&parts.headers), record.client().user);
-    let caller = step::authenticate::authenticate(&snapshot, &route, shown, early).await?;
+    let caller =
+        step::authenticate::authenticate(&snapshot, &route.settings.auth, shown, early).await?;
     record.authenticated(caller.as_ref());
     step::limit::limit(&route, caller.as_deref(), record)?;
     let asked = (&parts.headers, Some(record.trace_id()));
@@ -157,7 +157,7 @@ async fn serve(
     if let Some(keys) = &route.keys {
         let (edge, connection, route) = (edge.clone(), connection.clone(), Arc::clone(&route));
         let known = Known { edge, snapshot, connection, route, caller, device, target };
-        // Boxed: it is rare, and would make every exchange as large as itself.
+        // Boxed, as below.
         return Box::pin(step::idempotency::enter(keys, known, record, parts, body)).await;
     }
     let context = step::dispatch::Context {
@@ -172,7 +172,6 @@ async fn serve(
     let is_bodyless = body.is_end_stream();
     let permits = match step::admit::admit(&context, record, &parts.headers).await {
         Ok(permits) => permits,
-        // Boxed, as below.
         Err(error) => {
             let fallback = Box::pin(step::fall_back::ask(&context, record, parts, body, error));
             return fallback.await.map(Entered::Passed);
@@ -199,6 +198,29 @@ async fn serve(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Answers a request for the edge itself; none for a path that is nothing.
+async fn own(
+    (edge, snapshot): (&Arc<Edge>, &Snapshot),
+    connection: &Arc<Connection>,
+    record: &Record,
+    (parts, target): (&mut Parts, &Target),
+) -> Option<Result<Entered, Error>> {
+    if let Some(trace) = step::results::asked(parts, target) {
+        let shown = connection.credentials(&parts.headers);
+        let found = async { step::results::find(edge, snapshot, (parts, shown), trace?).await };
+        return Some(found.await.map(|found| Entered::Found(Box::new(found))));
+    }
+    if step::push::is_asked(parts, target) {
+        let opened = step::push::open(edge, snapshot, connection, parts, target).await;
+        return Some(opened.map(|opened| Entered::Pushes(Box::new(opened))));
+    }
+    if step::whoami::is_asked(parts, target) {
+        let told = step::whoami::tell((edge, snapshot), connection, record, (parts, target));
+        return Some(told.await.map(Entered::Told));
+    }
+    None
 }
 
 #[cfg(test)]

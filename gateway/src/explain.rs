@@ -88,7 +88,8 @@ impl Edge {
                 // Whoever asks has no address.
                 let shown = (Credentials::from(&parts.headers), 0);
                 let verified =
-                    step::authenticate::authenticate(&snapshot, found, shown, early).await;
+                    step::authenticate::authenticate(&snapshot, &found.settings.auth, shown, early)
+                        .await;
                 let known = verified.as_ref().ok().and_then(Option::as_deref);
                 // A request that nobody sends has no trace.
                 let asked = (&parts.headers, None);

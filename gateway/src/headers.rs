@@ -19,10 +19,14 @@ pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("headgate-trace-
 pub(crate) const PASSPORT: HeaderName = HeaderName::from_static("headgate-passport");
 /// The device class, to a BFF.
 pub(crate) const DEVICE: HeaderName = HeaderName::from_static("headgate-device");
+/// Where the client is, to a BFF.
+pub(crate) const GEO: HeaderName = HeaderName::from_static("headgate-geo");
 /// The priority class: a client may lower it, a BFF reads it.
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("headgate-priority");
 /// Milliseconds left: a client may shorten them, a BFF reads them.
 pub(crate) const DEADLINE: HeaderName = HeaderName::from_static("headgate-deadline-ms");
+/// The time that a gRPC client will wait, both ways.
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// The number of this attempt, from 1, to a BFF.
 pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("headgate-attempt");
 /// The arm of a split route that the request drew, to a BFF.

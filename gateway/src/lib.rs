@@ -19,6 +19,7 @@ mod client;
 mod exchange;
 mod explain;
 mod facts;
+pub mod geo;
 mod headers;
 mod mirror;
 pub mod overload;

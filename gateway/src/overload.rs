@@ -57,8 +57,8 @@ pub struct Ruling {
     pub waited: Duration,
 }
 
-/// What a layer said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a layer said, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ruled {
     /// It may pass.
     Admitted,
@@ -138,6 +138,7 @@ impl Protection {
     pub(crate) fn enforce(&self, settings: &settings::Overload) {
         self.instance.switch().set(settings.mode);
         self.instance.set_cuts(settings.cut);
+        self.instance.set_busy_from(settings.cpu);
     }
 
     /// It as it stands.

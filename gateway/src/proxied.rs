@@ -1,6 +1,6 @@
 //! The PROXY protocol: a load balancer that passes bytes on says first whose they are.
 //!
-//! Versions 1 and 2 as HAProxy's document `proxy-protocol.txt` describes them. No byte that follows
+//! Versions 1 and 2 as `HAProxy`'s document `proxy-protocol.txt` describes them. No byte that follows
 //! is read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -105,8 +105,8 @@ async fn v2(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAd
     if Some(signature) != SIGNATURE.get(1..) {
         return Err(invalid());
     }
-    let &[command, family, high, ..] = rest else { return Err(invalid()) };
-    let length = u16::from_be_bytes([high, stream.read_u8().await?]);
+    let &[command, family, high, low] = rest else { return Err(invalid()) };
+    let length = u16::from_be_bytes([high, low]);
     if length > V2_BYTES_MAX {
         return Err(invalid());
     }

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::body::PushBody;
 pub(crate) use self::socket::{accept_value, spawn};
-use crate::{drain::Phase, edge::Edge, publishing::Owner, settings};
+use crate::{connection::Connection, drain::Phase, edge::Edge, publishing::Owner, settings};
 
 /// The least time after which a client that is told to leave comes back.
 const BACK_AFTER: Duration = Duration::from_secs(1);
@@ -128,7 +128,7 @@ pub(crate) struct Feed {
     place: Place,
     owner: Owner,
     /// What it came with, to look at its credential again.
-    headers: HeaderMap,
+    came: (Arc<Connection>, HeaderMap),
     heartbeat: Duration,
     due: Instant,
     /// Ends when the edge drains.
@@ -140,14 +140,14 @@ impl Feed {
     pub(crate) fn new(
         subscription: Subscription,
         place: Place,
-        (owner, headers): (Owner, HeaderMap),
+        (owner, came): (Owner, (Arc<Connection>, HeaderMap)),
         settings: settings::Push,
     ) -> Self {
         let heartbeat = settings.heartbeat;
         // The first beat at any time, so that those who came together do not beat together.
         let due = Instant::now() + heartbeat.mul_f64(fastrand::f64());
         let drain = Box::pin(drains(&place.0));
-        Self { subscription, place, owner, headers, heartbeat, due, drain, is_greeted: false }
+        Self { subscription, place, owner, came, heartbeat, due, drain, is_greeted: false }
     }
 
     /// Time between two signs of life.
@@ -191,7 +191,9 @@ impl Feed {
 
     /// Whether the credential still is what it was: it may have ended or been withdrawn.
     async fn is_still_owner(&mut self) -> bool {
-        let caller = self.place.0.authenticator().identify(&self.headers).await;
+        let (connection, headers) = &self.came;
+        let shown = connection.credentials(headers);
+        let caller = self.place.0.authenticator().identify(shown).await;
         caller.is_some_and(|caller| Owner::of(&caller.identity) == self.owner)
     }
 }

@@ -60,7 +60,6 @@ pub struct Bound {
     hand_over: HandOver,
     plain: Vec<Socket>,
     tls: Vec<Socket>,
-    certificates: Option<Arc<Certificates>>,
     /// Which clients the TLS listener takes. None: it asks for no certificate.
     clients: Option<Clients>,
 }
@@ -133,10 +132,9 @@ impl Bound {
     /// As [`new`](Self::new).
     pub fn taking(settings: &settings::Edge, inherited: &mut Inherited) -> Result<Self, BindError> {
         let hand_over = HandOver::default();
-        let certificates = match &settings.tls {
-            Some(tls) => Some(Arc::new(check_certificates(&tls.certificates)?)),
-            None => None,
-        };
+        if let Some(tls) = &settings.tls {
+            check_certificates(&tls.certificates)?;
+        }
         let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         let clients = clients.map(check_clients).transpose()?;
         let mut bind = |kind, address: &SocketAddr| {
@@ -154,7 +152,7 @@ impl Bound {
         let plain = plain.collect::<Result<_, _>>()?;
         let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
         let tls = tls.map(|address| bind(Kind::Tls, address)).collect::<Result<_, _>>()?;
-        Ok(Self { hand_over, plain, tls, certificates, clients })
+        Ok(Self { hand_over, plain, tls, clients })
     }
 
     /// What gives the sockets to another process.
@@ -170,8 +168,8 @@ impl Bound {
     }
 }
 
-fn check_certificates(settings: &[settings::Certificate]) -> Result<Certificates, BindError> {
-    Certificates::new(settings).map_err(|(at, source)| {
+fn check_certificates(settings: &[settings::Certificate]) -> Result<(), BindError> {
+    Certificates::new(settings).map(drop).map_err(|(at, source)| {
         let path = settings.get(at).map(|one| one.cert_path.clone()).unwrap_or_default();
         BindError::Certificate { path, source }
     })
@@ -240,9 +238,8 @@ struct Listening {
 
 impl Listening {
     fn new(edge: &Arc<Edge>, bound: Bound, stop_accepting: watch::Receiver<bool>) -> Self {
-        let clients = bound.clients.as_ref();
-        let certificates = bound.certificates.as_ref();
-        let acceptor = certificates.and_then(|own| handshake::acceptor(own, clients));
+        let shakes = || handshake::acceptor(&edge.certificates, bound.clients.as_ref());
+        let acceptor = (!bound.tls.is_empty()).then(shakes).flatten();
         let backlog = Backlog::new(edge, bound.hand_over(), acceptor.clone());
         let service = |acceptor, sockets: &[Socket]| {
             let mut service =

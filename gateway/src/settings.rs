@@ -8,6 +8,8 @@ use headgate_router::{device::Rule, pattern::Pattern};
 use headgate_types::{ByteSize, Class, Ratio};
 use ipnet::IpNet;
 
+use crate::geo::Geo;
+
 mod events;
 mod idempotency;
 mod identity;
@@ -33,7 +35,7 @@ pub use crate::settings::{
     push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
-    upstream::{Endpoint, Protocol, Upstream},
+    upstream::{Endpoint, Protocol, Trust, Upstream, UpstreamTls},
 };
 
 /// Everything that an edge needs to serve.
@@ -45,6 +47,8 @@ pub struct Settings {
     pub identity: Vec<IdentitySource>,
     /// Who may choose an arm. None: nobody.
     pub testers: Option<Testers>,
+    /// Who may ask what the edge makes of a caller. None: nobody.
+    pub whoami: Option<Auth>,
     /// How Passports are signed.
     pub passport: Passport,
     /// Device classes in order: the first match wins.
@@ -84,6 +88,8 @@ pub struct Edge {
     pub trusted_peers: Vec<IpNet>,
     /// Where the address of a client behind a trusted peer is read.
     pub client_address: ClientAddress,
+    /// Tells where clients are. None: nobody does.
+    pub geo: Option<Geo>,
     /// What a client may use up.
     pub limits: Limits,
     /// How the edge protects itself from overload.
@@ -134,7 +140,7 @@ pub struct Tls {
 }
 
 /// A certificate chain and its key, both PEM, read by whoever made these settings.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// Where the chain came from, for messages.
     pub cert_path: PathBuf,
@@ -228,6 +234,7 @@ impl Default for Edge {
             threads: NonZeroUsize::MIN,
             trusted_peers: Vec::new(),
             client_address: ClientAddress::default(),
+            geo: None,
             limits: Limits::default(),
             overload: Overload::default(),
             drain: Drain::default(),

@@ -19,3 +19,4 @@ pub(crate) mod route;
 pub(crate) mod shed;
 pub(crate) mod target;
 pub(crate) mod trace;
+pub(crate) mod whoami;

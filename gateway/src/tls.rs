@@ -1,9 +1,14 @@
 //! Certificates by server name.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{Arc, OnceLock},
+};
 
+use arc_swap::ArcSwapOption;
 use headgate_types::UnixTime;
 use rustls::{
+    RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::{ClientHello, ParsedCertificate, ResolvesServerCert},
@@ -12,6 +17,31 @@ use rustls::{
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::settings;
+
+pub use crate::upstream::{UpstreamTlsError, check_authorities, check_tls as check_upstream};
+
+/// The certificates that this machine trusts, because companies sign their own; read once.
+///
+/// Blocks: not for a thread that serves.
+///
+/// # Errors
+///
+/// Whatever keeps them from being read, and a store without any that can be used. Neither is
+/// remembered.
+pub(crate) fn machine_roots() -> io::Result<Arc<RootCertStore>> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if let Some(roots) = ROOTS.get() {
+        return Ok(Arc::clone(roots));
+    }
+    let mut roots = RootCertStore::empty();
+    // Stores hold some certificates that no verifier can use; the others do.
+    let (added_count, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs()?);
+    if added_count == 0 {
+        return Err(io::Error::other("the machine's store is empty"));
+    }
+    Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
+}
 
 /// Why a certificate can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,5 +135,25 @@ impl ResolvesServerCert for Certificates {
         let asked = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
         let for_name = |name| self.0.iter().find(|one| one.names.is_for(&name));
         asked.and_then(for_name).or(self.0.first()).map(|one| Arc::clone(&one.key))
+    }
+}
+
+/// What the listeners show, replaced as a whole when the files change. Who is connected stays so.
+#[derive(Debug)]
+pub(crate) struct Shown(ArcSwapOption<Certificates>);
+
+impl Shown {
+    pub(crate) fn new(certificates: Option<Certificates>) -> Self {
+        Self(ArcSwapOption::from_pointee(certificates))
+    }
+
+    pub(crate) fn show(&self, certificates: Option<Certificates>) {
+        self.0.store(certificates.map(Arc::new));
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.load().as_ref()?.resolve(hello)
     }
 }

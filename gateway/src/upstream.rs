@@ -1,7 +1,11 @@
 //! Named services and the connections to their endpoints.
 
 mod connect;
+mod lease;
+mod opening;
 mod pool;
+mod steps;
+mod tls;
 
 use std::{
     fmt,
@@ -14,7 +18,7 @@ use std::{
 use headgate_router::{
     balance::{Balancer, Load},
     overload::{
-        breaker::{self, State},
+        breaker::{self, Breaker, State},
         outlier::Endpoints,
     },
 };
@@ -22,9 +26,12 @@ use headgate_telemetry::UpstreamMetrics;
 use headgate_types::Moment;
 use http::HeaderValue;
 
+use self::tls::Tls;
+pub(crate) use crate::upstream::tls::is_tls;
+pub use crate::upstream::tls::{UpstreamTlsError, check as check_tls, check_authorities};
 pub(crate) use crate::upstream::{
     connect::ConnectError,
-    pool::{Lease, SendError},
+    lease::{Lease, SendError},
 };
 use crate::{
     overload::{Admission, EndpointLimits, UpstreamLimits},
@@ -57,6 +64,8 @@ pub(crate) struct Upstream {
     ids: Vec<u64>,
     /// What it was configured as.
     pub(crate) settings: settings::Upstream,
+    /// How its endpoints are spoken to by TLS. None: in plain.
+    tls: Option<Tls>,
     /// `team/name`, the audience of its Passports.
     pub(crate) audience: Arc<str>,
     /// Each endpoint's address as text, for logs.
@@ -97,7 +106,14 @@ fn breaker_settings(settings: &settings::Upstream) -> breaker::Settings {
 
 impl Upstream {
     /// Prepares an upstream; no connection is opened.
-    pub(crate) fn new(settings: &settings::Upstream, metrics: UpstreamMetrics) -> Arc<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamTlsError`], which whoever made the settings should have ruled out.
+    pub(crate) fn new(
+        settings: &settings::Upstream,
+        metrics: UpstreamMetrics,
+    ) -> Result<Arc<Self>, UpstreamTlsError> {
         let balancer = Balancer::new(settings.endpoints.len());
         let ids = settings.endpoints.iter().map(|_| next_id()).collect();
         let parts = Parts {
@@ -111,14 +127,21 @@ impl Upstream {
 
     /// The upstream that follows this one: itself when nothing has changed, else one that keeps
     /// what is known of the endpoints that stay, and their connections if those would be the same.
-    pub(crate) fn successor(self: &Arc<Self>, settings: &settings::Upstream) -> Arc<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Upstream::new`].
+    pub(crate) fn successor(
+        self: &Arc<Self>,
+        settings: &settings::Upstream,
+    ) -> Result<Arc<Self>, UpstreamTlsError> {
         if self.settings == *settings {
-            return Arc::clone(self);
+            return Ok(Arc::clone(self));
         }
         let before = &self.settings.endpoints;
         let kept = |endpoint| before.iter().position(|one| one == endpoint);
         let kept: Vec<_> = settings.endpoints.iter().map(kept).collect();
-        let same_connections = self.settings.protocol == settings.protocol;
+        let same_connections = self.settings.speaks_as(settings);
         let id = |at: &Option<usize>| {
             let known = at.filter(|_| same_connections).and_then(|at| self.ids.get(at));
             known.copied().unwrap_or_else(next_id)
@@ -137,10 +160,15 @@ impl Upstream {
         Self::with(settings, self.metrics.clone(), parts)
     }
 
-    fn with(settings: &settings::Upstream, metrics: UpstreamMetrics, parts: Parts) -> Arc<Self> {
+    fn with(
+        settings: &settings::Upstream,
+        metrics: UpstreamMetrics,
+        parts: Parts,
+    ) -> Result<Arc<Self>, UpstreamTlsError> {
         let Parts { ids, balancer, admission, breakers } = parts;
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             ids,
+            tls: Tls::of(settings)?,
             audience: format!("{}/{}", settings.team, settings.name).into(),
             addresses: settings.endpoints.iter().map(|one| one.to_string().into()).collect(),
             settings: settings.clone(),
@@ -148,7 +176,7 @@ impl Upstream {
             admission,
             breakers,
             metrics,
-        })
+        }))
     }
 
     /// Puts what protects it in force as configured.
@@ -166,9 +194,13 @@ impl Upstream {
     /// What protects it, as it stands.
     pub(crate) fn limits(&self, now: Moment) -> UpstreamLimits {
         let UpstreamOverload { concurrency, breaker } = &self.settings.overload;
-        let endpoint = |(at, address): (usize, &Arc<str>)| EndpointLimits {
-            address: Arc::clone(address),
-            breaker: self.breakers.breaker(at).map_or(State::Closed, |breaker| breaker.state(now)),
+        let endpoint = |(at, address): (usize, &Arc<str>)| {
+            let breaker = self.breakers.breaker(at);
+            EndpointLimits {
+                address: Arc::clone(address),
+                breaker: breaker.map_or(State::Closed, |breaker| breaker.state(now)),
+                opened: breaker.map_or(0, Breaker::opened),
+            }
         };
         UpstreamLimits {
             team: Arc::clone(&self.settings.team),

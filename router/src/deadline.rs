@@ -26,6 +26,43 @@ pub fn parse_wish(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
+/// Digits of a `grpc-timeout`.
+const GRPC_DIGITS_MAX: usize = 8;
+/// The largest number that they can say.
+const GRPC_NUMBER_MAX: u64 = 99_999_999;
+
+/// Reads the value of `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2,
+/// "Requests").
+///
+/// None for anything else, which is ignored as other wishes are.
+pub fn parse_grpc(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    if digits.len() > GRPC_DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) || digits.is_empty()
+    {
+        return None;
+    }
+    let number = digits.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    Some(match unit {
+        b'H' => Duration::from_secs(number * 3_600),
+        b'M' => Duration::from_secs(number * 60),
+        b'S' => Duration::from_secs(number),
+        b'm' => Duration::from_millis(number),
+        b'u' => Duration::from_micros(number),
+        b'n' => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+/// Writes a `grpc-timeout`, rounded down to milliseconds, or to seconds where there are too many;
+/// never zero, which would say that the time is over.
+pub fn to_grpc(remaining: Duration) -> String {
+    let millis = to_millis(remaining);
+    if millis <= GRPC_NUMBER_MAX {
+        return format!("{millis}m");
+    }
+    format!("{}S", remaining.as_secs().min(GRPC_NUMBER_MAX))
+}
+
 /// The deadline of an exchange: the route's timeout, or the client's wish where that is shorter.
 ///
 /// A wish of zero has passed already.

@@ -61,7 +61,7 @@ pub(crate) fn is_spelling_of(escaped: &str, text: &str) -> bool {
 }
 
 /// The bytes that escaped text means.
-pub(crate) fn decoded(escaped: &str) -> impl Iterator<Item = u8> {
+pub fn decoded(escaped: &str) -> impl Iterator<Item = u8> {
     let mut rest = escaped.as_bytes();
     std::iter::from_fn(move || {
         let (byte, after) = match rest {

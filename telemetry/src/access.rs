@@ -4,6 +4,7 @@ mod journal;
 mod json;
 mod log;
 mod recent;
+mod refusals;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ pub use self::{
     journal::{Journal, Mark},
     log::{BUFFER_BYTES_MAX, BUFFERS, Log, WRITE_INTERVAL, Writer},
     recent::{PARTS_MAX, Reach, Recent},
+    refusals::REFUSAL_LINES_PER_SECOND,
 };
 use crate::{
     labels::{AttemptResult, Listener, Ruled},

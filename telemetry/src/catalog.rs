@@ -101,6 +101,7 @@ const MIRROR_RESULT: Label = Label {
     values: Values::Words(|| MirrorResult::ALL.map(MirrorResult::as_str).to_vec()),
 };
 const SIDE: Label = Label { name: "side", values: Values::Words(|| vec!["caller", "mirror"]) };
+const USER: Label = Label { name: "user", values: Values::Words(|| vec!["ordinary", "heavy"]) };
 const LISTENER: Label = Label {
     name: "listener",
     values: Values::Words(|| Listener::ALL.map(Listener::as_str).to_vec()),
@@ -124,6 +125,8 @@ const SETTLEMENT: Label = Label {
 const RELOAD: Label =
     Label { name: "result", values: Values::Words(|| Reload::ALL.map(Reload::as_str).to_vec()) };
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
+const ACCESS_LINE: Label =
+    Label { name: "result", values: Values::Words(|| vec!["written", "dropped", "left_out"]) };
 
 const CLASS: Label =
     Label { name: "class", values: Values::Words(|| Class::ALL.map(Class::as_str).to_vec()) };
@@ -196,6 +199,8 @@ catalog! {
     MIRROR_HEAD_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_mirror_head_duration_seconds", [TEAM, ROUTE, SIDE];
     /// What protective layers said of requests, each layer that a request met once. Reason `none` is that of who was admitted; `would_refuse` passed, because the layer only observes.
     RULED: Kind::Counter, Requests, "headgate_gateway_ruled_requests_total", [TEAM, ROUTE, CLASS, LAYER, RULED_AS, LAYER_REASON];
+    /// Requests that protective layers ruled on, by whether their user had asked for much of late: for more than three times what the median user did. A flood of few users should be refused, and the others not.
+    USER_REQUESTS: Kind::Counter, Requests, "headgate_gateway_user_requests_total", [CLASS, USER, RULED_AS];
     /// The concurrency limit of an upstream or a route. As all that follows of limits and breakers, read twice a second.
     GATE_LIMIT: Kind::Gauge, Requests, "headgate_gateway_limit_requests", [TEAM, SCOPE, NAME];
     /// Requests that hold a permit of the limit.
@@ -326,8 +331,9 @@ catalog! {
     CONFIG_OVERLAYS: Kind::Gauge, Overlays, "headgate_config_active_overlays", [];
     /// Whether changes of the files are found by looking every second, because the system does not tell of them.
     CONFIG_POLLING: Kind::Gauge, Flag, "headgate_config_polling_flag", [];
-    /// Access lines, by whether they reached their file or found the queue full or the file broken.
-    ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [LINE];
+    /// Access lines, by whether they reached their file, found the queue full or the file broken, or
+    /// were left out, as those of refused exchanges beyond 100 a second are.
+    ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [ACCESS_LINE];
 }
 
 #[cfg(test)]

@@ -44,6 +44,12 @@ words! {
         Origin5xx = "origin_5xx",
         /// No connection to the endpoint.
         Connect = "connect",
+        /// No TLS with the endpoint.
+        Tls = "tls",
+        /// The endpoint's certificate is not good.
+        Untrusted = "untrusted",
+        /// The endpoint said that it did nothing with the request.
+        Refused = "refused",
         /// A pooled connection had died while it idled; nothing of the request was read.
         Stale = "stale",
         /// The endpoint broke off before the end of its answer.

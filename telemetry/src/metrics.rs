@@ -125,6 +125,7 @@ impl Metrics {
                 .map(|result| self.counter(&catalog::ARM_TOKENS, &[result.as_str()])),
             draining: self.gauge(&catalog::DRAINING, &[]),
             passports: self.counter(&catalog::SIGNED_PASSPORTS, &[]),
+            users: self.users(),
         }
     }
 
@@ -284,6 +285,7 @@ pub struct EdgeMetrics {
     arm_tokens: [Counter; ArmToken::ALL.len()],
     draining: Gauge,
     passports: Counter,
+    users: overload::Users,
 }
 
 impl EdgeMetrics {

@@ -1,10 +1,11 @@
 //! One line an exchange says what was asked, what became of it, and when.
 
 use headgate_tests::{
-    Bff, Site, get,
+    Bff, Site, eventually, get,
     identity::{ACCOUNTS, Key, jwks, sha256},
     post,
 };
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn line_tells_the_exchange() {
@@ -153,4 +154,38 @@ async fn full_pipe_holds_no_request_up() {
     child.wait().unwrap();
 
     assert!(finished.is_ok(), "requests wait for the log");
+}
+
+#[tokio::test]
+async fn flood_of_refusals_has_few_lines_and_exact_counts() {
+    let bff = Bff::ok().await;
+    let lines = "[edge.overload]\ncut = { standard = \"100%\" }";
+    let edge = Site::to(&bff).platform(lines).start().await;
+    let mut client = edge.h2().await;
+    let refused = 1_000;
+    let started = Instant::now();
+    for _ in 0..refused {
+        assert_eq!(client.send(get("/tv/x")).await.status, 503);
+    }
+    let seconds = started.elapsed().as_secs() + 2;
+
+    edge.metrics_show("each to be counted", |metrics| {
+        let labels = [("layer", "instance"), ("ruled", "refused")];
+        let lines =
+            |result| metrics.sum("headgate_telemetry_access_lines_total", &[("result", result)]);
+        metrics.sum("headgate_gateway_ruled_requests_total", &labels) == refused
+            && metrics.sum("headgate_gateway_ended_requests_total", &[("outcome", "shed_overload")])
+                == refused
+            && lines("written") > 0
+    })
+    .await;
+    let told = eventually("who has no line to be counted in one", || {
+        let lines = edge.access_lines();
+        let left_out = lines.iter().filter_map(|line| line["left_out"]["HG0030"].as_u64());
+        let left_out: u64 = left_out.sum();
+        let own = lines.iter().filter(|line| line["code"] == "HG0030").count() as u64;
+        (own + left_out == refused).then_some(own)
+    })
+    .await;
+    assert!(told <= 100 * seconds, "{told} lines in {seconds} s at most");
 }

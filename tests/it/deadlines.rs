@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headgate_tests::{Bff, Seen, Site, get};
+use headgate_tests::{Bff, Client, Seen, Site, bff::respond, get};
 use tokio::time::{Instant, sleep_until};
 
 fn millis_left(seen: &Seen) -> u64 {
@@ -109,4 +109,47 @@ async fn team_ceiling_holds_where_a_route_names_none() {
     let seen = bff.first().await;
     assert!(millis_left(&seen) <= 2_000);
     assert_eq!(seen.header("headgate-priority"), Some("best_effort"));
+}
+
+/// What a call takes at the slow BFF.
+const SLOW: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn deadline_that_no_call_can_meet_is_refused_on_arrival() {
+    let bff = Bff::http(|_request| async {
+        tokio::time::sleep(SLOW).await;
+        respond(200, "ok")
+    })
+    .await;
+    let edge = Site::to(&bff).start().await;
+    // The edge has to know first what a call takes.
+    let is_known = async || {
+        let limits = edge.ask("/v1/limits").await.json();
+        limits["upstreams"][0]["gate"]["no_load_ms"].is_number()
+    };
+    while !is_known().await {
+        let address = edge.plain();
+        let calls = (0..10).map(|_| {
+            tokio::spawn(async move { Client::h1(address).await.send(get("/tv/x")).await })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            assert_eq!(call.await.unwrap().status, 200);
+        }
+    }
+    let before = bff.requests().len();
+
+    let hasty = get("/tv/x").header("headgate-deadline-ms", "20");
+    let refused = edge.send(hasty).await;
+
+    assert_eq!((refused.status, &refused.problem()["code"]), (504, &"HG0035".into()));
+    assert_eq!(bff.requests().len(), before, "it was not sent");
+    let line = edge.access_line(refused.trace_id()).await;
+    let layer = &line["layers"][0];
+    assert_eq!(
+        (&layer["layer"], &layer["reason"]),
+        (&"deadline".into(), &"deadline_too_close".into())
+    );
+    assert!(layer["observed"].as_f64() < layer["limit"].as_f64(), "{line}");
+    let patient = get("/tv/x").header("headgate-deadline-ms", "5000");
+    assert_eq!(edge.send(patient).await.status, 200);
 }

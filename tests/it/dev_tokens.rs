@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 const PLATFORM: &str =
     "[identity.accounts]\njwks_file = \"dev-keys/jwks.json\"\naudience = \"edge\"\n";
 
-async fn mint(site: &Site, arguments: &[&str]) -> edge::Ended {
-    let all = [&["token", "mint", "--dev", "--sub", "ada"], arguments].concat();
-    edge::run(&all, site.write()).await
+/// Mints a token into a file: no process of these tests may print one.
+async fn mint(site: &Site, arguments: &[&str]) -> (edge::Ended, String) {
+    let all = ["token", "mint", "--dev", "--sub", "ada", "--out", "token"];
+    let ended = edge::run(&[&all, arguments].concat(), site.write()).await;
+    let token = std::fs::read_to_string(site.write().path().join("token")).unwrap_or_default();
+    (ended, token.trim().to_owned())
 }
 
 #[tokio::test]
@@ -17,9 +20,8 @@ async fn minted_token_is_one_that_the_edge_takes() {
     let site = Site::with_route(&bff, "", "auth = \"accounts\"\nscopes = [\"read\"]");
     let site = site.platform(PLATFORM);
     let arguments = ["--aud", "edge", "--scope", "read write", "--claim", "tier=gold"];
-    let minted = mint(&site, &arguments).await;
+    let (minted, token) = mint(&site, &arguments).await;
     assert_eq!(minted.status.code(), Some(0), "{minted:?}");
-    let token = minted.stdout.trim().to_owned();
 
     let decoded = edge::run(&["--json", "token", "decode", &token], site.write()).await;
     let decoded: Value = serde_json::from_str(&decoded.stdout).unwrap();
@@ -43,8 +45,7 @@ async fn minted_token_is_one_that_the_edge_takes() {
 async fn token_that_nobody_vouches_for_says_why() {
     let bff = Bff::ok().await;
     let site = Site::with_route(&bff, "", "auth = \"accounts\"").platform(PLATFORM);
-    let minted = mint(&site, &["--aud", "other"]).await;
-    let token = minted.stdout.trim().to_owned();
+    let (_, token) = mint(&site, &["--aud", "other"]).await;
 
     let verified = edge::run(&["token", "verify", &token], site.write()).await;
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
@@ -67,9 +68,9 @@ async fn key_of_minted_tokens_is_its_owners_alone_and_stays() {
     let mode = std::fs::metadata(folder.join("private.pkcs8")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let again = mint(&site, &["--for", "2h"]).await;
+    let (again, _) = mint(&site, &["--for", "2h"]).await;
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert_eq!(std::fs::read(folder.join("private.pkcs8")).unwrap(), key);
-    let too_long = mint(&site, &["--for", "25h"]).await;
+    let (too_long, _) = mint(&site, &["--for", "25h"]).await;
     assert_eq!(too_long.status.code(), Some(2), "{too_long:?}");
 }

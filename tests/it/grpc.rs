@@ -248,3 +248,47 @@ async fn dead_upstream_is_unavailable() {
 
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
 }
+
+#[tokio::test]
+async fn deadline_of_the_call_is_the_edges_and_the_servers() {
+    let bff = Bff::http(|request: HttpRequest<Incoming>| async move {
+        if request.uri().path() == "/echo.Echo/Hang" {
+            return std::future::pending().await;
+        }
+        let of = |name: &str| request.headers().get(name).cloned().unwrap();
+        let (told, left) = (of("grpc-timeout"), of("headgate-deadline-ms"));
+        let mut response = serve(request).await;
+        response.headers_mut().insert("x-told", told);
+        response.headers_mut().insert("x-left", left);
+        response
+    })
+    .await;
+    let edge = site(&bff, "timeout = \"3s\"").start().await;
+    let mut grpc = plain(&edge).await;
+
+    for (wish, least, most) in [("1S", 500, 1_000), ("60S", 2_000, 3_000)] {
+        let mut request = Request::new(word("tv"));
+        request.metadata_mut().insert("grpc-timeout", wish.parse().unwrap());
+        let reply = unary(&mut grpc, "Say", request).await.unwrap();
+        let number = |name: &str, unit: &str| -> u64 {
+            let value = reply.metadata().get(name).unwrap().to_str().unwrap();
+            value.strip_suffix(unit).unwrap().parse().unwrap()
+        };
+        let left = number("x-left", "");
+        assert!((least..=most).contains(&left), "{wish}: {left}");
+        // The server may take the client's time, of which the edge has used some.
+        let told = number("x-told", "m");
+        let given = if wish == "1S" { 1_000 } else { 60_000 };
+        assert!((given / 2..given).contains(&told), "{wish}: {told}");
+    }
+
+    // tonic's client would end the call itself.
+    let call = headgate_tests::post("/echo.Echo/Hang", "")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "300m");
+    let reply = edge.h2().await.send(call).await;
+    assert_eq!((reply.status, reply.header("grpc-status")), (504, "4"), "{reply:?}");
+    let line = edge.access_line_of("/echo.Echo/Hang").await;
+    assert_eq!(line["outcome"], "deadline_exceeded", "{line:#}");
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_tests::{Bff, Client, Raw, Site, get, tls::Authority, within};
+use headgate_tests::{Bff, Client, Edge, Raw, Site, eventually, get, tls::Authority, within};
 use http::Version;
 use rustls::{NamedGroup, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::net::TcpStream;
@@ -177,4 +177,40 @@ async fn many_streams_share_a_connection() {
         metrics.sum("headgate_gateway_accepted_connections_total", &[("listener", "plain")]),
         1
     );
+}
+
+async fn shows(edge: &Edge, authority: &Authority) -> bool {
+    let config = authority.client(&["http/1.1"], aws_lc_rs::default_provider());
+    let tcp = TcpStream::connect(edge.tls()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    within("TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.is_ok()
+}
+
+#[tokio::test]
+async fn certificate_that_changes_is_shown_to_who_connects_and_nobody_is_cut_off() {
+    let (bff, authority, next) = (Bff::ok().await, Authority::default(), Authority::default());
+    let edge = Site::to(&bff).tls(&authority, &["localhost"]).start().await;
+    let mut connected = edge.tls_h1(&authority, "localhost").await;
+    assert_eq!(connected.send(get("/tv/x")).await.status, 200);
+    let before = edge.config().await;
+
+    // Files change one after the other: in between the two do not fit, and the old pair stays.
+    let issued = next.issue("localhost");
+    edge.folder().write("localhost.pem", &issued.cert_pem);
+    let held = edge.config_shows("a held pair", |config| config["loaded"] == "degraded").await;
+    assert_eq!(held["parts"][0]["faults"][0]["code"], "HG1060", "{held:#}");
+    assert_eq!(
+        (&held["parts"][0]["state"], &held["digest"]),
+        (&"current".into(), &before["digest"])
+    );
+    assert!(shows(&edge, &authority).await);
+    let told = || edge.told().contains("the last good one stays").then_some(());
+    eventually("it is told", told).await;
+
+    edge.folder().write("localhost.key", &issued.key_pem);
+    let whole = edge.config_shows("the new pair", |config| config["loaded"] == "applied").await;
+    assert_eq!(whole["waits_for_hand_over"], serde_json::json!([]));
+    assert!(shows(&edge, &next).await);
+    assert!(!shows(&edge, &authority).await);
+    assert_eq!(connected.send(get("/tv/x")).await.status, 200);
 }

@@ -2,6 +2,7 @@
 
 use headgate_tests::{
     Bff, Client, Edge, Reply, Site, bff::respond, client::call, eventually, get, route, upstream,
+    within,
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -222,6 +223,71 @@ async fn cut_is_carried_out_by_its_mode() {
         let edge = classes(&bff, &overload).start().await;
         assert_eq!(statuses(&edge).await, [200, 200, 200, expected], "{mode}");
     }
+}
+
+/// More than the edge has ever had in flight while it answered in time.
+const CROWD: usize = 20;
+
+/// Asks for what is critical and for what is bulk in turn, until bulk is answered so.
+async fn until_bulk_is(edge: &Edge, status: u16) -> Reply {
+    let mut client = edge.h1().await;
+    let asks = async {
+        loop {
+            client.send(get("/tv/critical")).await;
+            let bulk = client.send(get("/tv/bulk")).await;
+            if bulk.status == status {
+                return bulk;
+            }
+        }
+    };
+    within("bulk to be answered otherwise", asks).await
+}
+
+async fn busy_from(edge: &Edge, share: &str) {
+    let before = edge.config().await;
+    let text = std::fs::read_to_string(edge.folder().path().join("headgate.toml")).unwrap();
+    let (head, rest) = text.split_once("cpu = \"").unwrap();
+    let (_, rest) = rest.split_once('"').unwrap();
+    edge.folder().write("headgate.toml", format!("{head}cpu = \"{share}\"{rest}"));
+    edge.config_changes(&before).await;
+}
+
+#[tokio::test]
+async fn busy_edge_sheds_by_its_own_signals_and_recovers() {
+    let (bff, hangs) = (Bff::ok().await, Bff::hanging().await);
+    let off = "concurrency = { mode = \"off\" }";
+    let tables = [
+        upstream("home", &[&bff.endpoint()], off),
+        upstream("hangs", &[&hangs.endpoint()], off),
+        route("critical", "GET /tv/critical", "home", "priority = \"critical\""),
+        route("bulk", "GET /tv/bulk", "home", "priority = \"bulk\""),
+        route("hangs", "GET /tv/hangs", "hangs", PLAIN),
+    ];
+    let site = Site::new().team("tv", &tables).edge("threads = 1");
+    let edge = site.platform("[edge.overload]\ncpu = \"100%\"").start().await;
+    let crowd: Vec<_> = (0..CROWD).map(|_| start(&edge, "/tv/hangs")).collect();
+    hangs.saw(CROWD).await;
+    let mut client = edge.h1().await;
+    for _ in 0..50 {
+        // In flight alone may be a slow upstream, and this CPU is never all of it.
+        assert_eq!(client.send(get("/tv/bulk")).await.status, 200);
+    }
+
+    busy_from(&edge, "1%").await;
+    let refused = until_bulk_is(&edge, 503).await;
+
+    assert_eq!(refused.problem()["code"], "HG0030");
+    let line = edge.access_line(refused.trace_id()).await;
+    let layer = &line["layers"][0];
+    assert_eq!((&layer["layer"], &layer["ruled"]), (&"instance".into(), &"refused".into()));
+    let reason = layer["reason"].as_str().unwrap();
+    assert!(["cpu", "in_flight", "scheduler_lag"].contains(&reason), "{line}");
+    let [observed, limit] = ["observed", "limit"].map(|key| layer[key].as_f64().unwrap());
+    assert!(observed > limit && limit > 0.0, "{line}");
+
+    busy_from(&edge, "100%").await;
+    until_bulk_is(&edge, 200).await;
+    crowd.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]

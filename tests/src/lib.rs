@@ -21,6 +21,7 @@ pub mod edge;
 pub mod folder;
 pub mod identity;
 pub mod metrics;
+pub mod mmdb;
 pub mod raw;
 pub mod shop;
 pub mod site;

@@ -73,6 +73,10 @@ pub(crate) struct Mint {
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     pub(crate) claims: Vec<(String, serde_json::Value)>,
 
+    /// Writes the token to this file, readable by its owner alone, in place of printing it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+
     /// How long it is good, at most a day.
     #[arg(long = "for", value_name = "LENGTH", default_value = "1h", value_parser = crate::plan::length)]
     pub(crate) lifetime: Duration,

@@ -18,6 +18,7 @@ pub(crate) fn gate(limit: u32, in_flight: u32) -> GateStatus {
 
 fn told() -> LimitsStatus {
     let endpoint = |address: &str, breaker: &str| EndpointLimits {
+        opened: 0,
         address: address.to_owned(),
         breaker: breaker.to_owned(),
     };

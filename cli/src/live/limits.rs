@@ -35,6 +35,7 @@ fn upstream(state: &overload::UpstreamLimits) -> UpstreamLimits {
     let endpoints = state.endpoints.iter().map(|endpoint| EndpointLimits {
         address: endpoint.address.to_string(),
         breaker: word(endpoint.breaker).to_owned(),
+        opened: endpoint.opened,
     });
     UpstreamLimits {
         team: state.team.to_string(),

@@ -245,6 +245,7 @@ impl Loader {
             let faults = logged(&told(&loaded.platform_faults));
             tracing::error!(faults, "platform's file has faults; the last good one is in force");
         }
+        self.log_held(before);
         for part in &loaded.parts {
             let mut known = before.iter().flat_map(|before| &before.parts);
             let known = known.find(|known| known.team == part.team);
@@ -258,6 +259,21 @@ impl Loader {
             } else if known.is_some_and(|known| !known.faults.is_empty()) {
                 tracing::info!(team, "team's files are in force again");
             }
+        }
+    }
+
+    /// Tells of certificates that can't be used and did not take effect.
+    fn log_held(&self, before: Option<&Loaded>) {
+        let loaded = &self.begin.loaded;
+        if before.map(|before| &before.held) == Some(&loaded.held) {
+            return;
+        }
+        for (team, faults) in &loaded.held {
+            let (team, faults) = (team.as_deref().unwrap_or("_platform"), logged(&told(faults)));
+            tracing::error!(team, faults, "certificate can't be used; the last good one stays");
+        }
+        if loaded.held.is_empty() && before.is_some_and(|before| !before.held.is_empty()) {
+            tracing::info!("certificates are as the files have them again");
         }
     }
 
@@ -282,8 +298,11 @@ impl Loader {
 
     fn tell_parts(&self) {
         let running = self.running.borrow();
-        let is_ok = |state| state == headgate_config::PartState::Current;
-        self.metrics.parts(running.parts().map(|(name, state)| (name, is_ok(state))));
+        let is_ok = |name, state| {
+            let is_held = running::held(&running.loaded, name).is_some();
+            state == headgate_config::PartState::Current && !is_held
+        };
+        self.metrics.parts(running.parts().map(|(name, state)| (name, is_ok(name, state))));
     }
 
     /// Forgets overlays whose time is over.
@@ -369,6 +388,7 @@ impl Loader {
 /// Whether two loads of one digest are told the same.
 fn is_told_the_same(one: &Loaded, other: &Loaded) -> bool {
     one.parts == other.parts
+        && one.held == other.held
         && (one.platform, &one.platform_faults) == (other.platform, &other.platform_faults)
         && (&one.overlays, &one.left_out) == (&other.overlays, &other.left_out)
 }

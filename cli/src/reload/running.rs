@@ -66,10 +66,9 @@ impl Running {
         platform.extend(self.rejected.iter().cloned());
         let faults = [platform].into_iter();
         let faults = faults.chain(loaded.parts.iter().map(|part| told(&part.faults)));
-        let parts = self.parts().zip(faults).map(|((name, state), faults)| PartStatus {
-            name: name.to_owned(),
-            state: state.as_str().to_owned(),
-            faults,
+        let parts = self.parts().zip(faults).map(|((name, state), mut faults)| {
+            faults.extend(held(loaded, name).map(told).unwrap_or_default());
+            PartStatus { name: name.to_owned(), state: state.as_str().to_owned(), faults }
         });
         let (at, outcome) = self.last;
         ConfigStatus {
@@ -101,29 +100,23 @@ impl Running {
 /// The name under which the platform's file is told. A team's never begins so.
 pub(crate) const PLATFORM: &str = "_platform";
 
+/// What is wrong with certificates of a part, in whose place the last good ones are in force.
+pub(crate) fn held<'l>(loaded: &'l Loaded, part: &str) -> Option<&'l Faults> {
+    let owner = (part != PLATFORM).then(|| part.to_owned());
+    loaded.held.get(&owner)
+}
+
 /// What a load comes to that takes effect.
 pub(crate) fn outcome(loaded: &Loaded) -> Outcome {
     let teams = loaded.parts.iter().map(|part| part.state);
     let mut parts = teams.chain([loaded.platform]);
-    let is_whole = parts.all(|state| state == PartState::Current);
+    let is_whole = loaded.held.is_empty() && parts.all(|state| state == PartState::Current);
     if is_whole { Outcome::Applied } else { Outcome::Degraded }
 }
 
 /// What of a configuration a running process can't take over: the keys by their classes.
 pub(crate) fn waits(started: &Loaded, loaded: &Loaded) -> Vec<(Class, String)> {
-    let certificates = |loaded: &Loaded| {
-        let all = loaded.settings.edge.tls.iter().flat_map(|tls| &tls.certificates);
-        all.map(|one| (one.cert_pem.clone(), one.key_pem.clone())).collect::<Vec<_>>()
-    };
-    let mut keys: Vec<_> =
-        waiting(started, loaded).into_iter().map(|change| (change.class, change.what)).collect();
-    // The files may have other content below the same names.
-    if certificates(started) != certificates(loaded)
-        && !keys.iter().any(|(_, key)| key.starts_with("edge.tls"))
-    {
-        keys.push((Class::HandOver, "edge.tls".to_owned()));
-    }
-    keys
+    waiting(started, loaded).into_iter().map(|change| (change.class, change.what)).collect()
 }
 
 /// Faults as the API tells them, the first ones of many.

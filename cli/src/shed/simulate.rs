@@ -10,13 +10,16 @@ use std::{
 
 use headgate_admin::LimitsStatus;
 use headgate_config::Loaded;
-use headgate_gateway::{Fact, settings::Route};
-use headgate_router::overload::mode::Mode;
+use headgate_gateway::{
+    Fact,
+    settings::{Per, Route},
+};
+use headgate_router::overload::{mode::Mode, rate::Limiter};
 use headgate_telemetry::Kept;
 use headgate_types::{Class, Outcome, Priority, UnixTime};
 use serde::Serialize;
 
-use self::run::{Arrival, gate, run};
+use self::run::{Arrival, Layers, gate, run};
 use crate::{
     admin::Admin,
     args,
@@ -74,6 +77,7 @@ struct Seen {
     at: Duration,
     stream: usize,
     gates: [Option<usize>; 2],
+    rates: Option<usize>,
     class: Class,
     service: Option<Duration>,
     weight: u64,
@@ -181,6 +185,7 @@ impl<'a> Simulation<'a> {
             at: time.since(began),
             stream: index,
             gates: self.gates(at, route),
+            rates: (!route.overload.is_exempt).then_some(at),
             class,
             service: fact.service_us.map(Duration::from_micros),
             weight: fact.weight.max(1),
@@ -224,8 +229,10 @@ impl<'a> Simulation<'a> {
         let upstreams = settings.upstreams.iter().map(|one| one.overload.concurrency);
         let routes = settings.routes.iter().map(|one| one.overload.concurrency.unwrap_or_default());
         let gates: Vec<_> = upstreams.chain(routes).map(|one| gate(&one)).collect();
+        let rates: Vec<_> = settings.routes.iter().map(rates).collect();
         let arrivals = self.arrivals(&typical);
-        let refused = run(&arrivals, &gates, self.streams.len(), SEED);
+        let layers = Layers { rates: &rates, gates: &gates };
+        let refused = run(&arrivals, layers, self.streams.len(), SEED);
         let mut rows: BTreeMap<Stream, Counts> = BTreeMap::new();
         for ((stream, counts), refused) in self.streams.into_iter().zip(refused) {
             let counts = Counts { refused_new: counts.refused_new + refused, ..counts };
@@ -277,13 +284,26 @@ impl<'a> Simulation<'a> {
                 let drawn = like.and_then(|like| like.get(place)).copied();
                 let service = seen.service.or(drawn).unwrap_or_default();
                 let at = seen.at + gap * u32::try_from(copy).unwrap_or(u32::MAX);
-                let (class, gates, stream) = (seen.class, seen.gates, seen.stream);
-                arrivals.push(Arrival { at, class, gates, service, stream });
+                let Seen { stream, gates, rates, class, .. } = *seen;
+                arrivals.push(Arrival { at, class, gates, rates, service, stream });
             }
         }
         arrivals.sort_by_key(|arrival| arrival.at);
         arrivals
     }
+}
+
+/// The rates that count a route's requests as a whole. Those of devices and users need to know who
+/// asked, which is not kept.
+fn rates(route: &Route) -> Vec<Limiter> {
+    let whole = route.overload.rates.iter().filter(|rate| rate.per == Per::Route);
+    whole
+        .filter_map(|rate| {
+            let limiter = Limiter::with_keys(rate.rate, 1)?;
+            limiter.switch().set(rate.mode);
+            Some(limiter)
+        })
+        .collect()
 }
 
 fn text(answer: &Answer) -> String {

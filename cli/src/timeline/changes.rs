@@ -18,7 +18,8 @@ const TELLING: [&str; 4] = ["overload", "loss", "rebaselined", "recovered"];
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     gates: HashMap<String, Gate>,
-    breakers: HashMap<String, String>,
+    /// How each stood, and how often it had opened.
+    breakers: HashMap<String, (String, u64)>,
     shed_from: Option<u16>,
     config: Option<Config>,
 }
@@ -114,13 +115,27 @@ impl Changes {
         for upstream in &limits.upstreams {
             for endpoint in &upstream.endpoints {
                 let what = format!("{} of {}/{}", endpoint.address, upstream.team, upstream.name);
-                let state = endpoint.breaker.clone();
-                let known = before.get(&what).map_or("closed", String::as_str);
-                if known != state {
-                    let change = (Some(known.to_owned()), Some(state.clone()));
-                    entries.push(entry("breaker", &what, change, reason(&state).to_owned()));
+                let (state, opened) = (endpoint.breaker.clone(), endpoint.opened);
+                let (mut known, times) =
+                    before.get(&what).map_or(("closed", opened), |(state, times)| (state, *times));
+                let mut tell = |from: &str, to: &str, reason: String| {
+                    let change = (Some(from.to_owned()), Some(to.to_owned()));
+                    entries.push(entry("breaker", &what, change, reason));
+                };
+                // Of openings the last is seen, if it still stands so.
+                let is_seen = state == OPEN && known != OPEN;
+                let unseen = opened.saturating_sub(times).saturating_sub(u64::from(is_seen));
+                if unseen > 0 {
+                    let from = if known == OPEN { "half_open" } else { known };
+                    let times =
+                        if unseen > 1 { format!(", {unseen} times") } else { String::new() };
+                    tell(from, OPEN, format!("{}{times}", reason(OPEN)));
+                    known = OPEN;
                 }
-                self.breakers.insert(what, state);
+                if known != state {
+                    tell(known, &state, reason(&state).to_owned());
+                }
+                self.breakers.insert(what, (state, opened));
             }
         }
     }
@@ -148,6 +163,9 @@ impl Changes {
         }
     }
 }
+
+/// As a breaker is called that lets nothing pass.
+const OPEN: &str = "open";
 
 /// Whether a move is worth an entry.
 fn is_told(known: &Gate, gate: &GateStatus, now: Moment) -> bool {

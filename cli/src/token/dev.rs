@@ -27,7 +27,7 @@ const KEY_FILE: &str = "private.pkcs8";
 /// The key set that an identity source names.
 const KEY_SET_FILE: &str = "jwks.json";
 const KEY_ID: &str = "dev";
-const KEY_MODE: u32 = 0o600;
+const SECRET_MODE: u32 = 0o600;
 
 /// Prints a token.
 ///
@@ -42,7 +42,11 @@ pub(super) fn mint(args: &Mint, output: &mut Output<'_>) -> anyhow::Result<ExitC
     let key = key(&args.keys)?;
     let token = sign(&key, &claims(args))?;
     let key_set = args.keys.join(KEY_SET_FILE).display().to_string();
-    if output.json {
+    if let Some(path) = &args.out {
+        // One that is there may be readable by others.
+        drop(fs::remove_file(path));
+        write_secret(path, format!("{token}\n").as_bytes())?;
+    } else if output.json {
         output.json(&json!({ "token": token, "jwks_file": key_set }))?;
     } else {
         writeln!(output.out, "{token}")?;
@@ -89,14 +93,15 @@ fn make(folder: &Path, path: &Path) -> anyhow::Result<Vec<u8>> {
     let set_path = folder.join(KEY_SET_FILE);
     fs::write(&set_path, format!("{key_set:#}\n"))
         .with_context(|| set_path.display().to_string())?;
-    let mut file: File = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(KEY_MODE)
-        .open(path)
-        .with_context(|| path.display().to_string())?;
-    file.write_all(bytes.as_ref()).with_context(|| path.display().to_string())?;
+    write_secret(path, bytes.as_ref())?;
     Ok(bytes.as_ref().to_vec())
+}
+
+/// Writes a new file that its owner alone can read.
+fn write_secret(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(SECRET_MODE).open(path);
+    let mut file: File = created.with_context(|| path.display().to_string())?;
+    file.write_all(bytes).with_context(|| path.display().to_string())
 }
 
 fn sign(key: &Ed25519KeyPair, claims: &Map<String, Value>) -> anyhow::Result<String> {

@@ -12,7 +12,12 @@ use crate::{
 };
 
 /// Something about an upstream, or about one of its keys where that is written.
-fn mark(subject: &Subject<'_>, upstream: &Upstream, key: &str, message: String) -> Option<Mark> {
+pub(super) fn mark(
+    subject: &Subject<'_>,
+    upstream: &Upstream,
+    key: &str,
+    message: String,
+) -> Option<Mark> {
     let (team, name) = (upstream.team.as_ref(), upstream.name.as_ref());
     let files = subject.input.teams.iter().filter(|file| file.doc.team == team);
     let mut files = files.filter(|file| file.doc.upstream.contains_key(name));

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-use crate::audit::{Mark, Subject, edge, overload, owners, routes};
+use crate::audit::{Mark, Subject, edge, overload, owners, routes, upstreams};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -282,5 +282,13 @@ pub const RULES: &[Rule] = &[
         finds: "An upstream whose limit may rise above the connections that it can have: who is let in then finds none.",
         remedy: "Lower `concurrency.max`, or raise `max_connections`.",
         find: overload::limits_above_connections,
+    },
+    Rule {
+        id: "HGA030",
+        name: "unverified-upstream",
+        severity: Severity::High,
+        finds: "An upstream whose endpoints' certificates are not verified: whoever is on the way can read and change everything.",
+        remedy: "Name the authority in `tls.ca`, or the name to expect in `tls.server_name`, and drop `verify`.",
+        find: upstreams::unverified,
     },
 ];

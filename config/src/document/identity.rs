@@ -97,3 +97,24 @@ pub(crate) enum CertificatePart {
     /// The SHA-256 of the certificate.
     Fingerprint,
 }
+
+/// Who may ask `/_headgate/whoami` what the edge makes of a caller.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["auth"]))]
+pub(crate) struct Whoami {
+    /// The identity source that must know the caller, or several in their order: `accounts|keys`.
+    pub(crate) auth: String,
+    /// The scope that a caller must have.
+    #[schemars(length(min = 1, max = 128))]
+    pub(crate) scope: String,
+}
+
+/// Not a scope that anybody has by chance.
+const DEBUG_SCOPE: &str = "headgate.debug";
+
+impl Default for Whoami {
+    fn default() -> Self {
+        Self { auth: String::new(), scope: DEBUG_SCOPE.to_owned() }
+    }
+}

@@ -18,6 +18,10 @@ pub(crate) struct Overload {
     /// is authenticated. `off`, `observe` (count what would be refused), `enforce`, or
     /// `enforce:25%` for a share of what would be refused.
     pub(crate) mode: LayerMode,
+    /// The share of the CPU that the process may use, by its quota or its threads, from which the
+    /// edge counts as busy. It sheds only where late timers or the requests in flight say the
+    /// same; from two thirds of this share on, late timers alone suffice.
+    pub(crate) cpu: Share,
     /// Shares of a class that are refused whatever the load is, by whoever operates the edge: to
     /// take load off in an incident, or to see whether it is true that nobody misses a class.
     /// There is none for critical requests.
@@ -30,7 +34,9 @@ pub(crate) struct Overload {
 
 impl Default for Overload {
     fn default() -> Self {
-        Self { mode: LayerMode(Mode::default()), cut: Cut::default(), exempt: Vec::new() }
+        let gateway::Overload { mode, cpu, .. } = gateway::Overload::default();
+        let (mode, cpu) = (LayerMode(mode), Share(cpu));
+        Self { mode, cpu, cut: Cut::default(), exempt: Vec::new() }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     events::{Events, Topic},
     idempotency::RecordStore,
-    identity::Identity,
+    identity::{Identity, Whoami},
     overload::Overload,
     owner::Team,
     push::Push,
@@ -44,6 +44,8 @@ pub(crate) struct Platform {
     pub(crate) identity: BTreeMap<String, Identity>,
     /// Testers, who may choose their arm of a split route. Without it nobody may.
     pub(crate) testers: Option<Testers>,
+    /// Who may ask `/_headgate/whoami` what the edge makes of a caller. Without it nobody may.
+    pub(crate) whoami: Option<Whoami>,
     /// The signed identity that BFFs receive.
     pub(crate) passport: Passport,
     /// Device classes in order: the first one that matches wins.
@@ -76,6 +78,9 @@ pub(crate) struct Edge {
     /// (version 1 or 2, which trusted peers must then send first on each connection). Of a list the
     /// last address counts that is no trusted peer's.
     pub(crate) client_address: ClientAddress,
+    /// File of MaxMind's format that tells where addresses are, as databases of countries and cities
+    /// do. With it BFFs get `headgate-geo`. A file that changes is read again.
+    pub(crate) geo: Option<String>,
     /// Bytes of one request body. A route may set its own.
     pub(crate) max_body: Size,
     /// Bytes of one request head, and of an HTTP/2 header list.
@@ -125,6 +130,7 @@ impl Default for Edge {
             threads: None,
             trusted_peers: Vec::new(),
             client_address: ClientAddress::default(),
+            geo: None,
             max_body: Size(limits.body_bytes_max),
             max_head: Size(limits.header_bytes_max),
             max_headers: count(limits.headers_max.get()),

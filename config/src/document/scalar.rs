@@ -30,7 +30,7 @@ use date::{read_date, write_date};
 pub(crate) use events::{Called, Taken};
 pub(crate) use last_day::{LastDay, count_of_days};
 use rate::{read_rate, read_route_id, write_rate};
-use web::{is_fetchable, is_host_pattern, is_path_prefix, is_service, read_endpoint};
+use web::{is_fetchable, is_host_name, is_host_pattern, is_path_prefix, is_service, read_endpoint};
 
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
@@ -256,6 +256,13 @@ forms! {
     examples ["127.0.0.1:7001", "unix:/run/home.sock"],
     read read_endpoint,
     write ToString::to_string;
+
+    /// A host without a port.
+    HostName(String), form "host-name",
+    expected "a host such as \"home.internal\" or an address, without a port",
+    examples ["home.internal"],
+    read |text| is_host_name(text).then(|| text.to_ascii_lowercase()),
+    write Clone::clone;
 
     /// The name of a topic.
     TopicName(String), form "topic",

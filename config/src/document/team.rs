@@ -14,6 +14,7 @@ use crate::document::{
     overload::{Breaker, Concurrency, Fallback, RateLimit, Throttle},
     scalar::{Condition, EndpointAddress, LayerMode, Length, Match, Share, Size, Until},
     split::{Canary, Experiment, Strangle},
+    tls::{self, Tls},
 };
 
 /// A team's file: upstreams, the routes to them, and handlers of events. A team may have several.
@@ -40,8 +41,14 @@ pub(crate) struct TeamFile {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["endpoints"]))]
 pub(crate) struct Upstream {
-    /// The protocol that the endpoints speak: `h2c` is HTTP/2 without TLS, by prior knowledge.
+    /// The protocol that the endpoints speak.
     pub(crate) protocol: Protocol,
+    /// TLS to the endpoints: a table, or `true` for one with nothing in it. Without this key they
+    /// are spoken to in plain. Paths in it are relative to the team's own folder, which no file may
+    /// lie outside of; a file that changes is read again.
+    #[serde(deserialize_with = "tls::read")]
+    #[schemars(extend("type" = ["boolean", "object"], "x-noun" = "`true` or a table"))]
+    pub(crate) tls: Option<Tls>,
     /// Addresses: `host:port`, where a name is looked up for each new connection, or
     /// `unix:/path/to/socket`.
     #[schemars(length(min = 1, max = 256))]
@@ -74,6 +81,7 @@ impl Default for Upstream {
     fn default() -> Self {
         Self {
             protocol: Protocol::default(),
+            tls: None,
             endpoints: Vec::new(),
             connect_timeout: Length(CONNECT_TIMEOUT),
             max_connections: CONNECTIONS_MAX,
@@ -92,6 +100,8 @@ pub(crate) enum Protocol {
     /// HTTP/1.1.
     #[default]
     H1,
+    /// HTTP/2 by TLS, agreed on by ALPN. An endpoint that does not agree is not spoken to.
+    H2,
     /// HTTP/2 without TLS, by prior knowledge.
     H2c,
 }

@@ -19,7 +19,7 @@ use crate::{
     files::Files,
     load::texts::TeamTexts,
     overlay::{self, Overlay},
-    resolve::{self, Resolved},
+    resolve::{self, Resolved, pems},
     schema,
     source::{Node, Place, Source, SourceId, Step, Text, parse},
     walk,
@@ -49,6 +49,8 @@ pub(crate) struct Input<'a> {
     /// Digests of further files that count but are not kept, as they are spelt: secrets, and what is
     /// too large.
     pub(crate) digests: BTreeMap<String, String>,
+    /// Certificates and keys that were good when they were last read.
+    pub(crate) pems: Arc<pems::Known>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
 }
@@ -239,6 +241,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) files: &'a dyn Files,
     pub(crate) base: PathBuf,
     pub(crate) platform: PlatformRead,
+    /// Certificates and keys that were good when they were last read.
+    pub(crate) pems: Arc<pems::Known>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
     /// Whether everything is to be told at once, however long that takes.
@@ -285,6 +289,7 @@ impl<'a> Frame<'a> {
             teams: documents,
             texts: BTreeMap::new(),
             digests: BTreeMap::new(),
+            pems: Arc::clone(&self.pems),
             now: self.now,
         };
         for (position, overlay) in overlays.iter().enumerate() {

@@ -6,6 +6,7 @@ use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
 mod events;
 mod idempotency;
+mod identity;
 mod overload;
 mod split;
 
@@ -116,10 +117,10 @@ fn faults_of_all_files_are_told_at_once_with_carets() {
  2 | max_bdy = "1MiB"
    : ^^^^^^^
    `----
-  help: did you mean `max_body`? keys here are access_log, body_idle, drain, h2_idle,
-        header_timeout, keep_alive, listen, max_body, max_connections, max_connections_per_client,
-        max_h2_streams, max_head, max_headers, overload, stream_idle, threads, timeout, tls,
-        trusted_peers
+  help: did you mean `max_body`? keys here are access_log, body_idle, client_address, drain, geo,
+        h2_idle, header_timeout, keep_alive, listen, max_body, max_connections,
+        max_connections_per_client, max_h2_streams, max_head, max_headers, overload, stream_idle,
+        threads, timeout, tls, trusted_peers
 
 HG1007
 

@@ -4,14 +4,37 @@ use headgate_gateway::settings::{ANONYMOUS, Auth};
 
 use crate::{
     document::team::{Route, TeamFile},
-    fault::{Code, Report},
+    fault::{Code, Draft, Report},
     load::{Document, Input},
     resolve::{NOBODY, of_route},
+    source::key_path,
     walk::nearest,
 };
 
 /// Sources that one route asks at most: a credential that none knows costs a look at each.
 const SOURCES_MAX: usize = 8;
+
+/// Who may ask what the edge makes of a caller.
+pub(super) fn whoami(input: &Input<'_>, report: &mut Report) -> Option<Auth> {
+    let whoami = input.platform.doc.whoami.as_ref()?;
+    let known = &input.platform.doc.identity;
+    let mut sources = Vec::new();
+    // Without a source nobody would have the scope; that the key is missing has been reported.
+    for name in whoami.auth.split('|').filter(|name| !name.is_empty()) {
+        if let Some(source) = known.keys().position(|source| source == name) {
+            sources.push(source);
+            continue;
+        }
+        let path = ["whoami".into(), "auth".into()];
+        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        let message = format!("no identity source {name:?}");
+        let draft = Draft::new(Code::Unresolved, input.platform.at(&path), message);
+        let help = format!("identity sources are {}", names.join(", "));
+        report.push(draft.key(key_path(&path)).help(help));
+    }
+    let scopes = vec![whoami.scope.clone()];
+    Some(Auth::Source { sources, is_open: false, scopes, claims: Vec::new() })
+}
 
 /// Reads `auth` of one route.
 pub(super) struct Resolver<'i, 'r> {

@@ -1,27 +1,26 @@
 //! Listeners, their limits and certificates, and the Passport.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::Path, thread};
 
 use headgate_gateway::{
+    geo::{GEO_BYTES_MAX, Geo},
     identity::Clients,
     settings::{
         AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Push,
         Recent, Tls,
     },
-    tls::{CertificateError, Certificates},
 };
 
 use crate::{
+    digest::digest_of_bytes,
     document::{platform, why::MEMORY_MAX},
     fault::{Code, Draft, Report},
     load::{Input, reason},
-    resolve::overload,
+    resolve::{
+        overload,
+        pems::{PemFault, Pems},
+        tls::check_pair,
+    },
     source::{Step, key_path},
 };
 
@@ -32,9 +31,9 @@ const LISTEN: SocketAddr =
 /// The folder of Passport keys inside `data.dir`.
 const PASSPORT_KEYS: &str = "passport";
 
-pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
+pub(super) fn edge(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> Edge {
     let edge = &input.platform.doc.edge;
-    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, report));
+    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, pems, report));
     let listen = match &edge.listen {
         Some(listen) => listen.iter().map(|address| address.0).collect(),
         None if edge.tls.is_some() => Vec::new(),
@@ -61,6 +60,7 @@ pub(super) fn edge(input: &Input<'_>, report: &mut Report) -> Edge {
         ),
         trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
         client_address: client_address(input, report),
+        geo: None,
         limits: limits(edge),
         overload: overload::edge(&edge.overload),
         drain: drain(input, report),
@@ -86,6 +86,28 @@ fn recent(input: &Input<'_>, report: &mut Report) -> Recent {
         report.push(draft.key(key_path(&path)).help(format!("at most {MEMORY_MAX}")));
     }
     Recent { bytes_max: why.memory.0, passed_per_second: why.passed_per_second }
+}
+
+/// The database of addresses. Only its digest is kept: a file of a hundred megabytes is no text of a
+/// configuration.
+pub(super) fn geo(input: &mut Input<'_>, report: &mut Report) -> Option<Geo> {
+    let file = input.platform.doc.edge.geo.clone()?;
+    let path = input.base.join(&file);
+    let read =
+        input.files.read(&path).map_err(|error| format!("can't be read: {}", reason(&error)));
+    let geo = read.and_then(|bytes| {
+        if bytes.len() > GEO_BYTES_MAX {
+            return Err(format!("has {} bytes, {GEO_BYTES_MAX} are allowed", bytes.len()));
+        }
+        input.digests.insert(file, digest_of_bytes(&bytes));
+        Geo::new(bytes).map_err(|error| format!("can't be used: {error}"))
+    });
+    geo.map_err(|why| {
+        let key = ["edge".into(), "geo".into()];
+        let message = format!("file {} {why}", path.display());
+        report.push(Draft::new(Code::BadGeo, input.platform.at(&key), message).key(key_path(&key)));
+    })
+    .ok()
 }
 
 fn client_address(input: &Input<'_>, report: &mut Report) -> ClientAddress {
@@ -163,12 +185,12 @@ fn check_addresses(input: &Input<'_>, report: &mut Report) {
     }
 }
 
-fn listener(input: &Input<'_>, tls: &platform::Tls, report: &mut Report) -> Tls {
+fn listener(input: &Input<'_>, tls: &platform::Tls, pems: &mut Pems, report: &mut Report) -> Tls {
     let path = ["edge".into(), "tls".into()];
-    let first = certificate(input, &path, (&tls.cert, &tls.key), report);
+    let first = certificate(input, &path, (&tls.cert, &tls.key), (pems, report));
     let further = tls.certificates.iter().enumerate().filter_map(|(index, further)| {
         let path = ["edge".into(), "tls".into(), "certificates".into(), index.into()];
-        certificate(input, &path, (&further.cert, &further.key), report)
+        certificate(input, &path, (&further.cert, &further.key), (pems, report))
     });
     Tls {
         listen: tls.listen.iter().map(|address| address.0).collect(),
@@ -214,35 +236,20 @@ fn certificate(
     input: &Input<'_>,
     path: &[Step<'_>],
     (cert, key): (&str, &str),
-    report: &mut Report,
+    (pems, report): (&mut Pems, &mut Report),
 ) -> Option<Certificate> {
     let place = |name| [path, &[Step::Key(name)]].concat();
-    let mut read = |name, file: &str| {
-        // An absent key has been reported by the schema.
-        input.platform.root.nearest(&place(name)).as_text()?;
-        let file: PathBuf = input.base.join(file);
-        let error = match input.files.read(&file) {
-            Ok(bytes) => return Some((file, bytes)),
-            Err(error) => reason(&error),
-        };
-        let message = format!("file {} can't be read: {error}", file.display());
-        let at = input.platform.at(&place(name));
-        report.push(Draft::new(Code::BadCertificate, at, message).key(key_path(&place(name))));
-        None
-    };
-    let (cert, key) = (read("cert", cert), read("key", key));
-    let ((cert_path, cert_pem), (key_path_on_disk, key_pem)) = (cert?, key?);
-    let certificate = Certificate { cert_path, cert_pem, key_pem };
-    if let Err((_, error)) = Certificates::new(std::slice::from_ref(&certificate)) {
-        let is_key = matches!(error, CertificateError::NoKey | CertificateError::Mismatch(_));
-        let (name, file) =
-            if is_key { ("key", &key_path_on_disk) } else { ("cert", &certificate.cert_path) };
-        let message = format!("file {} can't be used: {error}", file.display());
-        let at = input.platform.at(&place(name));
-        report.push(Draft::new(Code::BadCertificate, at, message).key(key_path(&place(name))));
+    let is_written = |name| input.platform.root.nearest(&place(name)).as_text().is_some();
+    // An absent key has been reported by the schema.
+    if !is_written("cert") || !is_written("key") {
         return None;
     }
-    Some(certificate)
+    let draft = |code, fault: PemFault| {
+        let place = place(if fault.is_key { "key" } else { "cert" });
+        Draft::new(code, input.platform.at(&place), fault.message).key(key_path(&place))
+    };
+    let files = (input.base.join(cert), Some(input.base.join(key)));
+    pems.read(input.files, files, check_pair, (draft, report))
 }
 
 pub(super) fn passport(

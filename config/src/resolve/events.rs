@@ -153,7 +153,7 @@ fn function(
             let overload = overload::upstream(&upstream, &at, report);
             // No configured name has a dot.
             let own = format!("handler.{name}");
-            Some(upstreams.add((team, &own), &upstream, vec![endpoint.clone()], overload))
+            Some(upstreams.add((team, &own), &upstream, vec![endpoint.clone()], (None, overload)))
         }
         Called::Upstream { name: upstream, .. } => {
             let found = upstreams.position(team, upstream);

@@ -42,6 +42,7 @@ pub(super) fn edge(document: &overload::Overload) -> settings::Overload {
     let overload::Cut { standard, best_effort, bulk } = &document.cut;
     settings::Overload {
         mode: document.mode.0,
+        cpu: document.cpu.0,
         cut: [Ratio::default(), standard.0, best_effort.0, bulk.0],
     }
 }

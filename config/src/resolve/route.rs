@@ -22,7 +22,9 @@ use crate::{
         OriginDraft, auth, claims,
         edge::at_least_one,
         events, idempotency, of_route, overload,
+        pems::Pems,
         split::{self, Legacy},
+        tls,
     },
     source::{Node, Place, key_path},
     walk::nearest,
@@ -46,7 +48,7 @@ impl Upstreams {
         (team, name): (&str, &str),
         upstream: &team::Upstream,
         endpoints: Vec<settings::Endpoint>,
-        overload: settings::UpstreamOverload,
+        (tls, overload): (Option<settings::UpstreamTls>, settings::UpstreamOverload),
     ) -> usize {
         let position = self.list.len();
         self.positions.entry(team.to_owned()).or_default().insert(name.to_owned(), position);
@@ -56,8 +58,10 @@ impl Upstreams {
             endpoints,
             protocol: match upstream.protocol {
                 Protocol::H1 => settings::Protocol::H1,
+                Protocol::H2 => settings::Protocol::H2,
                 Protocol::H2c => settings::Protocol::H2c,
             },
+            tls,
             connect_timeout: upstream.connect_timeout.0,
             idle_connections_max: usize::try_from(upstream.max_idle).unwrap_or(usize::MAX),
             connections_max: at_least_one(upstream.max_connections),
@@ -96,12 +100,18 @@ pub(super) fn merged<'i, T>(
     all
 }
 
-pub(super) fn upstreams(input: &Input<'_>, report: &mut Report) -> Upstreams {
+pub(super) fn upstreams(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
         let endpoints = upstream.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
         let at = overload::At::new(file, "upstream", name);
-        upstreams.add((team, name), upstream, endpoints, overload::upstream(upstream, &at, report));
+        let overload = overload::upstream(upstream, &at, report);
+        let at = tls::At { input, file, name };
+        let tls = tls::upstream(&at, upstream, (pems, report));
+        let position = upstreams.add((team, name), upstream, endpoints, (tls, overload));
+        if let Some(upstream) = upstreams.list.get(position) {
+            tls::check(&at, upstream, report);
+        }
     }
     upstreams
 }

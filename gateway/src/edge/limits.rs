@@ -15,7 +15,7 @@ impl Route {
     }
 
     /// What protects it, as it stands.
-    pub(super) fn limits(&self, now: Moment) -> RouteLimits {
+    pub(crate) fn limits(&self, now: Moment) -> RouteLimits {
         let rates = self.rates.iter().zip(&self.settings.overload.rates);
         let switch = |switch: &Switch| (switch.mode(), switch.counts());
         RouteLimits {

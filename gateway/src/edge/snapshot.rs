@@ -53,6 +53,8 @@ pub(crate) struct Snapshot {
     pub(crate) table: Table,
     pub(crate) classifier: Classifier,
     pub(crate) needs_claims: bool,
+    /// Who may ask what the edge makes of a caller. None: nobody.
+    pub(crate) whoami: Option<settings::Auth>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     /// Functions that handle events.
@@ -159,7 +161,8 @@ impl Snapshot {
                 |before| before.successor(one),
             )
         };
-        let upstreams: Vec<_> = settings.upstreams.iter().map(upstream).collect();
+        let upstreams: Vec<_> =
+            settings.upstreams.iter().map(upstream).collect::<Result<_, _>>()?;
         let patterns = settings.routes.iter().map(|route| route.pattern.clone()).enumerate();
         let table = Table::build(patterns).map_err(BuildError::Ties)?;
         let route = |one: &settings::Route| {
@@ -177,6 +180,7 @@ impl Snapshot {
         let identity = &settings.identity;
         let classifier = Classifier::new(settings.devices.iter().cloned());
         Ok(Self {
+            whoami: settings.whoami.clone(),
             needs_claims: classifier.needs_claims() || table.needs_claims(),
             terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
             table,

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::{
     client,
     edge::Edge,
+    geo::Geo,
     settings::{self, AccessLog, ClientAddress},
 };
 
@@ -25,6 +26,9 @@ pub(crate) struct Terms {
     pub(crate) push: settings::Push,
     trusted_peers: Vec<IpNet>,
     pub(crate) client_address: ClientAddress,
+    /// Tells where clients are.
+    pub(crate) geo: Option<Geo>,
+    pub(crate) digest: Box<str>,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
     /// Requests for the edge itself.
@@ -45,6 +49,8 @@ impl Terms {
             push: edge.push,
             trusted_peers: edge.trusted_peers.clone(),
             client_address: edge.client_address,
+            geo: edge.geo.clone(),
+            digest: digest.into(),
             unrouted: metrics.no_route(),
             own: metrics.route(OWN, OWN),
             rulings: OnceLock::new(),

@@ -23,6 +23,7 @@ fn upstream(name: &str, endpoints: &[&str]) -> settings::Upstream {
         name: name.into(),
         endpoints: endpoints.iter().map(|one| Endpoint::Tcp((*one).into())).collect(),
         protocol: Protocol::H1,
+        tls: None,
         connect_timeout: Duration::from_secs(1),
         idle_connections_max: 1,
         connections_max: NonZeroUsize::MIN,

@@ -22,6 +22,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         name: "home".into(),
         endpoints: Vec::new(),
         protocol: settings::Protocol::H1,
+        tls: None,
         connect_timeout: Duration::from_secs(1),
         idle_connections_max: 1,
         connections_max: std::num::NonZeroUsize::MIN,

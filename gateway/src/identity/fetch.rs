@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use crate::tls::machine_roots;
+
 /// Bytes of a key set. A key takes less than 2 KiB, with its certificates less than 10.
 pub(super) const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
 
@@ -143,18 +145,11 @@ where
 
 /// Reads the certificates that the machine trusts, once and away from the threads that serve.
 async fn platform_config() -> Result<Arc<ClientConfig>, FetchError> {
-    let loaded = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
-    let certificates = loaded.map_err(io::Error::other).flatten().map_err(FetchError::Roots)?;
-    let mut roots = RootCertStore::empty();
-    // Stores hold some certificates that no verifier can use; the others do.
-    let (added_count, _) = roots.add_parsable_certificates(certificates);
-    if added_count == 0 {
-        return Err(FetchError::Roots(io::Error::other("the machine's store is empty")));
-    }
-    client_config(roots)
+    let loaded = tokio::task::spawn_blocking(machine_roots).await;
+    client_config(loaded.map_err(io::Error::other).flatten().map_err(FetchError::Roots)?)
 }
 
-fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, FetchError> {
+fn client_config(roots: impl Into<Arc<RootCertStore>>) -> Result<Arc<ClientConfig>, FetchError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

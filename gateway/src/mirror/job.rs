@@ -14,7 +14,7 @@ use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use crate::{
     body::{BodyWatch, Capture, ClientBody, RequestBody, RequestBodyLimits},
     mirror::{ANSWER_BYTES_MAX, Mirror, Place, Seen},
-    upstream::{ConnectError, Lease, SendError},
+    upstream::{Lease, SendError},
 };
 
 /// A copy with all that it needs; nothing in it is the caller's.
@@ -122,10 +122,7 @@ async fn send(
     let is_repeatable = body.is_empty() && head.method.is_idempotent();
     let mut lease = Lease::take(upstream, endpoint, is_repeatable).await;
     loop {
-        let mut connection = lease.map_err(|error| match error {
-            ConnectError::Exhausted => AttemptResult::Exhausted,
-            _ => AttemptResult::Connect,
-        })?;
+        let mut connection = lease.map_err(|error| error.result())?;
         let began = mirror.clock.now();
         let sent = connection.send(|| Some(request(head, body, mirror.settings.timeout))).await;
         match sent {

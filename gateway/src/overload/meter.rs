@@ -23,9 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const TURN: Duration = Duration::from_millis(100);
 /// Threads whose lateness is told apart; more share the last place.
 const THREADS_MAX: usize = 256;
-/// Share of the CPU that the process may use from which late timers count. Below it the machine is
-/// busy with others, and to serve less would not make it less so.
-const LAG_COUNTS_FROM: f64 = 0.5;
+/// Part of the share of CPU from which the edge is busy, from which on late timers count: half of
+/// what the process may use, by default. Below it the machine is busy with others, and to serve
+/// less would not make it less so.
+const LAG_COUNTS_FROM: f64 = 2.0 / 3.0;
 /// Share of the memory from which no connection is accepted, and below which they are again.
 const MEMORY_FULL: (f64, f64) = (0.95, 0.90);
 
@@ -108,8 +109,9 @@ impl Meter {
         (last.signals, last.machine)
     }
 
-    /// Puts together what was measured since the last time.
-    pub(crate) fn report(&self, machine: Machine) -> Signals {
+    /// Puts together what was measured since the last time, of an edge that is busy from this share
+    /// of the CPU on.
+    pub(crate) fn report(&self, machine: Machine, busy_from: f64) -> Signals {
         let mut last = self.last.lock();
         let (arrived, refused) =
             (self.arrived.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
@@ -118,7 +120,7 @@ impl Meter {
         let completed = ended.saturating_sub(last.ended);
         let took = micros.saturating_sub(last.micros);
         let lag = self.lags.iter().map(|lag| lag.load(Ordering::Relaxed)).max().unwrap_or(0);
-        let is_ours = machine.cpu.is_none_or(|cpu| cpu >= LAG_COUNTS_FROM);
+        let is_ours = machine.cpu.is_none_or(|cpu| cpu >= LAG_COUNTS_FROM * busy_from);
         let signals = Signals {
             scheduler_lag: Duration::from_nanos(if is_ours { lag } else { 0 }),
             cpu: machine.cpu.unwrap_or(0.0).max(0.0),
@@ -186,7 +188,8 @@ impl Edge {
     /// Takes what the machine says of the process, and lets the edge's own protection follow. To
     /// be told about ten times a second, beside the data path.
     pub fn measured(&self, machine: Machine) {
-        let signals = self.protection.meter.report(machine);
+        let busy_from = self.protection.instance.busy_from();
+        let signals = self.protection.meter.report(machine, busy_from);
         self.protection.instance.report(&signals, self.moment());
     }
 

@@ -80,6 +80,8 @@ pub struct EndpointLimits {
     pub address: Arc<str>,
     /// Its breaker.
     pub breaker: breaker::State,
+    /// How often that has opened.
+    pub opened: u64,
 }
 
 /// What protects a route, as it stands.

@@ -39,7 +39,8 @@ pub(crate) fn count(class: Class, ruling: &Ruling) -> telemetry::Ruling {
     }
 }
 
-const fn ruled(ruled: Ruled) -> telemetry::Ruled {
+/// A layer's word as it is counted.
+pub(crate) const fn ruled(ruled: Ruled) -> telemetry::Ruled {
     match ruled {
         Ruled::Admitted => telemetry::Ruled::Admitted,
         Ruled::WouldRefuse => telemetry::Ruled::WouldRefuse,

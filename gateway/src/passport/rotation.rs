@@ -98,6 +98,8 @@ impl Mint {
         let turned = self.turn_to_next(&keys, now)?;
         *next_since = now;
         drop(next_since);
+        // Those at hand are signed by the key before, which may be no secret any more.
+        self.cache.clear();
         tracing::info!(
             key = turned.current.public().name(),
             forced = is_forced,

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::Record;
 use crate::{
     edge::Route,
-    facts,
+    error, facts,
     overload::told,
     step::{self, draw::Drawn},
 };
@@ -127,7 +127,11 @@ impl Drop for Record {
                 self.rulings.iter().map(told::line).collect();
             let line = self.line(outcome, duration, &rulings);
             if self.terms.writes_lines {
-                self.edge.access.record(&line);
+                // Those come in floods, and then cost more to write down than to refuse.
+                match self.code.filter(|code| error::is_refusal(code)) {
+                    Some(code) => self.edge.access.record_refusal(&line, code),
+                    None => self.edge.access.record(&line),
+                }
             }
             if let Some(kind) = kept {
                 self.edge.recent.keep(kind, &line, &self.detail());
@@ -137,7 +141,8 @@ impl Drop for Record {
             &route.metrics
         } else {
             let terms = &self.terms;
-            let is_own = self.uri.path().starts_with(step::results::PREFIX);
+            let path = self.uri.path();
+            let is_own = path.starts_with(step::results::PREFIX) || path == step::whoami::PATH;
             let metrics = if is_own { &terms.own } else { &terms.unrouted };
             metrics.arrived();
             metrics

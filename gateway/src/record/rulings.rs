@@ -1,5 +1,6 @@
 //! What the protective layers said to the exchange.
 
+use headgate_router::overload::priority::is_heavy;
 use headgate_types::{Moment, Outcome, Priority, TraceId};
 
 use super::Record;
@@ -88,7 +89,10 @@ impl Record {
             Some(route) => route.rulings(&self.edge),
             None => self.terms.rulings(&self.edge),
         };
-        let class = self.priority().class();
+        let priority = self.priority();
+        let class = priority.class();
         self.rulings.iter().for_each(|ruling| metrics.ruled(told::count(class, ruling)));
+        let worst = self.rulings.iter().map(|ruling| ruling.ruled).max().unwrap_or(Ruled::Admitted);
+        self.edge.metrics.user_ruled(class, is_heavy(priority), told::ruled(worst));
     }
 }

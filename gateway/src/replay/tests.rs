@@ -21,6 +21,7 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         name: name.into(),
         endpoints: Vec::new(),
         protocol: settings::Protocol::H1,
+        tls: None,
         connect_timeout: Duration::from_secs(1),
         idle_connections_max: 1,
         connections_max: std::num::NonZeroUsize::MIN,

@@ -18,17 +18,17 @@ use crate::{
     edge::Edge,
     identity::{ClientCertificate, Clients},
     proxied,
-    tls::Certificates,
+    tls::Shown,
 };
 
 /// What shakes hands for these certificates, and with these clients where not with all.
 pub(super) fn acceptor(
-    certificates: &Arc<Certificates>,
+    certificates: &Arc<Shown>,
     clients: Option<&Clients>,
 ) -> Option<Arc<Acceptor>> {
     // The only constructor that takes no files; it can't fail.
     let mut tls = TlsSettings::with_callbacks(Box::new(ReadCertificate)).ok()?;
-    let resolver: Arc<Certificates> = Arc::clone(certificates);
+    let resolver: Arc<Shown> = Arc::clone(certificates);
     tls.set_cert_resolver(resolver);
     if let Some(clients) = clients {
         tls.set_client_cert_verifier(clients.verifier());

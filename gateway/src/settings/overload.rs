@@ -6,13 +6,26 @@ use headgate_types::Ratio;
 use http::{HeaderValue, StatusCode};
 
 /// The edge's own protection.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overload {
     /// Whether requests are shed by rank when the edge itself is overloaded.
     pub mode: Mode,
+    /// Share of the CPU that the process may use from which the edge counts as busy.
+    pub cpu: Ratio,
     /// Shares of each class that are refused whatever the load is; of critical ones none is.
     pub cut: [Ratio; 4],
 }
+
+/// Enforces, and is busy from three quarters of the CPU on.
+impl Default for Overload {
+    fn default() -> Self {
+        let cpu = Ratio::new(CPU).unwrap_or_default();
+        Self { mode: Mode::default(), cpu, cut: [Ratio::default(); 4] }
+    }
+}
+
+/// Netflix sheds from 0.6, go-zero at 0.9.
+const CPU: f64 = 0.75;
 
 /// What protects an upstream.
 #[derive(Clone, Debug, Default, PartialEq)]

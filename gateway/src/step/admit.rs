@@ -6,7 +6,9 @@ use headgate_router::{
     deadline,
     overload::{
         concurrency::{Asked, Call, Gate},
+        deadline as guard,
         limit::End,
+        mode::Switch,
         priority,
         queue::Ticket,
         throttle,
@@ -14,17 +16,16 @@ use headgate_router::{
     },
 };
 use headgate_types::{Moment, TraceId};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
 use crate::{
     connection::Connection,
     edge::{Edge, Route},
     error::Error,
-    headers,
     identity::Verified,
     overload::{Permit, Permits, Ruled, Ruling, Waits},
     record::Record,
-    step::dispatch::Context,
+    step::dispatch::{Context, deadline_of},
 };
 
 /// No partition: none has a share of an upstream's limit.
@@ -54,7 +55,7 @@ pub(crate) async fn admit(
     let now = edge.clock.now();
     let usage = &edge.protection.usage;
     usage.ask(user, now);
-    let wish = headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
+    let (deadline, _) = deadline_of(route, record, headers);
     let call = Call {
         // Of who is not known, the level has been told already, by its address.
         priority: match caller {
@@ -65,14 +66,18 @@ pub(crate) async fn admit(
         partition: NO_PARTITION,
         kind: 0,
         page: record.trusted_trace().map(low_half),
-        deadline: Some(deadline::effective(record.started(), route.timeout, wish)),
+        deadline: Some(deadline),
         draw: low_half(record.trace_id()),
     };
     record.prioritized(call.priority);
     // Both are the route's own way, which a fallback does not take.
     let is_own = !record.is_degraded();
     let pass = is_own.then(|| throttle(route, &call, record, now)).transpose()?;
-    let tried = Tried { edge, route, pass };
+    if wish.is_some()
+        && let Some(upstream) = route.upstream(record.arm())
+    {
+        hopeless(upstream.admission.gate(), &call, record, now)?;
+    }
     if let Some(admission) = route.admission.as_ref().filter(|_| !record.is_degraded()) {
         let ask = Ask { edge, connection, gate: admission.gate(), call: &call };
         permits.hold_of_route(ask.pass(record, now).await?);
@@ -83,7 +88,10 @@ pub(crate) async fn admit(
     match ask.pass(record, now).await {
         Ok(permit) => {
             permits.hold_of_upstream(permit);
-            permits.is_tried(tried.goes_on());
+            // What other layers refuse, what becomes an event, and whose client leaves while it
+            // waits says nothing of the service.
+            pass.inspect(|pass| route.throttle.tried(*pass, edge.clock.now()));
+            permits.is_tried(pass);
         }
         Err(error) => {
             permits.end(edge.clock.now(), End::Ignore);
@@ -93,26 +101,22 @@ pub(crate) async fn admit(
     Ok(permits)
 }
 
-/// A request that its route's throttle has counted, and that counts only if it goes on to the
-/// upstream: what other layers refuse, what becomes an event, and whose client leaves while it
-/// waits says nothing of the service.
-struct Tried<'a> {
-    edge: &'a Edge,
-    route: &'a Route,
-    pass: Option<throttle::Pass>,
-}
-
-impl Tried<'_> {
-    fn goes_on(mut self) -> Option<throttle::Pass> {
-        self.pass.take()
-    }
-}
-
-impl Drop for Tried<'_> {
-    fn drop(&mut self) {
-        if let Some(pass) = self.pass {
-            self.route.throttle.untried(pass, self.edge.clock.now());
-        }
+/// Refuses on arrival what a typical call could not answer within the time that the client gives:
+/// its work would be lost. By the mode of the gate, which knows what is typical.
+fn hopeless(
+    gate: &Gate<Waits>,
+    call: &Call,
+    record: &mut Record,
+    now: Moment,
+) -> Result<(), Error> {
+    let Some(deadline) = call.deadline.filter(|_| gate.is_on()) else { return Ok(()) };
+    let Some(refusal) = guard::check(deadline, now, gate.no_load_rtt()) else { return Ok(()) };
+    let (mode, level) = (gate.mode(), call.priority.rank());
+    let rule = Switch::new(mode).rule(Some(refusal), call.draw);
+    record.rule(Ruling::of(rule, Layer::Deadline, mode, level));
+    match rule.refused() {
+        Some(refusal) => Err(Error::refused(&refusal, call.draw)),
+        None => Ok(()),
     }
 }
 

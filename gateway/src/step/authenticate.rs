@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    edge::{Route, Snapshot},
+    edge::Snapshot,
     error::Error,
     identity::{self, Credentials, Denied, Verified},
     settings::Auth,
@@ -31,13 +31,11 @@ pub(crate) async fn early(snapshot: &Snapshot, shown: Credentials<'_>) -> Option
 /// scopes and claims.
 pub(crate) async fn authenticate(
     snapshot: &Snapshot,
-    route: &Route,
+    auth: &Auth,
     (shown, address): (Credentials<'_>, u64),
     early: Option<Arc<Verified>>,
 ) -> Result<Option<Arc<Verified>>, Error> {
-    let Auth::Source { sources, is_open, scopes, claims } = &route.settings.auth else {
-        return Ok(None);
-    };
+    let Auth::Source { sources, is_open, scopes, claims } = auth else { return Ok(None) };
     let mut why = Denied::Missing;
     for source in sources {
         let own_name = snapshot.identity_names.get(*source);

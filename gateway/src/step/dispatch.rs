@@ -56,6 +56,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) is_idempotent: bool,
     /// When the exchange must have ended.
     pub(crate) deadline: Deadline,
+    /// When a gRPC client will have given up. None where it has not said.
+    pub(crate) grpc_deadline: Option<Deadline>,
     /// What it means that an endpoint has not answered by then: the endpoint is slow, or the
     /// client asked for less time than the route gives.
     pub(crate) late: Error,
@@ -173,7 +175,7 @@ pub(crate) async fn dispatch<'a>(
 ) -> Result<Outgoing<'a>, Error> {
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| context.target.is_websocket);
     let priority = record.priority();
-    let deadline = deadline_of(context, record, &parts.headers);
+    let (deadline, grpc_deadline) = deadline_of(context.route, record, &parts.headers);
     let is_hurried = deadline < Deadline::after(record.started(), context.route.timeout);
     let late = if is_hurried { Error::DeadlineExceeded } else { Error::AttemptTimeout };
     let limits = body_limits(context);
@@ -199,6 +201,7 @@ pub(crate) async fn dispatch<'a>(
         head: parts,
         body: (!is_bodyless || upgrade.is_some()).then_some(body),
         deadline,
+        grpc_deadline,
         late,
         watch,
         limits,
@@ -254,9 +257,20 @@ pub(crate) fn priority(route: &Route, headers: &HeaderMap) -> Priority {
         .map_or(granted, |wish| granted.lowered_to(wish))
 }
 
-fn deadline_of(context: &Context<'_>, record: &Record, headers: &HeaderMap) -> Deadline {
-    let wish = headers.get(headers::DEADLINE).map(HeaderValue::as_bytes);
-    deadline::effective(record.started(), context.route.timeout, wish)
+/// When the exchange must have ended, and when a gRPC client will have given up.
+pub(crate) fn deadline_of(
+    route: &Route,
+    record: &Record,
+    headers: &HeaderMap,
+) -> (Deadline, Option<Deadline>) {
+    let of = |name| headers.get(name).map(HeaderValue::as_bytes);
+    let deadline = deadline::effective(record.started(), route.timeout, of(headers::DEADLINE));
+    if !record.is_grpc() {
+        return (deadline, None);
+    }
+    let grpc = of(headers::GRPC_TIMEOUT).and_then(deadline::parse_grpc);
+    let grpc = grpc.map(|grpc| Deadline::after(record.started(), grpc));
+    (grpc.map_or(deadline, |grpc| deadline.min(grpc)), grpc)
 }
 
 fn body_limits(context: &Context<'_>) -> RequestBodyLimits {
@@ -296,6 +310,10 @@ fn set_headers(
     record.write_trace(headers);
     forwarded(connection, headers);
     headers.insert(headers::DEVICE, snapshot.device_value(&device.class));
+    let geo = snapshot.terms.geo.as_ref();
+    if let Some(place) = geo.and_then(|geo| geo.tell(record.client().address)) {
+        headers.insert(headers::GEO, place);
+    }
     let class = priority.class().as_str();
     headers.insert(headers::PRIORITY, HeaderValue::from_static(class));
     if let Some(caller) = caller {
@@ -348,12 +366,12 @@ fn address(context: &Context<'_>, upstream: &Upstream, parts: &mut Parts, is_upg
             parts.uri = Uri::from(target.path_and_query.clone());
             parts.version = Version::HTTP_11;
         }
-        Protocol::H2c => {
+        Protocol::H2 | Protocol::H2c => {
             headers.remove(TRANSFER_ENCODING);
             // It says the same as the target.
             headers.remove(HOST);
             let uri = Uri::builder()
-                .scheme("http")
+                .scheme(upstream.settings.scheme())
                 .authority(authority.as_bytes())
                 .path_and_query(target.path_and_query.clone())
                 .build();

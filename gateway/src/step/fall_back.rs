@@ -26,6 +26,8 @@ fn is_for_load(error: Error) -> bool {
             | Error::BreakerOpen(_)
             | Error::NoEndpoint
             | Error::Connect
+            | Error::Tls
+            | Error::Untrusted
     )
 }
 

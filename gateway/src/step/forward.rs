@@ -31,8 +31,11 @@ use crate::{
         choose::{Chosen, Tried, choose},
         dispatch::Outgoing,
     },
-    upstream::{ConnectError, Lease, SendError, Upstream},
+    upstream::{self, ConnectError, Lease, SendError, Upstream},
 };
+
+/// How often one attempt is begun anew, unseen, because nothing of it had an effect.
+const UNSEEN_MAX: u32 = 3;
 
 /// The origin's answer and what hangs on it.
 pub(crate) struct Answer {
@@ -194,6 +197,7 @@ impl<'a> Attempt<'a> {
         let is_repeatable = outgoing.is_replayable && outgoing.is_idempotent;
         let upstream = self.upstream;
         let mut lease = Lease::take(upstream, self.endpoint, is_repeatable).await;
+        let mut unseen = 0;
         loop {
             let mut connection = lease.map_err(|error| no_connection(&error))?;
             if !connection.is_reused {
@@ -204,7 +208,10 @@ impl<'a> Attempt<'a> {
             }
             self.is_sent = true;
             let number = self.number;
-            match connection.send(|| Some(stamp(outgoing.next()?, number, remaining))).await {
+            let grpc_left = outgoing.grpc_deadline.and_then(|end| end.remaining(edge.clock.now()));
+            let left = (remaining, grpc_left);
+            let sent = connection.send(|| Some(stamp(outgoing.next()?, number, left))).await;
+            let ended = match sent {
                 Ok(response) => {
                     let head = edge.clock.now().since(self.began);
                     self.head = Some(head);
@@ -216,19 +223,28 @@ impl<'a> Attempt<'a> {
                     if let Some(request) = request {
                         outgoing.restore(*request);
                     }
-                    if !connection.is_reused {
+                    if !connection.is_reused || unseen >= UNSEEN_MAX {
                         return Err(CLOSED_AT_ONCE);
                     }
+                    AttemptResult::Stale
                 }
+                // Another connection takes it, or the same once it has room.
+                Err(SendError::Refused) if outgoing.has_next() && unseen < UNSEEN_MAX => {
+                    self.is_sent = false;
+                    AttemptResult::Refused
+                }
+                Err(SendError::Refused) => return Err(REFUSED),
                 Err(SendError::Sent(error)) => {
                     let died_idle = connection.is_reused && is_closed_early(&error);
-                    if !(died_idle && is_repeatable) {
+                    if !(died_idle && is_repeatable && unseen < UNSEEN_MAX) {
                         return Err(why(&error));
                     }
+                    AttemptResult::Stale
                 }
-            }
-            upstream.metrics.attempted(AttemptResult::Stale);
-            lease = Box::pin(Lease::open(upstream, self.endpoint)).await;
+            };
+            unseen += 1;
+            upstream.metrics.attempted(ended);
+            lease = Box::pin(Lease::retake(upstream, self.endpoint)).await;
         }
     }
 
@@ -247,11 +263,16 @@ impl<'a> Attempt<'a> {
 fn stamp(
     mut request: Request<RequestBody>,
     number: u32,
-    remaining: Duration,
+    (remaining, grpc_left): (Duration, Option<Duration>),
 ) -> Request<RequestBody> {
     let headers = request.headers_mut();
     headers.insert(headers::ATTEMPT, headers::attempt_value(number));
     headers.insert(headers::DEADLINE, headers::millis_value(deadline::to_millis(remaining)));
+    if let Some(value) =
+        grpc_left.and_then(|left| HeaderValue::try_from(deadline::to_grpc(left)).ok())
+    {
+        headers.insert(headers::GRPC_TIMEOUT, value);
+    }
     request
 }
 
@@ -271,10 +292,21 @@ const CLOSED_AT_ONCE: Failed = Failed {
     is_sent: false,
 };
 
-fn no_connection(error: &ConnectError) -> Failed {
-    let (error, result) = match error {
-        ConnectError::Exhausted => (Error::ConnectionsExhausted, AttemptResult::Exhausted),
-        _ => (Error::Connect, AttemptResult::Connect),
+/// A request that the endpoint did nothing with, and that can't be given to it again.
+const REFUSED: Failed = Failed {
+    error: Error::Reset,
+    result: AttemptResult::Refused,
+    condition: Some(Condition::Reset),
+    is_sent: false,
+};
+
+fn no_connection(failed: &ConnectError) -> Failed {
+    let result = failed.result();
+    let error = match result {
+        AttemptResult::Exhausted => Error::ConnectionsExhausted,
+        AttemptResult::Untrusted => Error::Untrusted,
+        AttemptResult::Tls => Error::Tls,
+        _ => Error::Connect,
     };
     Failed { error, result, condition: Some(Condition::Connect), is_sent: false }
 }
@@ -282,6 +314,8 @@ fn no_connection(error: &ConnectError) -> Failed {
 fn why(error: &hyper::Error) -> Failed {
     let (error, result) = if error.is_parse() || error.is_parse_too_large() {
         (Error::Garbled, AttemptResult::Garbled)
+    } else if upstream::is_tls(error) {
+        (Error::Tls, AttemptResult::Tls)
     } else {
         (Error::Reset, AttemptResult::Reset)
     };

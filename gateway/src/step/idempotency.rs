@@ -127,6 +127,8 @@ pub(crate) enum Entered {
     Taken(Box<Taken>),
     /// The request asked for results, which are there or not yet.
     Found(Box<Results>),
+    /// The caller asked who it is; the answer's body.
+    Told(Bytes),
     /// The request asked for what is pushed to its caller, from here on.
     Pushes(Box<Opened>),
 }

@@ -47,7 +47,7 @@ pub(crate) async fn open(
     target: &Target,
 ) -> Result<Opened, Error> {
     let hub = edge.pushes.hub().ok_or(Error::NoRoute)?;
-    let caller = snapshot.authenticator.identify(&parts.headers).await;
+    let caller = snapshot.authenticator.identify(connection.credentials(&parts.headers)).await;
     let caller = caller.ok_or_else(|| unknown(&parts.headers))?;
     let from = following(&parts.headers, target)?;
     let socket = handshake(parts, target)?;
@@ -67,7 +67,8 @@ pub(crate) async fn open(
         tracing::debug!(%error, "nothing can be pushed");
         Error::PushUnavailable
     })?;
-    let feed = Feed::new(subscription, place, (owner, parts.headers.clone()), settings);
+    let came = (Arc::clone(connection), parts.headers.clone());
+    let feed = Feed::new(subscription, place, (owner, came), settings);
     Ok(Opened { feed, socket })
 }
 

@@ -2,13 +2,14 @@
 //! writes a status for a failure.
 
 mod accepted;
+mod prepared;
 mod pushes;
 
 use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use headgate_idempotency::http::REPLAYED;
-use headgate_types::{Outcome, RetryAdvice};
+use headgate_types::{Outcome, RetryAdvice, TraceId};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{
@@ -19,7 +20,7 @@ use http::{
 };
 
 pub(crate) use self::{
-    accepted::{published, results},
+    accepted::{published, results, told},
     pushes::pushes,
 };
 use crate::{
@@ -152,9 +153,11 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
     record.answered(status);
     let outcome = error.outcome();
     let retry_after = error.wait().map(|wait| wait.after).or_else(|| retry_after(outcome));
-    let body = problem(error, status, retry_after, &record);
+    let trace = record.trace_id();
+    let body = prepared::body(error, trace)
+        .unwrap_or_else(|| problem(error, status, retry_after, trace).into());
     record.bytes_out = body.len() as u64;
-    let mut response = Response::new(ResponseBody::own(body.into(), Some(record)));
+    let mut response = Response::new(ResponseBody::own(body, Some(record)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -244,6 +247,8 @@ fn proxy_error(error: Error) -> &'static str {
         | Error::LimitedConcurrency(_) => "connection_limit_reached",
         Error::NoEndpoint | Error::BreakerOpen(_) => "destination_unavailable",
         Error::Connect => "connection_refused",
+        Error::Tls => "tls_protocol_error",
+        Error::Untrusted => "tls_certificate_error",
         Error::Reset => "connection_terminated",
         Error::Garbled => "http_protocol_error",
         Error::AttemptTimeout | Error::DeadlineExceeded | Error::TooLate => "http_response_timeout",
@@ -314,6 +319,8 @@ fn title(error: Error) -> &'static str {
         Error::TooLate => "Too little time is left for an answer",
         Error::NoEndpoint => "The service has no endpoint",
         Error::Connect => "The service can't be reached",
+        Error::Tls => "The service can't be spoken to by TLS",
+        Error::Untrusted => "The service's certificate is not trusted",
         Error::Reset => "The service broke off",
         Error::Garbled => "The service did not answer in HTTP",
         Error::AttemptTimeout => "The service did not answer in time",
@@ -353,7 +360,7 @@ fn problem(
     error: Error,
     status: StatusCode,
     retry_after: Option<Duration>,
-    record: &Record,
+    trace: TraceId,
 ) -> String {
     let outcome = error.outcome();
     let retryable = matches!(outcome.retry(), RetryAdvice::Yes | RetryAdvice::After);
@@ -366,7 +373,7 @@ fn problem(
          \"retryable\":{retryable}",
         title(error),
         status.as_u16(),
-        record.trace_id(),
+        trace,
     );
     debug_assert!(written.is_ok(), "a string takes any text");
     if let Some(wait) = retry_after {

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use headgate_telemetry::AttemptResult;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    sync::oneshot,
     task::AbortHandle,
     time::timeout,
 };
@@ -21,7 +23,11 @@ use tokio::{
 use crate::{
     body::RequestBody,
     settings::{Endpoint, Protocol},
-    upstream::{Upstream, pool::Sender},
+    upstream::{
+        Upstream,
+        lease::Sender,
+        steps::{self, Steps},
+    },
 };
 
 /// Bytes of an answer's head; more is no answer. Headers are limited to hyper's 100.
@@ -35,6 +41,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that one stream, and one connection, may send before they are read.
 const WINDOW_BYTES: u32 = 256 << 10;
 
+/// Streams on one HTTP/2 connection before the next is opened; most servers allow 100.
+pub(super) const STREAMS_MAX: usize = 100;
+
+/// Time that an endpoint has to tell its limits.
+const SETTINGS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
@@ -47,9 +59,50 @@ pub(crate) enum ConnectError {
     /// The endpoint, the network or the name's look-up refused.
     #[error("connect failed")]
     Io(#[source] io::Error),
+    /// The endpoint's certificate is not good: not signed by who is trusted, for another name, or
+    /// over.
+    #[error("certificate is not trusted")]
+    Untrusted(#[source] io::Error),
+    /// Something else kept the two from speaking TLS.
+    #[error("no TLS connection")]
+    Tls(#[source] io::Error),
     /// The protocol's own greeting failed.
     #[error("handshake failed")]
     Handshake(#[source] hyper::Error),
+}
+
+impl ConnectError {
+    /// The same for somebody else who waited for the connection.
+    pub(super) fn alike(&self) -> Self {
+        let same = |error: &io::Error| io::Error::from(error.kind());
+        match self {
+            Self::Exhausted => Self::Exhausted,
+            Self::TimedOut => Self::TimedOut,
+            Self::Io(error) => Self::Io(same(error)),
+            Self::Untrusted(error) => Self::Untrusted(same(error)),
+            Self::Tls(error) => Self::Tls(same(error)),
+            Self::Handshake(_) => Self::Io(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    /// The attempt's end that it comes to.
+    pub(crate) const fn result(&self) -> AttemptResult {
+        match self {
+            Self::Exhausted => AttemptResult::Exhausted,
+            Self::Untrusted(_) => AttemptResult::Untrusted,
+            Self::Tls(_) => AttemptResult::Tls,
+            Self::TimedOut | Self::Io(_) | Self::Handshake(_) => AttemptResult::Connect,
+        }
+    }
+}
+
+/// A connection that is open.
+pub(crate) struct Opened {
+    pub(super) sender: Sender,
+    /// Ends an HTTP/1.1 connection, whatever is under way on it.
+    pub(super) task: Option<AbortHandle>,
+    /// Streams that the endpoint takes at once, as it last said.
+    pub(super) streams_max: Arc<AtomicUsize>,
 }
 
 /// One open connection, counted until it ends.
@@ -73,8 +126,7 @@ impl Drop for Open {
     }
 }
 
-/// Opens a connection within the upstream's connect timeout. An HTTP/1.1 connection comes with
-/// what ends it whatever is under way on it.
+/// Opens a connection within the upstream's connect timeout, TLS included.
 ///
 /// # Errors
 ///
@@ -85,19 +137,20 @@ impl Drop for Open {
 /// Dropping it closes what was opened.
 pub(crate) async fn connect(
     upstream: &Arc<Upstream>,
-    endpoint: &Endpoint,
+    endpoint: usize,
     open: Open,
-) -> Result<(Sender, Option<AbortHandle>), ConnectError> {
+) -> Result<Opened, ConnectError> {
+    let address = upstream.settings.endpoints.get(endpoint).ok_or(ConnectError::Exhausted)?;
     let opening = async {
-        match endpoint {
+        match address {
             Endpoint::Tcp(address) => {
                 let stream = TcpStream::connect(&**address).await.map_err(ConnectError::Io)?;
                 stream.set_nodelay(true).map_err(ConnectError::Io)?;
-                greet(upstream, stream, open).await
+                secure(upstream, endpoint, stream, open).await
             }
             Endpoint::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(ConnectError::Io)?;
-                greet(upstream, stream, open).await
+                secure(upstream, endpoint, stream, open).await
             }
         }
     };
@@ -105,11 +158,25 @@ pub(crate) async fn connect(
     timeout(limit, opening).await.unwrap_or(Err(ConnectError::TimedOut))
 }
 
-async fn greet<S>(
+async fn secure<S>(
     upstream: &Arc<Upstream>,
+    endpoint: usize,
     stream: S,
     open: Open,
-) -> Result<(Sender, Option<AbortHandle>), ConnectError>
+) -> Result<Opened, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    match &upstream.tls {
+        None => greet(upstream, stream, open).await,
+        Some(tls) => {
+            let stream = Box::pin(tls.shake(endpoint, stream)).await?;
+            greet(upstream, stream, open).await
+        }
+    }
+}
+
+async fn greet<S>(upstream: &Arc<Upstream>, stream: S, open: Open) -> Result<Opened, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -128,10 +195,13 @@ where
                 let _ended = connection.with_upgrades().await;
                 drop(open);
             });
-            Ok((Sender::H1(sender), Some(task.abort_handle())))
+            let task = Some(task.abort_handle());
+            Ok(Opened { sender: Sender::H1(sender), task, streams_max: Arc::default() })
         }
-        Protocol::H2c => {
-            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        Protocol::H2 | Protocol::H2c => {
+            let steps = Steps::default();
+            let (sender, connection) = http2::Builder::new(steps.clone())
+                .initial_max_send_streams(steps::UNTOLD)
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING_AFTER)
                 .keep_alive_timeout(PING_TIMEOUT)
@@ -141,11 +211,25 @@ where
                 .handshake::<_, RequestBody>(io)
                 .await
                 .map_err(ConnectError::Handshake)?;
+            let streams_max = Arc::new(AtomicUsize::new(STREAMS_MAX));
+            let (tell, told) = oneshot::channel();
+            let said = Arc::clone(&streams_max);
             tokio::spawn(async move {
-                let _ended = connection.await;
+                steps.follow(connection, (tell, &said)).await;
                 drop(open);
             });
-            Ok((Sender::H2(sender), None))
+            // One that takes longer is asked all the same.
+            if let Ok(Err(_ended)) = timeout(SETTINGS_WITHIN, told).await {
+                let ended = io::Error::from(io::ErrorKind::UnexpectedEof);
+                // By TLS 1.3 an endpoint refuses the edge's certificate only now.
+                let is_tls = upstream.tls.is_some();
+                return Err(if is_tls {
+                    ConnectError::Tls(ended)
+                } else {
+                    ConnectError::Io(ended)
+                });
+            }
+            Ok(Opened { sender: Sender::H2(sender), task: None, streams_max })
         }
     }
 }

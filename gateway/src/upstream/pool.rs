@@ -5,24 +5,22 @@ use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
+use hyper::client::conn::{http1, http2};
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
     body::RequestBody,
     upstream::{
         Upstream,
-        connect::{ConnectError, Open, connect},
+        connect::STREAMS_MAX,
+        lease::{Lease, Sender, Stream},
+        opening::{Opener, Opening, Waiting},
     },
 };
 
@@ -30,8 +28,6 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Idle connections that are looked at for one that is ready.
 const READY_LOOKS: usize = 8;
-/// Streams on one HTTP/2 connection before the next is opened; most servers allow 100.
-const STREAMS_MAX: usize = 100;
 /// The longest idle time of a connection that takes a request which can't be sent twice: an
 /// endpoint may close an older one at the same moment, and nobody could tell whether it acted.
 const UNREPEATABLE_IDLE_MAX: Duration = Duration::from_secs(2);
@@ -40,8 +36,14 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
+/// Calls with this thread's connections.
+pub(super) fn with_pool<T>(with: impl FnOnce(&mut Pool) -> T) -> T {
+    POOL.with_borrow_mut(with)
+}
+
+/// All connections of one thread.
 #[derive(Default)]
-struct Pool {
+pub(super) struct Pool {
     /// By the endpoint's id.
     slots: HashMap<u64, Slot, BuildHasherDefault<KeyHasher>>,
     has_sweeper: bool,
@@ -70,10 +72,12 @@ impl Hasher for KeyHasher {
 
 /// One endpoint's connections on this thread.
 #[derive(Default)]
-struct Slot {
+pub(super) struct Slot {
     idle: Vec<Idle>,
     shared: Vec<Shared>,
-    open: Arc<AtomicUsize>,
+    /// The connection that is being opened for several.
+    opening: Weak<Opening>,
+    pub(super) open: Arc<AtomicUsize>,
     idle_timeout: Duration,
 }
 
@@ -87,11 +91,13 @@ struct Shared {
     sender: http2::SendRequest<RequestBody>,
     _counted: Counted,
     streams: Arc<AtomicUsize>,
+    /// Streams that the endpoint takes at once.
+    streams_max: Arc<AtomicUsize>,
     used: Instant,
 }
 
 /// An open connection as metrics see it, until it is dropped.
-struct Counted {
+pub(super) struct Counted {
     upstream: Arc<Upstream>,
     is_idle: bool,
     /// Ends an HTTP/1.1 connection that is dropped: by itself it would go on writing a request
@@ -100,6 +106,15 @@ struct Counted {
 }
 
 impl Counted {
+    pub(super) fn new(upstream: &Arc<Upstream>, task: Option<AbortHandle>) -> Self {
+        Self { upstream: Arc::clone(upstream), is_idle: false, task }
+    }
+
+    /// Lets the connection go on by itself.
+    pub(super) fn let_go(&mut self) {
+        self.task = None;
+    }
+
     fn idle(mut self) -> Self {
         self.is_idle = true;
         self.upstream.metrics.connection_idled();
@@ -126,148 +141,31 @@ impl Drop for Counted {
     }
 }
 
-/// The sending half of a connection.
-pub(crate) enum Sender {
-    /// One exchange at a time.
-    H1(http1::SendRequest<RequestBody>),
-    /// Many at once.
-    H2(http2::SendRequest<RequestBody>),
+/// What a request without a connection does.
+pub(super) enum Next {
+    Take(Lease),
+    Wait(Waiting),
+    Open(Opener),
 }
 
-/// The right to send one request on a connection. Dropped before [`Lease::give_back`], it closes
-/// an HTTP/1.1 connection, whose exchange may be half done.
-pub(crate) struct Lease {
-    sender: Sender,
-    endpoint: usize,
-    /// Whether the connection has served before, and so may have died while it idled.
-    pub(crate) is_reused: bool,
-    /// None on a shared connection, which the pool counts.
-    counted: Option<Counted>,
-    _stream: Option<Stream>,
-}
-
-/// One stream of a shared connection.
-struct Stream(Arc<AtomicUsize>);
-
-impl Stream {
-    fn begin(streams: &Arc<AtomicUsize>) -> Self {
-        streams.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(streams))
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Why a request has no answer.
-pub(crate) enum SendError {
-    /// Nothing of it was sent; here it is again, if it was asked for.
-    Unsent(Option<Box<Request<RequestBody>>>),
-    /// It was sent at least in part.
-    Sent(hyper::Error),
-}
-
-impl Lease {
-    /// Takes a kept connection, or opens one.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] when there was none to take and none could be opened.
-    pub(crate) async fn take(
-        upstream: &Arc<Upstream>,
-        endpoint: usize,
-        is_repeatable: bool,
-    ) -> Result<Self, ConnectError> {
-        let kept = POOL.with_borrow_mut(|pool| pool.take(upstream, endpoint, is_repeatable));
-        match kept {
-            Some(lease) => Ok(lease),
-            // Boxed: it is rare, and would make every exchange as large as itself.
-            None => Box::pin(Self::open(upstream, endpoint)).await,
-        }
-    }
-
-    /// Opens a connection, whatever is kept.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`].
-    pub(crate) async fn open(
-        upstream: &Arc<Upstream>,
-        endpoint: usize,
-    ) -> Result<Self, ConnectError> {
-        let count = POOL.with_borrow_mut(|pool| Arc::clone(&pool.slot(upstream, endpoint).open));
-        let max = upstream.settings.connections_max.get();
-        let place = Open::reserve(&count, max).ok_or(ConnectError::Exhausted)?;
-        let address = upstream.settings.endpoints.get(endpoint).ok_or(ConnectError::Exhausted)?;
-        let started = Instant::now();
-        let (sender, task) = connect(upstream, address, place).await?;
-        upstream.metrics.connection_opened(started.elapsed());
-        let counted = Counted { upstream: Arc::clone(upstream), is_idle: false, task };
-        let (counted, stream) = match &sender {
-            Sender::H1(_) => (Some(counted), None),
-            Sender::H2(sender) => {
-                let shared = sender.clone();
-                let share = |pool: &mut Pool| pool.share(endpoint, shared, counted);
-                (None, Some(POOL.with_borrow_mut(share)))
-            }
+impl Slot {
+    /// A stream of a shared connection that has room.
+    fn stream(&mut self, upstream: &Upstream, endpoint: usize) -> Option<Lease> {
+        let usable = |one: &&mut Shared| {
+            let streams_max = one.streams_max.load(Ordering::Relaxed);
+            !one.sender.is_closed() && one.streams.load(Ordering::Relaxed) < streams_max
         };
-        Ok(Self { sender, endpoint, is_reused: false, counted, _stream: stream })
-    }
-
-    /// Waits for the connection, asks for the request, sends it, and waits for the answer's head.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] tells whether the endpoint may have seen the request.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it cancels the request: an HTTP/1.1 connection closes, an HTTP/2 stream is reset.
-    pub(crate) async fn send(
-        &mut self,
-        request: impl FnOnce() -> Option<Request<RequestBody>>,
-    ) -> Result<Response<Incoming>, SendError> {
-        let sent = match &mut self.sender {
-            Sender::H1(sender) => {
-                let ready = sender.ready().await.is_ok();
-                let request = ready.then(request).flatten().ok_or(SendError::Unsent(None))?;
-                sender.try_send_request(request).await
-            }
-            Sender::H2(sender) => {
-                let ready = sender.ready().await.is_ok();
-                let request = ready.then(request).flatten().ok_or(SendError::Unsent(None))?;
-                sender.try_send_request(request).await
-            }
-        };
-        sent.map_err(|mut failed| match failed.take_message() {
-            Some(request) => SendError::Unsent(Some(Box::new(request))),
-            None => SendError::Sent(failed.into_error()),
-        })
-    }
-
-    /// Lets the connection become what it is upgraded to.
-    pub(crate) fn hand_over(mut self) {
-        if let Some(counted) = &mut self.counted {
-            counted.task = None;
-        }
-    }
-
-    /// Keeps the connection for the next request. To be called once the answer has been read.
-    pub(crate) fn give_back(self) {
-        // An HTTP/2 connection never left the pool.
-        if let (Sender::H1(sender), Some(counted)) = (self.sender, self.counted)
-            && !sender.is_closed()
-        {
-            POOL.with_borrow_mut(|pool| pool.keep(self.endpoint, sender, counted));
-        }
+        let shared = self.shared.iter_mut().find(usable)?;
+        shared.used = Instant::now();
+        upstream.metrics.connection_shared();
+        let stream = Some(Stream::begin(&shared.streams));
+        let sender = Sender::H2(shared.sender.clone());
+        Some(Lease { sender, endpoint, is_reused: true, counted: None, _stream: stream })
     }
 }
 
 impl Pool {
-    fn slot(&mut self, upstream: &Upstream, endpoint: usize) -> &mut Slot {
+    pub(super) fn slot(&mut self, upstream: &Upstream, endpoint: usize) -> &mut Slot {
         if !self.has_sweeper {
             self.has_sweeper = true;
             tokio::spawn(sweep_forever());
@@ -278,23 +176,15 @@ impl Pool {
         slot
     }
 
-    fn take(
+    pub(super) fn take(
         &mut self,
         upstream: &Arc<Upstream>,
         endpoint: usize,
         is_repeatable: bool,
     ) -> Option<Lease> {
         let slot = self.slot(upstream, endpoint);
-        let usable = |one: &&mut Shared| {
-            !one.sender.is_closed() && one.streams.load(Ordering::Relaxed) < STREAMS_MAX
-        };
-        if let Some(shared) = slot.shared.iter_mut().find(usable) {
-            shared.used = Instant::now();
-            upstream.metrics.connection_shared();
-            let stream = Some(Stream::begin(&shared.streams));
-            let sender = Sender::H2(shared.sender.clone());
-            let counted = None;
-            return Some(Lease { sender, endpoint, is_reused: true, counted, _stream: stream });
+        if let Some(lease) = slot.stream(upstream, endpoint) {
+            return Some(lease);
         }
         // The latest first: the rest may idle out. One that has just been given back may still be
         // busy with its last answer, so a ready one among the latest goes before.
@@ -320,7 +210,28 @@ impl Pool {
         None
     }
 
-    fn keep(&mut self, endpoint: usize, sender: http1::SendRequest<RequestBody>, counted: Counted) {
+    /// What a request does that may share a connection.
+    pub(super) fn next(&mut self, upstream: &Arc<Upstream>, endpoint: usize) -> Next {
+        let slot = self.slot(upstream, endpoint);
+        if let Some(lease) = slot.stream(upstream, endpoint) {
+            return Next::Take(lease);
+        }
+        let opening = slot.opening.upgrade();
+        // The one that opens it needs a stream too.
+        if let Some(waiting) = opening.and_then(|opening| opening.join(STREAMS_MAX - 1)) {
+            return Next::Wait(waiting);
+        }
+        let opening = Arc::default();
+        slot.opening = Arc::downgrade(&opening);
+        Next::Open(Opener(opening))
+    }
+
+    pub(super) fn keep(
+        &mut self,
+        endpoint: usize,
+        sender: http1::SendRequest<RequestBody>,
+        counted: Counted,
+    ) {
         let upstream = Arc::clone(&counted.upstream);
         let slot = self.slot(&upstream, endpoint);
         if slot.idle.len() < upstream.settings.idle_connections_max {
@@ -328,16 +239,17 @@ impl Pool {
         }
     }
 
-    fn share(
+    pub(super) fn share(
         &mut self,
         endpoint: usize,
-        sender: http2::SendRequest<RequestBody>,
+        (sender, streams_max): (http2::SendRequest<RequestBody>, Arc<AtomicUsize>),
         counted: Counted,
     ) -> Stream {
         let streams = Arc::default();
         let stream = Stream::begin(&streams);
         let upstream = Arc::clone(&counted.upstream);
-        let shared = Shared { sender, _counted: counted, streams, used: Instant::now() };
+        let used = Instant::now();
+        let shared = Shared { sender, _counted: counted, streams, streams_max, used };
         self.slot(&upstream, endpoint).shared.push(shared);
         stream
     }

@@ -110,6 +110,7 @@ impl Layers {
         }
         self.usage.charge(number % 1000, Duration::from_millis(1), now);
         if let Some((permit, pass)) = admitted {
+            self.throttle.tried(pass, now);
             self.throttle.succeeded(pass, now);
             permit.finish(now, End::Success);
         }

@@ -42,6 +42,8 @@ pub(crate) struct Lab {
     pub(crate) protects: bool,
     /// Whether everything is shorter.
     pub(crate) is_quick: bool,
+    /// Whether each run tells how its requests were answered.
+    pub(crate) tells_answers: bool,
     /// Seconds of half load, instead of the scenario's.
     pub(crate) soak: Option<f64>,
     runtime: Runtime,
@@ -65,7 +67,16 @@ impl Lab {
     pub(crate) fn new(edge: PathBuf, seed: u64, is_quick: bool) -> Result<Self> {
         let cores = Cores::take()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { edge, cores, seed, protects: true, is_quick, soak: None, runtime })
+        Ok(Self {
+            edge,
+            cores,
+            seed,
+            protects: true,
+            is_quick,
+            tells_answers: false,
+            soak: None,
+            runtime,
+        })
     }
 
     /// Runs what a scenario sets up, and nothing beside.
@@ -127,6 +138,7 @@ pub(crate) struct Stage {
     /// What is seen.
     pub(crate) recorder: Arc<Recorder>,
     origins: Vec<Arc<Origin>>,
+    tells_answers: bool,
     /// Removed with everything in it.
     _folder: tempfile::TempDir,
 }
@@ -147,7 +159,8 @@ impl Stage {
         let proxy = Proxy::start(&mut command, "edge", folder.path(), lab.cores)?;
         let admin = proxy.admin()?.context("the edge names no admin address")?;
         let operator = Operator { edge: lab.edge.clone(), admin, config };
-        Ok(Self { setup, proxy, operator, recorder, origins, _folder: folder })
+        let tells_answers = lab.tells_answers;
+        Ok(Self { setup, proxy, operator, recorder, origins, tells_answers, _folder: folder })
     }
 
     /// Has clients ask and changes befall, until the end.
@@ -186,6 +199,9 @@ impl Stage {
             }
         };
         let (run, answers) = self.recorder.finish();
+        if self.tells_answers {
+            tell(&answers);
+        }
         Ok((Seen { run, answers }, done?))
     }
 
@@ -225,4 +241,12 @@ impl Stage {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "for who asks why a bar is missed")]
+fn tell(answers: &Answers) {
+    let Answers { statuses, codes, left, unexplained, .. } = answers;
+    eprintln!(
+        "  by status {statuses:?}, by code {codes:?}, {left} left, {unexplained} unexplained"
+    );
 }

@@ -33,6 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// `cargo xtask load overload` builds the edge first and names it.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, named as it is given")]
 struct Arguments {
     /// Scenarios by their number, such as A1, or a whole group, such as D. Without any: all.
     only: Vec<String>,
@@ -45,6 +46,10 @@ struct Arguments {
     /// Leaves out the runs with the layers off.
     #[arg(long)]
     on_only: bool,
+    /// Tells how the requests of each run were answered: by status, 0 for a connection that broke,
+    /// and by code.
+    #[arg(long)]
+    answers: bool,
     /// Writes the page with the table.
     #[arg(long)]
     write: bool,
@@ -85,6 +90,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let edge = edge.context("neither --edge nor HEADGATE_BIN says where the edge is")?;
     let machine = Machine::read()?;
     let mut lab = Lab::new(edge, arguments.seed, arguments.quick)?;
+    lab.tells_answers = arguments.answers;
     lab.soak = arguments.soak.map(|time| time.as_secs_f64());
     print!("{HEAD}");
     let mut all = Vec::with_capacity(chosen.len());

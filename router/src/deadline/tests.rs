@@ -56,7 +56,38 @@ fn the_time_handed_on_is_rounded_down_but_never_zero() {
     assert_eq!(to_millis(Duration::MAX), u64::MAX);
 }
 
+#[test]
+fn times_of_grpc_are_read_in_each_unit() {
+    for (value, expected) in [
+        ("2H", Some(Duration::from_hours(2))),
+        ("3M", Some(Duration::from_mins(3))),
+        ("4S", Some(Duration::from_secs(4))),
+        ("500m", Some(Duration::from_millis(500))),
+        ("6u", Some(Duration::from_micros(6))),
+        ("7n", Some(Duration::from_nanos(7))),
+        ("0m", Some(Duration::ZERO)),
+        ("99999999H", Some(Duration::from_hours(99_999_999))),
+        ("123456789m", None),
+        ("", None),
+        ("m", None),
+        ("1", None),
+        ("1s", None),
+        ("-1m", None),
+        ("1.5S", None),
+    ] {
+        assert_eq!(parse_grpc(value.as_bytes()), expected, "{value}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn times_of_grpc_are_written_as_they_are_read_and_never_longer(nanos in any::<u64>()) {
+        let time = Duration::from_nanos(nanos);
+        let read = parse_grpc(to_grpc(time).as_bytes()).unwrap();
+        prop_assert!(!read.is_zero());
+        prop_assert!(read <= time.max(Duration::from_millis(1)));
+    }
+
     #[test]
     fn any_bytes_are_read_and_no_wish_prolongs(wish in prop::collection::vec(any::<u8>(), 0..30)) {
         let deadline = effective(STARTED, TIMEOUT, Some(&wish));

@@ -123,6 +123,8 @@ struct Inner {
     /// Probes let pass since it is half-open.
     probes_made: u32,
     opened_times: u32,
+    /// Openings since it was made.
+    opened_total: u64,
     changes_at: Moment,
     closed_at: Moment,
     wish: Option<Override>,
@@ -145,6 +147,7 @@ impl Breaker {
                 successes_in_row: 0,
                 probes_made: 0,
                 opened_times: 0,
+                opened_total: 0,
                 changes_at: Moment::ZERO,
                 closed_at: Moment::ZERO,
                 wish: None,
@@ -275,6 +278,12 @@ impl Breaker {
         inner.state
     }
 
+    /// How often it has opened since it was made: who looks at its state now and then sees by it
+    /// what came and went in between.
+    pub fn opened(&self) -> u64 {
+        self.inner.lock().opened_total
+    }
+
     /// Opens the breaker for what was found elsewhere, such as by comparison with other endpoints.
     pub fn trip(&self, now: Moment) {
         self.open(&mut self.inner.lock(), now);
@@ -344,6 +353,7 @@ impl Breaker {
         let doubled = self.settings.open_for.saturating_mul(1 << inner.opened_times.min(16));
         let longest = doubled.min(self.settings.open_for_max);
         inner.opened_times += 1;
+        inner.opened_total += 1;
         let spread = num::unit(now.as_nanos() ^ u64::from(inner.generation)) * JITTER;
         inner.state = State::Open;
         inner.generation = inner.generation.wrapping_add(1) & 0xffff;

@@ -35,8 +35,11 @@ pub struct Signals {
 /// Lag at which shedding starts, and at which it is full (folly starts at 5 ms; Finagle and
 /// `DAGOR` act at 20 ms).
 const LAG: (f64, f64) = (0.005, 0.020);
-/// Share of the CPU quota likewise (Netflix sheds from 0.6, go-zero at 0.9).
-const CPU: (f64, f64) = (0.75, 0.95);
+/// Share of the CPU quota from which it counts, unless somebody says otherwise (Netflix sheds from
+/// 0.6, go-zero at 0.9).
+const BUSY_FROM: f64 = 0.75;
+/// It is full at so much of what is left beyond that: at 0.95.
+const BUSY_FULL: f64 = 0.8;
 /// CPU counts by an average that follows within a second (go-zero's 5 s are slow for an edge).
 const CPU_KEEP: f64 = 0.8;
 /// In flight over what the best recent throughput and shortest RTT account for, from which the edge
@@ -65,13 +68,27 @@ const BEST_TURNS: usize = 40;
 ///
 /// Never more than [`SHED_MAX`] is shed, and CPU alone sheds nothing unless lag or in flight
 /// confirms it: container CPU accounting has shed idle services (go-zero 4265).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Instance {
     switch: Switch,
     threshold: Threshold,
     /// Shares that are refused whatever the load is, in steps of 1 / [`CUT_STEPS`], by class.
     cuts: [AtomicU32; 4],
+    /// Share of the CPU quota from which it counts, in the same steps.
+    busy_from: AtomicU32,
     state: Mutex<State>,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            switch: Switch::default(),
+            threshold: Threshold::default(),
+            cuts: Default::default(),
+            busy_from: AtomicU32::new(super::num::count(BUSY_FROM * CUT_STEPS)),
+            state: Mutex::default(),
+        }
+    }
 }
 
 const CUT_STEPS: f64 = 10_000.0;
@@ -154,6 +171,17 @@ impl Instance {
         }
     }
 
+    /// Sets the share of the CPU quota from which the edge counts as busy.
+    pub fn set_busy_from(&self, share: Ratio) {
+        let steps = super::num::count(share.as_f64() * CUT_STEPS);
+        self.busy_from.store(steps, Ordering::Relaxed);
+    }
+
+    /// The share of the CPU quota from which the edge counts as busy.
+    pub fn busy_from(&self) -> f64 {
+        f64::from(self.busy_from.load(Ordering::Relaxed)) / CUT_STEPS
+    }
+
     fn cut_of(&self, priority: Priority, draw: u64) -> Option<Refusal> {
         let cut = f64::from(self.cuts.get(priority.class().index())?.load(Ordering::Relaxed));
         let place = super::num::unit(draw ^ CUT_DRAW) * CUT_STEPS;
@@ -173,7 +201,7 @@ impl Instance {
         if now < state.turn_at {
             return;
         }
-        let overload = state.overload(signals, now);
+        let overload = state.overload(signals, self.busy_from(), now);
         state.turn_at = now + SHED_EVERY;
         state.settle(overload, signals, now);
         let cubic = f64::from(ADMIT_ALL) * (1.0 - overload.min(1.0).powi(3));
@@ -195,7 +223,7 @@ impl Instance {
 
 impl State {
     /// Overload from 0 (none) to 1 (full), over confirmed signals; keeps the reason.
-    fn overload(&mut self, signals: &Signals, now: Moment) -> f64 {
+    fn overload(&mut self, signals: &Signals, busy_from: f64, now: Moment) -> f64 {
         let elapsed = now.since(self.turned_at).as_secs_f64().max(1e-3);
         self.turned_at = now;
         let throughput = f64::from(self.completed) / elapsed;
@@ -210,7 +238,8 @@ impl State {
         let sustained = if least.is_finite() { most * least } else { f64::INFINITY };
         let in_flight = f64::from(signals.in_flight) / sustained.max(1.0);
         let lag = scaled(signals.scheduler_lag.as_secs_f64(), LAG);
-        let cpu = scaled(self.cpu, CPU);
+        let busy_full = busy_from + BUSY_FULL * (1.0 - busy_from);
+        let cpu = scaled(self.cpu, (busy_from, busy_full));
         let crowd = scaled(in_flight, IN_FLIGHT);
         let cpu = if lag > 0.0 || in_flight > IN_FLIGHT.0 { cpu } else { 0.0 };
         // In flight confirms CPU and lag; alone it may be a slow upstream.
@@ -221,7 +250,7 @@ impl State {
             (self.reason, self.observed, self.limit) = if lag >= most {
                 (Reason::SchedulerLag, lag_seconds, LAG.0)
             } else if cpu >= most {
-                (Reason::Cpu, self.cpu, CPU.0)
+                (Reason::Cpu, self.cpu, busy_from)
             } else {
                 (Reason::InFlight, in_flight, IN_FLIGHT.0)
             };
@@ -255,7 +284,7 @@ impl State {
 
 /// Where a value stands between a start (0) and a full (1) mark.
 fn scaled(value: f64, (start, full): (f64, f64)) -> f64 {
-    ((value - start) / (full - start)).clamp(0.0, 1.0)
+    ((value - start) / (full - start).max(f64::EPSILON)).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ pub fn level(class: Class, user: u64, usage: &Usage, now: Moment) -> Priority {
     Priority::new(class, u8::try_from(num::index(level)).unwrap_or(LEVELS - 1))
 }
 
+/// Whether a level that [`level`] gave is a heavy user's.
+pub fn is_heavy(priority: Priority) -> bool {
+    priority.level() >= LEVELS / 2
+}
+
 /// From how many times the median usage on a user is heavy.
 const HEAVY: f64 = 3.0;
 

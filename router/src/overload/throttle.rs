@@ -23,6 +23,11 @@ const K: [f64; 4] = [3.0, 2.0, 2.0, 1.2];
 /// Reliability Engineering*, chapter 21, "Handling Overload", where K is 2 and the window two
 /// minutes). In place of a binary breaker, which would turn a partial failure of a route into a
 /// total one.
+///
+/// Google's requests include those that are refused here. Other layers stand behind this one, which
+/// keep a flood from the service: counted as requests without a success, what is refused here would
+/// keep this layer refusing, whatever the class, long after the service answers well. So only
+/// requests that went to the service count.
 #[derive(Debug, Default)]
 pub struct Throttle {
     switch: Switch,
@@ -31,21 +36,31 @@ pub struct Throttle {
 
 #[derive(Debug)]
 struct Window {
-    /// Requests and successes of each second.
-    buckets: [(u32, u32); SECONDS],
+    /// What came of the requests of each second.
+    buckets: [Second; SECONDS],
     /// The sums of all.
-    sums: (u64, u64),
+    sums: [u64; KINDS],
     newest: u64,
 }
 
+/// Requests by what came of them.
+type Second = [u32; KINDS];
+const KINDS: usize = 3;
+/// The throttle has refused it.
+const REFUSED: usize = 0;
+/// It went to the service.
+const TRIED: usize = 1;
+/// The service has answered it well.
+const SUCCEEDED: usize = 2;
+
 impl Default for Window {
     fn default() -> Self {
-        Self { buckets: [(0, 0); SECONDS], sums: (0, 0), newest: 0 }
+        Self { buckets: [[0; KINDS]; SECONDS], sums: [0; KINDS], newest: 0 }
     }
 }
 
 /// A request that the throttle let pass.
-#[must_use = "a success is to be counted"]
+#[must_use = "whether it is tried is to be counted"]
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
     /// Whether enforcing would have let it pass too, so that its success counts.
@@ -61,7 +76,8 @@ impl Pass {
 }
 
 impl Throttle {
-    /// Counts a request, and refuses it with the probability that its class has earned.
+    /// Refuses a request with the probability that its class has earned. One that passes counts
+    /// when it is known whether it is tried.
     pub fn check(&self, priority: Priority, now: Moment, random: u64) -> Verdict<Pass> {
         if !self.switch.is_on() {
             return Verdict::Admitted(Pass { counts: false, refusal: None });
@@ -82,14 +98,15 @@ impl Throttle {
     fn decide(&self, priority: Priority, now: Moment, random: u64) -> Option<Refusal> {
         let mut window = self.window.lock();
         window.turn(now);
-        let (requests, successes) = window.sums();
-        window.add(1, 0);
-        drop(window);
-        if requests < REQUESTS_MIN {
-            return None;
+        let [asked, requests, successes] = window.sums();
+        let share = refused_share(priority.class(), requests, successes);
+        let refused = if asked < REQUESTS_MIN { 0.0 } else { share };
+        let is_refused = num::unit(random) < refused;
+        if is_refused {
+            window.add(REFUSED);
         }
-        let refused = refused_share(priority.class(), requests, successes);
-        (num::unit(random) < refused).then(|| {
+        drop(window);
+        is_refused.then(|| {
             let success = successes / requests.max(1.0);
             let limit = 1.0 / k(priority.class());
             Refusal::new(Layer::Throttle, Reason::FailureRate, success, limit)
@@ -100,23 +117,22 @@ impl Throttle {
     /// Counts a success; one of a request that passed only because it is not enforced counts for
     /// nothing, as enforcing would not have had it.
     pub fn succeeded(&self, pass: Pass, now: Moment) {
-        if !pass.counts {
-            return;
-        }
-        let mut window = self.window.lock();
-        window.turn(now);
-        window.add(0, 1);
+        self.count(pass, now, SUCCEEDED);
     }
 
-    /// Takes back the count of a request that never went to the route's service: another layer
-    /// refused it, or its client left before. It says nothing of the service.
-    pub fn untried(&self, pass: Pass, now: Moment) {
+    /// Counts a request that goes to the route's service. One that does not, because another layer
+    /// refuses it or its client leaves before, says nothing of the service.
+    pub fn tried(&self, pass: Pass, now: Moment) {
+        self.count(pass, now, TRIED);
+    }
+
+    fn count(&self, pass: Pass, now: Moment, kind: usize) {
         if !pass.counts {
             return;
         }
         let mut window = self.window.lock();
         window.turn(now);
-        window.take_back();
+        window.add(kind);
     }
 }
 
@@ -136,37 +152,27 @@ impl Window {
         for back in 0..passed {
             let bucket = usize::try_from(second - back).unwrap_or(0) % SECONDS;
             if let Some(old) = self.buckets.get_mut(bucket) {
-                let (requests, successes) = std::mem::take(old);
-                self.sums.0 -= u64::from(requests);
-                self.sums.1 -= u64::from(successes);
+                let old = std::mem::take(old);
+                for (sum, count) in self.sums.iter_mut().zip(old) {
+                    *sum -= u64::from(count);
+                }
             }
         }
     }
 
-    fn add(&mut self, requests: u32, successes: u32) {
+    fn add(&mut self, kind: usize) {
         let bucket = usize::try_from(self.newest).unwrap_or(0) % SECONDS;
-        if let Some(bucket) = self.buckets.get_mut(bucket) {
-            *bucket = (bucket.0 + requests, bucket.1 + successes);
-            self.sums.0 += u64::from(requests);
-            self.sums.1 += u64::from(successes);
+        let count = self.buckets.get_mut(bucket).and_then(|bucket| bucket.get_mut(kind));
+        if let Some((count, sum)) = count.zip(self.sums.get_mut(kind)) {
+            *count += 1;
+            *sum += 1;
         }
     }
 
-    /// One request less, in the newest second that has one.
-    fn take_back(&mut self) {
-        let newest = usize::try_from(self.newest).unwrap_or(0);
-        let seconds = (0..SECONDS).map(|back| (newest + SECONDS - back) % SECONDS);
-        for bucket in seconds {
-            if let Some((requests @ 1.., _)) = self.buckets.get_mut(bucket) {
-                *requests -= 1;
-                self.sums.0 -= 1;
-                return;
-            }
-        }
-    }
-
-    fn sums(&self) -> (f64, f64) {
-        (self.sums.0 as f64, self.sums.1 as f64)
+    /// Requests that were tried or refused here, those that were tried, and those that succeeded.
+    fn sums(&self) -> [f64; 3] {
+        let [refused, tried, succeeded] = self.sums.map(|sum| sum as f64);
+        [tried + refused, tried, succeeded]
     }
 }
 

@@ -4,7 +4,9 @@ use std::{cell::Cell, io::Write as _, net::SocketAddr, time::Duration};
 
 use headgate_types::UnixTime;
 
-use super::{ATTEMPTS_MAX, Attempt, Detail, Journal, Line, Mark, Ruling, TEXT_BYTES_MAX};
+use super::{
+    ATTEMPTS_MAX, Attempt, Detail, Journal, Line, Mark, Ruling, TEXT_BYTES_MAX, refusals::LeftOut,
+};
 use crate::labels::{Listener, Ruled};
 
 thread_local! {
@@ -29,6 +31,23 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
     let noted = line.rulings.iter().filter(|ruling| ruling.ruled != Ruled::Admitted);
     write_line(out, line, noted);
     out.extend_from_slice(b"}\n");
+}
+
+/// Appends a line that counts refused exchanges without lines of their own.
+pub(super) fn write_left_out(out: &mut Vec<u8>, left_out: &LeftOut) {
+    let mut object = Object { out };
+    object.raw(b"{\"time\":\"");
+    object.time(left_out.time);
+    object.raw(b"\",\"left_out\":{");
+    let mut separator: &[u8] = b"\"";
+    for (code, count) in left_out.codes.iter().filter(|(_, count)| *count > 0) {
+        object.raw(separator);
+        object.raw(code.as_bytes());
+        object.raw(b"\":");
+        object.digits(*count);
+        separator = b",\"";
+    }
+    object.raw(b"}}\n");
 }
 
 /// All but the end of a line.

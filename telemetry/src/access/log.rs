@@ -15,7 +15,10 @@ use std::{
 use metrics::Counter;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{Line, json};
+use super::{
+    Line, json,
+    refusals::{LeftOut, Refusals},
+};
 use crate::{catalog, metrics::Metrics};
 
 /// Bytes of lines that wait in one buffer at most: what one thread writes in [`WRITE_INTERVAL`]
@@ -39,9 +42,11 @@ pub struct Log {
 
 struct Shared {
     buffers: [Aligned; BUFFERS],
+    refusals: Refusals,
     dropped: AtomicU64,
     dropped_metric: Counter,
     written_metric: Counter,
+    left_out_metric: Counter,
     is_closing: AtomicBool,
     has_ended: Waited<bool>,
     ended: Condvar,
@@ -79,9 +84,11 @@ impl Log {
     {
         let shared = Arc::new(Shared {
             buffers: Default::default(),
+            refusals: Refusals::default(),
             dropped: AtomicU64::new(0),
             dropped_metric: metrics.counter(&catalog::ACCESS_LINES, &["dropped"]),
             written_metric: metrics.counter(&catalog::ACCESS_LINES, &["written"]),
+            left_out_metric: metrics.counter(&catalog::ACCESS_LINES, &["left_out"]),
             is_closing: AtomicBool::new(false),
             has_ended: Waited::new(false),
             ended: Condvar::new(),
@@ -101,6 +108,24 @@ impl Log {
         let buffer = self.shared.free_buffer();
         if !buffer.is_some_and(|mut buffer| buffer.append(line)) {
             self.shared.drop_lines(1);
+        }
+    }
+
+    /// The same for an exchange that was refused for load with this code:
+    /// [`REFUSAL_LINES_PER_SECOND`](super::REFUSAL_LINES_PER_SECOND) of them have lines, and those
+    /// that are left out are counted in a line of their own.
+    pub fn record_refusal(&self, line: &Line<'_>, code: &'static str) {
+        let told = self.shared.refusals.count(line.time, code);
+        if let Some(left_out) = told.before {
+            let buffer = self.shared.free_buffer();
+            if !buffer.is_some_and(|mut buffer| buffer.append_left_out(&left_out)) {
+                self.shared.drop_lines(1);
+            }
+        }
+        if told.has_line {
+            self.record(line);
+        } else {
+            self.shared.left_out_metric.increment(1);
         }
     }
 
@@ -146,6 +171,11 @@ impl Shared {
                     self.write(&mut sink, &mut batch, &mut is_broken);
                 }
             }
+            let untold =
+                if is_closing { self.refusals.last() } else { self.refusals.overdue(rest) };
+            if untold.is_some_and(|left_out| batch.append_left_out(&left_out)) {
+                self.write(&mut sink, &mut batch, &mut is_broken);
+            }
             if is_closing {
                 break;
             }
@@ -184,12 +214,24 @@ fn rest_after(rest: Duration, gathered: usize) -> Duration {
 impl Buffer {
     /// Adds a line, or says that there is no room.
     fn append(&mut self, line: &Line<'_>) -> bool {
-        if self.is_closed || self.bytes.len() >= BUFFER_BYTES_MAX {
-            return false;
+        self.has_room() && {
+            json::write(&mut self.bytes, line);
+            self.lines += 1;
+            true
         }
-        json::write(&mut self.bytes, line);
-        self.lines += 1;
-        true
+    }
+
+    /// Adds a line of who has none, or says that there is no room.
+    fn append_left_out(&mut self, left_out: &LeftOut) -> bool {
+        self.has_room() && {
+            json::write_left_out(&mut self.bytes, left_out);
+            self.lines += 1;
+            true
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_closed && self.bytes.len() < BUFFER_BYTES_MAX
     }
 
     /// Exchanges its lines for an empty batch, so that neither allocates again; false when there

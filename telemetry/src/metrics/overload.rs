@@ -6,7 +6,7 @@ use headgate_types::Class;
 use metrics::{Counter, Gauge};
 use parking_lot::RwLock;
 
-use super::{Metrics, bounded};
+use super::{EdgeMetrics, Metrics, bounded};
 use crate::{
     catalog,
     labels::{BreakerState, GateScope, Layer, LayerReason, Ruled},
@@ -64,6 +64,35 @@ impl RulingMetrics {
         let words = [class.as_str(), layer.as_str(), ruled.as_str(), reason.as_str()];
         let [class, layer, ruled, reason] = words;
         self.metrics.counter(&catalog::RULED, &[team, route, class, layer, ruled, reason])
+    }
+}
+
+/// Requests by class, by whether their user is heavy, and by what was said of them.
+pub(super) type Users = [[[Counter; Ruled::ALL.len()]; USERS.len()]; Class::ALL.len()];
+const USERS: [&str; 2] = ["ordinary", "heavy"];
+
+impl Metrics {
+    pub(super) fn users(&self) -> Users {
+        Class::ALL.map(|class| {
+            USERS.map(|user| {
+                Ruled::ALL.map(|ruled| {
+                    let labels = [class.as_str(), user, ruled.as_str()];
+                    self.counter(&catalog::USER_REQUESTS, &labels)
+                })
+            })
+        })
+    }
+}
+
+impl EdgeMetrics {
+    /// Counts a request that layers have ruled on: the worst that one of them said, and whether its
+    /// user had asked for much.
+    pub fn user_ruled(&self, class: Class, is_heavy: bool, ruled: Ruled) {
+        let of_class = self.users.get(class.index());
+        let of_user = of_class.and_then(|users| users.get(usize::from(is_heavy)));
+        if let Some(of_user) = of_user {
+            super::increment(of_user, ruled.index());
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// The stream alone: what it brings from here on is not recorded.
-    pub(super) fn into_stream(self) -> Box<dyn Stream> {
+    pub fn into_stream(self) -> Box<dyn Stream> {
         self.stream
     }
 

@@ -12,7 +12,9 @@ use headgate_router::overload::{
     adaptive::{self, Adaptive},
     concurrency::{self, Asked, Call, Gate, Permit, Waiter},
     limit::End,
+    mode::Ruled,
     queue::Ticket,
+    rate::Limiter,
     verdict::Verdict,
 };
 use headgate_types::{Class, Moment, Priority};
@@ -29,6 +31,8 @@ pub(super) struct Arrival {
     pub(super) class: Class,
     /// The limits that it meets, in order: of its route, if that has one, and of its upstream.
     pub(super) gates: [Option<usize>; 2],
+    /// The rates that it meets before them, by the position of its route. None: it meets none.
+    pub(super) rates: Option<usize>,
     /// How long its upstream takes.
     pub(super) service: Duration,
     /// For what the answer is counted.
@@ -66,10 +70,19 @@ enum Event {
     QueueEnds(usize, Ticket),
 }
 
+/// What requests meet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layers<'a> {
+    /// Rates of routes, by the position of the route.
+    pub(super) rates: &'a [Vec<Limiter>],
+    /// Limits of upstreams, then those of routes.
+    pub(super) gates: &'a [Arc<Gate<Waiting>>],
+}
+
 /// Carries requests through limits.
 pub(super) struct Run<'a> {
     arrivals: &'a [Arrival],
-    gates: &'a [Arc<Gate<Waiting>>],
+    layers: Layers<'a>,
     random: fastrand::Rng,
     now: Moment,
     heap: BinaryHeap<Reverse<(Moment, u64)>>,
@@ -84,15 +97,10 @@ pub(super) struct Run<'a> {
 ///
 /// Upstreams take as long as they took then, whatever is let in: what a limit spares them, or costs
 /// them, is not told.
-pub(super) fn run(
-    arrivals: &[Arrival],
-    gates: &[Arc<Gate<Waiting>>],
-    streams: usize,
-    seed: u64,
-) -> Vec<u64> {
+pub(super) fn run(arrivals: &[Arrival], layers: Layers<'_>, streams: usize, seed: u64) -> Vec<u64> {
     let mut run = Run {
         arrivals,
-        gates,
+        layers,
         random: fastrand::Rng::with_seed(seed),
         now: Moment::ZERO,
         heap: BinaryHeap::new(),
@@ -142,11 +150,16 @@ impl Run<'_> {
     fn last_gate(&self, request: usize) -> Option<Arc<Gate<Waiting>>> {
         let arrival = self.arrivals.get(request)?;
         let index = arrival.gates.iter().flatten().last()?;
-        self.gates.get(*index).cloned()
+        self.layers.gates.get(*index).cloned()
     }
 
     fn arrive(&mut self, request: usize) {
         let Some(arrival) = self.arrivals.get(request) else { return };
+        let rates = arrival.rates.and_then(|route| self.layers.rates.get(route));
+        let is_too_often = |rate: &Limiter| matches!(rate.rule(0, self.now), Ruled::Refused(_));
+        if rates.is_some_and(|rates| rates.iter().any(is_too_often)) {
+            return self.refuse(request);
+        }
         let draw = self.random.u64(..);
         let call = Call {
             priority: Priority::new(arrival.class, self.random.u8(..LEVELS)),
@@ -157,7 +170,8 @@ impl Run<'_> {
             deadline: None,
             draw,
         };
-        let [route, upstream] = arrival.gates.map(|index| index.and_then(|it| self.gates.get(it)));
+        let gates = self.layers.gates;
+        let [route, upstream] = arrival.gates.map(|index| index.and_then(|it| gates.get(it)));
         let mut held = Vec::new();
         if let Some(gate) = route {
             match gate.admit(&call, self.now) {

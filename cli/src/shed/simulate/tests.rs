@@ -74,6 +74,25 @@ fn cut_refuses_its_share_of_the_class() {
 }
 
 #[test]
+fn rate_of_a_route_refuses_what_comes_too_often() {
+    let loaded = |mode: &str| {
+        let rate =
+            format!("rate = [{{ rate = '10/s', burst = 1, per = 'route', mode = '{mode}' }}]");
+        let team = format!("team = 'tv'\n[upstream.u]\nendpoints = ['a:1']\n{ROUTE}{rate}\n");
+        let files =
+            Memory::default().with("headgate.toml", PLATFORM).with("routes.d/tv/r.toml", team);
+        headgate_config::load_from(&files, Path::new("headgate.toml"), &BTreeMap::new()).unwrap()
+    };
+    let refused = |mode: &str| {
+        let answer = answer(&loaded(mode), &running(), &facts("tv/home", 1_000)).unwrap();
+        answer.rows.iter().map(|row| row.counts.refused_new).sum::<u64>()
+    };
+    // A hundred a second for ten seconds, of which ten a second may pass.
+    assert!((895..=900).contains(&refused("enforce")), "{}", refused("enforce"));
+    assert_eq!((refused("observe"), refused("off")), (0, 0));
+}
+
+#[test]
 fn requests_stand_for_those_that_were_passed_over() {
     let mut facts = facts("tv/home", 100);
     for fact in &mut facts {

@@ -12,6 +12,7 @@ fn limits(limit: u32, cause: &str, breaker: &str) -> LimitsStatus {
             endpoints: vec![EndpointLimits {
                 address: "a:1".to_owned(),
                 breaker: breaker.to_owned(),
+                opened: 0,
             }],
             ..UpstreamLimits::default()
         }],
@@ -116,6 +117,45 @@ fn each_transition_of_a_breaker_is_told() {
 }
 
 #[test]
+fn breaker_that_opened_between_two_looks_is_told() {
+    let opened = |state: &str, times: u64| {
+        let mut all = limits(20, "set", state);
+        all.upstreams[0].endpoints[0].opened = times;
+        all
+    };
+    for (from, to, expected) in [
+        (
+            ("closed", 0),
+            ("closed", 1),
+            vec![
+                "closed to open, the endpoint failed too often",
+                "open to closed, it has its whole share again",
+            ],
+        ),
+        (
+            ("closed", 0),
+            ("ramp", 2),
+            vec![
+                "closed to open, the endpoint failed too often, 2 times",
+                "open to ramp, the calls that tried were answered",
+            ],
+        ),
+        (("open", 1), ("open", 2), vec!["half_open to open, the endpoint failed too often"]),
+        (("closed", 3), ("open", 4), vec!["closed to open, the endpoint failed too often"]),
+        (("ramp", 3), ("closed", 3), vec!["ramp to closed, it has its whole share again"]),
+        // A reload has made a new one.
+        (("closed", 3), ("closed", 0), vec![]),
+    ] {
+        let mut looks = Looks::begun();
+        looks.look(&opened(from.0, from.1), &config("a", &[]));
+        let told = looks.look(&opened(to.0, to.1), &config("a", &[]));
+        let expected: Vec<_> =
+            expected.iter().map(|change| format!("breaker a:1 of tv/home: {change}")).collect();
+        assert_eq!(told, expected, "{from:?} to {to:?}");
+    }
+}
+
+#[test]
 fn loads_and_overlays_stand_beside_the_moves() {
     let mut looks = Looks::begun();
     let same = limits(20, "set", "closed");
@@ -148,8 +188,11 @@ fn storm_of_moves_does_not_flood_the_timeline() {
     let mut looks = Looks::begun();
     let many = |breaker: &str| {
         let mut all = limits(20, "set", "closed");
-        let endpoint =
-            |number| EndpointLimits { address: format!("b:{number}"), breaker: breaker.to_owned() };
+        let endpoint = |number| EndpointLimits {
+            address: format!("b:{number}"),
+            breaker: breaker.to_owned(),
+            opened: 0,
+        };
         all.upstreams[0].endpoints = (0..100).map(endpoint).collect();
         all
     };

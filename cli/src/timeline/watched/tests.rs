@@ -3,8 +3,11 @@ use headgate_admin::{EndpointLimits, RouteLimits, UpstreamLimits};
 use super::*;
 
 fn limits(gate: Option<GateStatus>) -> LimitsStatus {
-    let endpoint =
-        |breaker: &str| EndpointLimits { address: "a:1".to_owned(), breaker: breaker.to_owned() };
+    let endpoint = |breaker: &str| EndpointLimits {
+        address: "a:1".to_owned(),
+        breaker: breaker.to_owned(),
+        opened: 0,
+    };
     LimitsStatus {
         upstreams: vec![UpstreamLimits {
             team: "tv".to_owned(),

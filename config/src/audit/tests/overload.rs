@@ -79,3 +79,13 @@ fn limit_above_the_connections_is_found() {
     let h2c = "max_connections = 10\nprotocol = 'h2c'";
     assert_eq!(found_with("HGA022", h2c, HOME), nothing());
 }
+
+#[test]
+fn upstream_that_is_not_verified_is_found() {
+    let found = found_with("HGA030", "tls = { verify = false }", HOME);
+    assert_eq!(
+        found,
+        ["routes.d/tv/r.toml:4:7 tv/u: its endpoints' certificates are not verified"]
+    );
+    assert_eq!(found_with("HGA030", "", HOME), nothing());
+}

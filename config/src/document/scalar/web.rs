@@ -23,6 +23,11 @@ pub(super) fn is_host_pattern(text: &str) -> bool {
     text == "*" || (host.len() <= 253 && host.split('.').all(is_label))
 }
 
+pub(super) fn is_host_name(text: &str) -> bool {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    is_address || (!text.contains('*') && is_host_pattern(text))
+}
+
 pub(super) fn is_path_prefix(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?#%\\".contains(&byte);
     let has_dots = text.split('/').any(|segment| segment == "." || segment == "..");

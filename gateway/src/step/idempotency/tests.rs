@@ -122,6 +122,7 @@ fn upstream(address: SocketAddr) -> settings::Upstream {
         name: "home".into(),
         endpoints: vec![settings::Endpoint::Tcp(address.to_string().into())],
         protocol: settings::Protocol::H1,
+        tls: None,
         connect_timeout: Duration::from_secs(1),
         idle_connections_max: 1,
         connections_max: NonZeroUsize::MIN,

@@ -54,6 +54,11 @@ pub(crate) fn results(record: Box<Record>, results: Results) -> Response<Respons
     }
 }
 
+/// Tells a caller what the edge makes of it.
+pub(crate) fn told(record: Box<Record>, body: Bytes) -> Response<ResponseBody> {
+    own_json(record, StatusCode::OK, body)
+}
+
 /// A success of the edge's own.
 fn own_json(mut record: Box<Record>, status: StatusCode, body: Bytes) -> Response<ResponseBody> {
     record.answered(status);

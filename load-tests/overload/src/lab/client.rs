@@ -1,6 +1,7 @@
 //! Clients: requests at the moments of a Poisson process, whatever becomes of earlier ones.
 
 use std::{
+    fmt::Write as _,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::{
         Arc,
@@ -209,10 +210,10 @@ impl Clients {
         );
         if self.stream.tells_deadline {
             let left = until.saturating_duration_since(Instant::now()).as_millis();
-            head += &format!("headgate-deadline-ms: {left}\r\n");
+            let _written = write!(head, "headgate-deadline-ms: {left}\r\n");
         }
         if let Some(trace) = ask.trace {
-            head += &format!("traceparent: {trace}\r\n");
+            let _written = write!(head, "traceparent: {trace}\r\n");
         }
         head + "\r\n"
     }

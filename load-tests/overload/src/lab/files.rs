@@ -42,8 +42,8 @@ fn platform(setup: &Setup, folder: &Path) -> String {
 }
 
 fn routes(setup: &Setup, origins: &[SocketAddr]) -> String {
-    let every = [0..origins.len()];
-    let upstreams = if setup.upstreams.is_empty() { &every[..] } else { &setup.upstreams };
+    let every = std::iter::once(0..origins.len()).collect();
+    let upstreams = if setup.upstreams.is_empty() { &every } else { &setup.upstreams };
     let mode = mode(setup.protects);
     let limit = limit(setup);
     let retry = if setup.retries {

@@ -19,6 +19,7 @@ fn request(throttle: &Throttle, class: Class, turn: u64, success: f64) -> bool {
     let now = Moment::from(Duration::from_millis(turn * 100));
     match throttle.check(Priority::from(class), now, turn) {
         Verdict::Admitted(pass) => {
+            throttle.tried(pass, now);
             if num::unit(turn ^ 0xabc) < success {
                 throttle.succeeded(pass, now);
             }
@@ -54,16 +55,64 @@ fn requests_that_are_not_tried_say_nothing() {
         let Verdict::Admitted(pass) = throttle.check(Priority::default(), now, turn) else {
             panic!("request {turn} is refused");
         };
-        // Four of five wait for a second and a half, and are then refused elsewhere.
+        // Four of five are refused elsewhere.
         if turn % 5 == 0 {
+            throttle.tried(pass, now);
             throttle.succeeded(pass, now);
-        } else {
-            throttle.untried(pass, now + Duration::from_millis(1500));
         }
     }
-    let (requests, successes) = throttle.window.lock().sums();
+    let [_, requests, successes] = throttle.window.lock().sums();
     assert!(requests > 50.0);
     assert!((requests - successes).abs() < f64::EPSILON, "{requests} {successes}");
+}
+
+/// Seconds until a flood, of which other layers let a tenth through, is no longer refused here; it
+/// begins with the failures that made this layer refuse.
+fn refuses_a_flood_for(class: Class) -> Option<u64> {
+    let throttle = Throttle::default();
+    let at = |millis| Moment::from(Duration::from_millis(millis));
+    for turn in 0..400 {
+        if let Verdict::Admitted(pass) = throttle.check(Priority::from(class), at(0), turn) {
+            throttle.tried(pass, at(0));
+        }
+    }
+    let mut tries_left = 0;
+    (0..25).find(|second| {
+        let mut refused = 0;
+        // Four thousand a second, and a service that takes four hundred of them well.
+        for turn in 0..4000 {
+            let now = at(second * 1000 + turn / 4);
+            tries_left += i32::from(turn % 10 == 0);
+            match throttle.check(Priority::from(class), now, second * 4001 + turn) {
+                Verdict::Refused(_) => refused += 1,
+                Verdict::Admitted(pass) if tries_left > 0 => {
+                    tries_left -= 1;
+                    throttle.tried(pass, now);
+                    throttle.succeeded(pass, now);
+                }
+                // Another layer refuses it.
+                Verdict::Admitted(_) => {}
+            }
+        }
+        refused == 0
+    })
+}
+
+#[test]
+fn flood_that_other_layers_refuse_is_not_refused_here_for_long() {
+    for class in [Class::Critical, Class::Standard, Class::Bulk] {
+        let seconds = refuses_a_flood_for(class);
+        assert!(seconds.is_some_and(|seconds| seconds <= 10), "{class}: {seconds:?}");
+    }
+}
+
+#[test]
+fn who_waits_for_another_layer_is_no_failure() {
+    let throttle = Throttle::default();
+    // A thousand wait at once before anybody has been served.
+    let now = Moment::from(Duration::from_millis(1));
+    let checks = (0..1000).map(|turn| throttle.check(Priority::from(Class::Bulk), now, turn));
+    assert_eq!(checks.filter(|check| check.refusal().is_some()).count(), 0);
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! Certificates and keys from files. They change by themselves, often one after the other, so that
+//! what was good last stays in force until all of it is good again.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use headgate_gateway::settings::Certificate;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    digest::hex,
+    fault::{Code, Draft, Report},
+    files::Files,
+    load::reason,
+};
+
+/// What was good when it was last read, by the files of its chain and of its key, which is none for
+/// certificates of authorities.
+pub(crate) type Known = BTreeMap<(PathBuf, Option<PathBuf>), Certificate>;
+
+/// Certificates and keys as the files have them, or as they last had them.
+#[derive(Debug, Default)]
+pub(crate) struct Pems {
+    before: Arc<Known>,
+    /// What is in force.
+    pub(crate) known: Known,
+    /// What is wrong with files in whose place the last good ones are in force.
+    pub(crate) held: Vec<Draft>,
+}
+
+/// Which file is at fault, and why.
+pub(super) struct PemFault {
+    pub(super) is_key: bool,
+    pub(super) message: String,
+}
+
+impl Pems {
+    pub(super) fn new(before: &Arc<Known>) -> Self {
+        Self { before: Arc::clone(before), ..Self::default() }
+    }
+
+    /// Reads a chain and its key, or certificates alone.
+    ///
+    /// None where they can't be used and nothing was good before, which is a fault; `place` makes
+    /// it, at the key that names the file.
+    pub(super) fn read(
+        &mut self,
+        files: &dyn Files,
+        (cert, key): (PathBuf, Option<PathBuf>),
+        check: impl Fn(&Certificate) -> Result<(), (bool, String)>,
+        (place, report): (impl Fn(Code, PemFault) -> Draft, &mut Report),
+    ) -> Option<Certificate> {
+        let name = (cert, key);
+        let read = read(files, &name).and_then(|certificate| match check(&certificate) {
+            Ok(()) => Ok(certificate),
+            Err((is_key, why)) => {
+                let file = if is_key { name.1.as_ref() } else { None }.unwrap_or(&name.0);
+                let message = format!("file {} can't be used: {why}", file.display());
+                Err(PemFault { is_key, message })
+            }
+        });
+        let certificate = match (read, self.before.get(&name)) {
+            (Ok(certificate), _) => certificate,
+            (Err(mut fault), Some(known)) => {
+                fault.message.push_str("; the last good one stays in force");
+                self.held.push(place(Code::CertificateHeld, fault));
+                known.clone()
+            }
+            (Err(fault), None) => {
+                report.push(place(Code::BadCertificate, fault));
+                return None;
+            }
+        };
+        self.known.insert(name, certificate.clone());
+        Some(certificate)
+    }
+
+    /// The digests of the certificates in force, by their files. Of keys there is none.
+    pub(crate) fn digests(&self, base: &Path) -> BTreeMap<String, String> {
+        let digest = |((path, _), certificate): (&(PathBuf, _), &Certificate)| {
+            let path = path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned();
+            (path, hex(&Sha256::digest(&certificate.cert_pem)))
+        };
+        self.known.iter().map(digest).collect()
+    }
+}
+
+fn read(
+    files: &dyn Files,
+    (cert, key): &(PathBuf, Option<PathBuf>),
+) -> Result<Certificate, PemFault> {
+    let one = |path: &Path, is_key| {
+        files.read(path).map_err(|error| {
+            let message = format!("file {} can't be read: {}", path.display(), reason(&error));
+            PemFault { is_key, message }
+        })
+    };
+    let cert_pem = one(cert, false)?;
+    let key_pem = key.as_ref().map_or(Ok(Vec::new()), |key| one(key, true))?;
+    Ok(Certificate { cert_path: cert.clone(), cert_pem, key_pem })
+}

@@ -1,0 +1,137 @@
+//! TLS to upstreams.
+
+use std::path::{Component, Path, PathBuf};
+
+use headgate_gateway::{
+    settings::{Certificate, Trust, UpstreamTls},
+    tls::{self as gateway, CertificateError, Certificates},
+};
+
+use crate::{
+    document::{
+        team::{Protocol, TeamFile, Upstream},
+        tls::Tls,
+    },
+    fault::{Code, Draft, Report},
+    load::{Document, Input},
+    resolve::pems::{PemFault, Pems},
+    source::{Step, key_path},
+};
+
+/// An upstream's table in its team's file.
+pub(super) struct At<'a> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) file: &'a Document<TeamFile>,
+    pub(super) name: &'a str,
+}
+
+impl At<'_> {
+    fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
+        let keys = keys.iter().map(|key| Step::from(*key));
+        let path: Vec<_> =
+            [Step::from("upstream"), self.name.into()].into_iter().chain(keys).collect();
+        Draft::new(code, self.file.at(&path), message).key(key_path(&path))
+    }
+
+    /// A file of the team.
+    fn path(&self, key: &'static str, file: &str, report: &mut Report) -> Option<PathBuf> {
+        let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        let folder = self.input.routes_dir.join(&self.file.doc.team);
+        let path = folder.join(file);
+        // Whoever writes the folder has not this process's rights: neither a path nor a link leads
+        // out of it.
+        let leads_out = |(root, target): (PathBuf, PathBuf)| !target.starts_with(root);
+        let resolve = |path: &Path| self.input.files.resolve(path).ok();
+        let is_out = !Path::new(file).components().all(plain)
+            || resolve(&folder).zip(resolve(&path)).is_some_and(leads_out);
+        if is_out {
+            let message = format!("file {file} lies outside the folder {}", folder.display());
+            report.push(self.draft(Code::BadCertificate, &["tls", key], message));
+            return None;
+        }
+        Some(path)
+    }
+}
+
+/// How an upstream is spoken to by TLS. None: in plain, or not at all because of a fault.
+pub(super) fn upstream(
+    at: &At<'_>,
+    document: &Upstream,
+    (pems, report): (&mut Pems, &mut Report),
+) -> Option<UpstreamTls> {
+    let Some(tls) = &document.tls else {
+        if document.protocol == Protocol::H2 {
+            let message = "`h2` is agreed on by TLS, and there is no `tls`".to_owned();
+            let draft = at.draft(Code::Contradiction, &["protocol"], message);
+            report.push(draft.help("set `tls = true`, or `h2c` for HTTP/2 without TLS"));
+        }
+        return None;
+    };
+    if document.protocol == Protocol::H2c {
+        let message = "`h2c` is HTTP/2 without TLS, and there is `tls`".to_owned();
+        let draft = at.draft(Code::Contradiction, &["protocol"], message);
+        report.push(draft.help("`h2` is HTTP/2 by TLS"));
+    }
+    let trust = trust(at, tls, pems, report);
+    let client = client(at, tls, pems, report);
+    let server_name = tls.server_name.as_ref().map(|name| name.0.as_str().into());
+    Some(UpstreamTls { trust: trust?, server_name, client })
+}
+
+/// Tells what only the whole upstream shows, such as an endpoint without a name to expect.
+pub(super) fn check(
+    at: &At<'_>,
+    upstream: &headgate_gateway::settings::Upstream,
+    report: &mut Report,
+) {
+    if let Err(error) = gateway::check_upstream(upstream) {
+        report.push(at.draft(Code::BadCertificate, &["tls"], error.to_string()));
+    }
+}
+
+fn trust(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Option<Trust> {
+    let Some(ca) = &tls.ca else {
+        return Some(if tls.verify { Trust::Machine } else { Trust::Anybody });
+    };
+    if !tls.verify {
+        let message = "`ca` has no effect where nothing is verified".to_owned();
+        report.push(at.draft(Code::Contradiction, &["tls", "ca"], message));
+    }
+    let path = at.path("ca", ca, report)?;
+    let check = |ca: &Certificate| {
+        gateway::check_authorities(&ca.cert_pem).map_err(|error| (false, error.to_string()))
+    };
+    let place = |code, fault: PemFault| at.draft(code, &["tls", "ca"], fault.message);
+    let read = pems.read(at.input.files, (path, None), check, (place, report))?;
+    Some(Trust::Authorities(read.cert_pem.into()))
+}
+
+fn client(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Option<Certificate> {
+    let (cert, key) = match (&tls.cert, &tls.key) {
+        (Some(cert), Some(key)) => (cert, key),
+        (None, None) => return None,
+        (cert, _) => {
+            let (key, message) = match cert {
+                Some(_) => ("cert", "`cert` without `key`"),
+                None => ("key", "`key` without `cert`"),
+            };
+            report.push(at.draft(Code::Contradiction, &["tls", key], message.to_owned()));
+            return None;
+        }
+    };
+    let (cert, key) = (at.path("cert", cert, report), at.path("key", key, report));
+    let place = |code, fault: PemFault| {
+        let key = if fault.is_key { "key" } else { "cert" };
+        at.draft(code, &["tls", key], fault.message)
+    };
+    pems.read(at.input.files, (cert?, Some(key?)), check_pair, (place, report))
+}
+
+/// Whether a chain and its key can be used, and if not, whether the key is to blame and why.
+pub(super) fn check_pair(certificate: &Certificate) -> Result<(), (bool, String)> {
+    let checked = Certificates::new(std::slice::from_ref(certificate));
+    checked.map(drop).map_err(|(_, error)| {
+        let is_key = matches!(error, CertificateError::NoKey | CertificateError::Mismatch(_));
+        (is_key, error.to_string())
+    })
+}
