@@ -91,7 +91,9 @@ impl Drop for Folder {
 /// The example's own files, with the addresses that are free on this machine.
 fn configuration(signer: &Signer, functions: &Functions, data: &Folder) -> anyhow::Result<Loaded> {
     let platform = PLATFORM.replace(EDGE, &free(EDGE)?).replace(ADMIN, &free(ADMIN)?);
-    let platform = format!("{platform}\n[data]\ndir = {:?}\n", data.0.join("data"));
+    // A text in JSON is one in TOML.
+    let dir = serde_json::json!(data.0.join("data").display().to_string());
+    let platform = format!("{platform}\n[data]\ndir = {dir}\n");
     let folder = Path::new("demo");
     let mut files = Memory::default()
         .with(folder.join("headgate.toml"), platform)

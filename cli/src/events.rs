@@ -18,9 +18,10 @@ use headgate_idempotency::{DynamoDb, OsRandom, Records};
 use headgate_telemetry::Metrics;
 use headgate_types::Clock;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use self::consumers::Handlers;
-use crate::{exit::Invalid, store::Stores};
+use crate::{exit::Invalid, reload::Running, store::Stores};
 
 /// What the parts that deal with events share.
 #[derive(Clone, Debug)]
@@ -152,9 +153,18 @@ impl Events {
         EventState { parts: self.parts.clone(), handlers: Arc::new(move || handlers.running()) }
     }
 
+    /// All that runs beside the edge.
+    pub(crate) fn tasks(
+        self,
+        edge: &Arc<Edge>,
+        followed: watch::Receiver<Arc<Running>>,
+    ) -> [(&'static str, Task); 2] {
+        [("push", self.follow_task()), ("events", self.task(edge, followed))]
+    }
+
     /// Follows what is pushed and what is said of series until the edge has ended: clients are still
     /// told of what is handled while it drains.
-    pub(crate) fn follow_task(&self) -> Task {
+    fn follow_task(&self) -> Task {
         let (pushes, series) = (self.pushes.clone(), self.series.clone());
         Box::new(move |mut shutdown| {
             Box::pin(async move {

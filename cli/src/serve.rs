@@ -143,8 +143,7 @@ pub(crate) fn serve(
     }
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
-    tasks.extend(events.as_ref().map(|events| ("push", events.follow_task())));
-    tasks.extend(events.map(|events| ("events", events.task(&edge, running))));
+    tasks.extend(events.into_iter().flat_map(|it| it.tasks(&edge, running.clone())));
     tasks.extend(upgrades.map(|task| ("upgrade", task)));
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
