@@ -31,7 +31,10 @@ use date::{read_date, write_date};
 pub(crate) use events::{Called, Taken};
 pub(crate) use last_day::{LastDay, count_of_days};
 use rate::{read_rate, read_route_id, write_rate};
-use web::{is_fetchable, is_host_name, is_host_pattern, is_path_prefix, is_service, read_endpoint};
+use web::{
+    is_fetchable, is_host_name, is_host_pattern, is_path_prefix, is_service, read_endpoint,
+    read_sha256,
+};
 
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
@@ -418,17 +421,6 @@ fn is_name(text: &str) -> bool {
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
-}
-
-fn read_sha256(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }
 
 fn digits(text: &str) -> Option<u64> {

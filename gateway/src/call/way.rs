@@ -43,6 +43,7 @@ pub(super) struct Way {
 }
 
 /// How a call ended, as each of those sees it who protect the upstream.
+#[derive(Clone, Copy)]
 pub(super) struct Ended {
     result: AttemptResult,
     balancer: balance::End,

@@ -42,3 +42,14 @@ pub(super) fn is_service(text: &str) -> bool {
     let url = text.parse::<http::Uri>().ok().filter(is_fetchable);
     url.is_some_and(|url| matches!(url.path(), "" | "/") && url.query().is_none())
 }
+
+pub(super) fn read_sha256(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
