@@ -13,7 +13,7 @@ use crate::{admin::Admin, args, exit::Invalid, output::Output, overlays};
 /// # Errors
 ///
 /// As `headgate config set`; an upstream or endpoint that is not there.
-pub(crate) fn drain(args: args::Drain, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+pub(crate) fn drain(args: &args::Drain, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?;
     let status: Status = admin.get("/v1/status")?.json(&admin)?;
     let upstream = upstream(&status, &args.upstream)?;

@@ -104,7 +104,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Status(args) => status::status(&args, output),
         Verb::Limits(args) => limits::limits(&args, output),
         Verb::Shed(args) => shed::shed(args, output),
-        Verb::Drain(args) => drain::drain(args, output),
+        Verb::Drain(args) => drain::drain(&args, output),
         Verb::History(args) => history::history(&args, output),
         Verb::Top(args) => top::top(&args, output),
         Verb::Why(args) => why::why(&args, output),

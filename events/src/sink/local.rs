@@ -45,7 +45,7 @@ impl PostgresLocal {
     ///
     /// When it does not end well.
     pub fn psql(&self, sql: &str) -> String {
-        self.try_psql(sql).unwrap_or_else(|| panic!("psql fails: {sql}"))
+        self.try_psql(sql).expect("psql takes the statement")
     }
 
     /// As [`psql`](Self::psql). None: it does not end well, as when there is no such table yet.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headgate_events::{
-    Answer, Bounds, Entry, Log, Member, Message, Place, Polled, Topic, testing::Broker,
+    Answer, Bounds, Entry, Follower, Log, Member, Message, Place, Polled, Topic, testing::Broker,
 };
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
@@ -89,6 +89,10 @@ impl Log for Late {
 
     fn delete<'a>(&'a self, topic: &'a str) -> Answer<'a, ()> {
         self.broker.delete(topic)
+    }
+
+    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
+        self.broker.follow(topic, from)
     }
 
     fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
