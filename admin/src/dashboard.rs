@@ -106,8 +106,8 @@ fn refusals() -> Vec<Panel> {
             queries: vec![(
                 rate(&catalog::USER_REQUESTS)
                     .only("ruled", "refused")
-                    .by(&["user"])
-                    .over(rate(&catalog::USER_REQUESTS).by(&["user"])),
+                    .by(&["usage"])
+                    .over(rate(&catalog::USER_REQUESTS).by(&["usage"])),
                 "{{user}}",
             )],
         },

@@ -28,6 +28,7 @@ mod sinks;
 mod split;
 mod team;
 mod tls;
+mod upstreams;
 
 /// What the documents come to; of no use when the report is not clean.
 pub(crate) struct Resolved {
@@ -70,7 +71,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let input = &*input;
     let claims = Claims::of(input);
     let unknown = claims::check(input, &claims, report);
-    let mut upstreams = route::upstreams(input, &mut pems, report);
+    let mut upstreams = upstreams::upstreams(input, &mut pems, report);
     let handlers = events::handlers(input, &mut upstreams, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     events::check_publishers(input, report);

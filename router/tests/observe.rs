@@ -147,6 +147,7 @@ impl Layer for Failing {
     fn request(&self, turn: u64, now: Moment) -> bool {
         match self.0.check(Priority::from(Class::Bulk), now, turn) {
             Verdict::Admitted(pass) => {
+                self.0.tried(pass, now);
                 if !fails(turn) {
                     self.0.succeeded(pass, now);
                 }

@@ -101,7 +101,7 @@ const MIRROR_RESULT: Label = Label {
     values: Values::Words(|| MirrorResult::ALL.map(MirrorResult::as_str).to_vec()),
 };
 const SIDE: Label = Label { name: "side", values: Values::Words(|| vec!["caller", "mirror"]) };
-const USER: Label = Label { name: "user", values: Values::Words(|| vec!["ordinary", "heavy"]) };
+const USER: Label = Label { name: "usage", values: Values::Words(|| vec!["ordinary", "heavy"]) };
 const LISTENER: Label = Label {
     name: "listener",
     values: Values::Words(|| Listener::ALL.map(Listener::as_str).to_vec()),
@@ -316,13 +316,13 @@ catalog! {
     /// Whether a handler's events wait: 1 while it is paused, or something that it needs is down.
     EVENTS_PAUSED: Kind::Gauge, Flag, "headgate_events_paused_flag", [HANDLER];
     /// Connections that results are pushed to.
-    PUSH_OPEN: Kind::Gauge, Connections, "headgate_push_open_connections", [];
+    PUSH_OPEN: Kind::Gauge, Connections, "headgate_gateway_push_open_connections", [];
     /// Connections that asked for pushes when there were as many as there may be. They got 503.
-    PUSH_REFUSED: Kind::Counter, Connections, "headgate_push_refused_connections_total", [];
+    PUSH_REFUSED: Kind::Counter, Connections, "headgate_gateway_push_refused_connections_total", [];
     /// Connections that were cut off because too much waited for them. They come back and go on where they were.
-    PUSH_CUT_OFF: Kind::Counter, Connections, "headgate_push_cut_off_connections_total", [];
+    PUSH_CUT_OFF: Kind::Counter, Connections, "headgate_gateway_push_cut_off_connections_total", [];
     /// Results and messages that were given to a connection as they came; what one got when it came back is not among them.
-    PUSH_GIVEN: Kind::Counter, Events, "headgate_push_given_events_total", [];
+    PUSH_GIVEN: Kind::Counter, Events, "headgate_gateway_push_given_events_total", [];
     /// The configuration in force: 1 for its digest, and no other digest is told.
     CONFIG_INFO: Kind::Gauge, Info, "headgate_config_running_info", [DIGEST];
     /// When a load last took effect or found nothing changed, in seconds since 1970.

@@ -146,8 +146,8 @@ async fn result_comes_by_itself_to_its_owner() {
     let own = order(&edge, "bob-key", "o-2").await;
     assert_eq!(bob.pushed().await["trace_id"], own);
     let metrics = edge.metrics().await;
-    assert_eq!(metrics.sum("headgate_push_open_connections", &[]), 2);
-    assert_eq!(metrics.sum("headgate_push_given_events_total", &[]), 2);
+    assert_eq!(metrics.sum("headgate_gateway_push_open_connections", &[]), 2);
+    assert_eq!(metrics.sum("headgate_gateway_push_given_events_total", &[]), 2);
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn slow_reader_is_cut_off_and_goes_on_where_it_was() {
         assert_eq!(reply.status, 202);
         reader.pushed().await;
         let metrics = edge.metrics().await;
-        is_cut = metrics.sum("headgate_push_cut_off_connections_total", &[]) > 0;
+        is_cut = metrics.sum("headgate_gateway_push_cut_off_connections_total", &[]) > 0;
         if is_cut {
             break;
         }
@@ -308,7 +308,7 @@ async fn slow_reader_is_cut_off_and_goes_on_where_it_was() {
 
     assert!(is_cut, "a client that reads nothing is cut off");
     edge.metrics_show("one connection is left", |metrics| {
-        metrics.sum("headgate_push_open_connections", &[]) == 1
+        metrics.sum("headgate_gateway_push_open_connections", &[]) == 1
     })
     .await;
     // What it had not read is still there for it.
@@ -328,8 +328,8 @@ async fn connections_beyond_the_limit_are_told_to_come_back() {
     assert!(!second.header("retry-after").is_empty());
     drop(first);
     edge.metrics_show("the place is free", |metrics| {
-        metrics.sum("headgate_push_open_connections", &[]) == 0
-            && metrics.sum("headgate_push_refused_connections_total", &[]) == 1
+        metrics.sum("headgate_gateway_push_open_connections", &[]) == 0
+            && metrics.sum("headgate_gateway_push_refused_connections_total", &[]) == 1
     })
     .await;
     Stream::open(&edge, "bob-key", None).await;

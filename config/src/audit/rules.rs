@@ -284,7 +284,7 @@ pub const RULES: &[Rule] = &[
         find: overload::limits_above_connections,
     },
     Rule {
-        id: "HGA030",
+        id: "HGA023",
         name: "unverified-upstream",
         severity: Severity::High,
         finds: "An upstream whose endpoints' certificates are not verified: whoever is on the way can read and change everything.",

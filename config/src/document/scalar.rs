@@ -4,15 +4,13 @@ use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
-    ops::Range,
     time::Duration,
 };
 
 use headgate_events::sink;
 use headgate_gateway::settings::Endpoint;
 use headgate_router::{
-    ParseError, compare::Field, device, event_key, overload::mode::Mode, pattern::Pattern, retry,
-    split::Weight,
+    compare::Field, device, event_key, overload::mode::Mode, pattern::Pattern, retry, split::Weight,
 };
 use headgate_types::{ByteSize, Ratio, format_duration, parse_duration};
 use ipnet::IpNet;
@@ -23,12 +21,15 @@ use crate::{digest::hex, fault::Code, secret::Secret};
 
 mod date;
 mod events;
+mod form;
 mod last_day;
 mod rate;
 mod web;
 
 use date::{read_date, write_date};
 pub(crate) use events::{Called, Taken};
+use form::Read as _;
+pub(crate) use form::{Form, Misfit};
 pub(crate) use last_day::{LastDay, count_of_days};
 use rate::{read_rate, read_route_id, write_rate};
 use web::{
@@ -39,54 +40,8 @@ use web::{
 /// Bytes of a name: it goes into headers, metrics and logs.
 const NAME_BYTES_MAX: usize = 64;
 
-/// Characters of a value that a message shows.
-const FOUND_CHARS_MAX: usize = 64;
-
 /// The schema keyword that names a text's form.
 pub(crate) const SYNTAX: &str = "x-syntax";
-
-/// Why a text does not have the form that its key wants.
-#[derive(Clone, Debug)]
-pub(crate) struct Misfit {
-    pub(crate) code: Code,
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
-    /// The part that is wrong, in bytes of the text; none for all of it.
-    pub(crate) part: Option<Range<usize>>,
-}
-
-/// What reading a text gives: a value, or what is wrong in the form's own words or the parser's.
-trait Read<T> {
-    fn or_expected(self, expected: &str, found: &str) -> Result<T, Misfit>;
-}
-
-impl<T> Read<T> for Option<T> {
-    fn or_expected(self, expected: &str, found: &str) -> Result<T, Misfit> {
-        self.ok_or_else(|| Misfit {
-            code: Code::BadValue,
-            message: format!("expected {expected}, found {:?}", shortened(found)),
-            help: None,
-            part: None,
-        })
-    }
-}
-
-impl<T> Read<T> for Result<T, (Code, ParseError)> {
-    fn or_expected(self, _: &str, _: &str) -> Result<T, Misfit> {
-        self.map_err(|(code, error)| Misfit {
-            code,
-            message: error.what().to_owned(),
-            help: Some(format!("allowed is {}", error.allowed())),
-            part: Some(error.span()),
-        })
-    }
-}
-
-/// A form that texts can have.
-pub(crate) struct Form {
-    pub(crate) name: &'static str,
-    pub(crate) check: fn(&str) -> Result<(), Misfit>,
-}
 
 macro_rules! forms {
     ($(
@@ -406,15 +361,6 @@ impl Default for Share {
 pub(crate) fn check(form: &str, text: &str) -> Result<(), Misfit> {
     let known = PLAIN_FORMS.iter().find(|known| known.name == form);
     known.map_or(Ok(()), |known| (known.check)(text))
-}
-
-/// The value as a message shows it.
-fn shortened(text: &str) -> String {
-    let mut shown: String = text.chars().take(FOUND_CHARS_MAX).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
-    }
-    shown
 }
 
 fn is_name(text: &str) -> bool {

@@ -119,8 +119,8 @@ fn faults_of_all_files_are_told_at_once_with_carets() {
    `----
   help: did you mean `max_body`? keys here are access_log, body_idle, client_address, drain, geo,
         h2_idle, header_timeout, keep_alive, listen, max_body, max_connections,
-        max_connections_per_client, max_h2_streams, max_head, max_headers, overload, stream_idle,
-        threads, timeout, tls, trusted_peers
+        max_connections_per_client, max_h2_streams, max_head, max_headers, overload, push,
+        stream_idle, threads, timeout, tls, trusted_peers
 
 HG1007
 

@@ -24,7 +24,8 @@ use crate::{
     load::{Document, EventLog, Input, Sink},
     resolve::{
         overload,
-        route::{Upstreams, merged, no_upstream},
+        route::{merged, no_upstream},
+        upstreams::Upstreams,
     },
     source::{Step, key_path},
 };

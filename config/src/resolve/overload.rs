@@ -11,7 +11,7 @@ use crate::{
     document::{overload, team},
     fault::{Code, Draft, Report},
     load::{Document, Input},
-    resolve::route::{Upstreams, no_upstream},
+    resolve::{route::no_upstream, upstreams::Upstreams},
     source::{Step, key_path},
 };
 

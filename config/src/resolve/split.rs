@@ -17,10 +17,7 @@ use crate::{
     },
     fault::{Code, Draft, Report},
     load::{Document, Input, reason},
-    resolve::{
-        NOBODY, of_route,
-        route::{Upstreams, no_upstream},
-    },
+    resolve::{NOBODY, of_route, route::no_upstream, upstreams::Upstreams},
     source::key_path,
 };
 

@@ -19,7 +19,9 @@ fn example(schema: &Value) -> Value {
     if let Some(words) = schema.get("oneOf").and_then(Value::as_array) {
         return words[0]["const"].clone();
     }
-    match schema.get("type").and_then(Value::as_str) {
+    let kind = schema.get("type");
+    // A table for which a plain value may stand, too.
+    match kind.and_then(|kind| kind.get(0).or(Some(kind))).and_then(Value::as_str) {
         Some("object") => {
             let properties = schema.get("properties").and_then(Value::as_object);
             let mut table: Map<_, _> = properties

@@ -3,7 +3,8 @@ use super::*;
 #[track_caller]
 fn check(source: ClientAddress, lines: &[&str], expected: Option<&str>) {
     let name = if source == ClientAddress::Forwarded { &FORWARDED } else { &FORWARDED_FOR };
-    let headers = lines.iter().map(|line| (name.clone(), HeaderValue::from_str(line).unwrap()));
+    let headers =
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap()));
     let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()];
     let found = told(source, &headers.collect(), &trusted);
     assert_eq!(found, expected.map(|address| address.parse().unwrap()), "{lines:?}");
@@ -33,7 +34,7 @@ fn what_is_no_address_ends_the_search() {
     check(Source, &["203.0.113.7, unknown"], None);
     check(Source, &["203.0.113.7, unknown, 10.1.2.3"], Some("10.1.2.3"));
     check(Source, &["203.0.113.7, "], None);
-    check(Source, &["203.0.113.7\u{7f}"], None);
+    check(Source, &["203.0.113.7\u{e9}"], None);
     let long = format!("203.0.113.7{}", ", 10.0.0.1".repeat(ENTRIES_MAX));
     check(Source, &[&long], Some("10.0.0.1"));
 }

@@ -53,6 +53,8 @@ fn labels_are_few_and_never_a_path_or_an_id() {
         "layer",
         "ruled",
         "scope",
+        // Of a user: ordinary or heavy.
+        "usage",
         // Of an upstream or a route.
         "name",
     ];

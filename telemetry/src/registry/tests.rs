@@ -45,6 +45,8 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.gate(GateScope::Upstream, "tv", "home").observe(&GateLevels::default());
     metrics.breakers("tv", "home").observe([1; BreakerState::ALL.len()]);
     metrics.retry_budget("tv", "home").observe(1.0);
+    metrics.health("tv", "home").observe([1; 3]);
+    metrics.push().opened();
     metrics.config().in_force("c0ffee");
     metrics.config().parts([("tv", true)].into_iter());
     let text = metrics.exporter().render();

@@ -82,10 +82,10 @@ fn limit_above_the_connections_is_found() {
 
 #[test]
 fn upstream_that_is_not_verified_is_found() {
-    let found = found_with("HGA030", "tls = { verify = false }", HOME);
+    let found = found_with("HGA023", "tls = { verify = false }", HOME);
     assert_eq!(
         found,
         ["routes.d/tv/r.toml:4:7 tv/u: its endpoints' certificates are not verified"]
     );
-    assert_eq!(found_with("HGA030", "", HOME), nothing());
+    assert_eq!(found_with("HGA023", "", HOME), nothing());
 }

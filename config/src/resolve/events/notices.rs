@@ -13,7 +13,7 @@ use crate::{
     },
     fault::{Code, Draft, Report},
     load::Input,
-    resolve::route::Upstreams,
+    resolve::upstreams::Upstreams,
     source::key_path,
 };
 
