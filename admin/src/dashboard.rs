@@ -108,7 +108,7 @@ fn refusals() -> Vec<Panel> {
                     .only("ruled", "refused")
                     .by(&["usage"])
                     .over(rate(&catalog::USER_REQUESTS).by(&["usage"])),
-                "{{user}}",
+                "{{usage}}",
             )],
         },
         Panel {
