@@ -12,9 +12,9 @@ use crate::{
     push::Stream,
 };
 
-/// An edge that shares its log and its records.
-async fn edge(brokers: &str, endpoint: &str, tables: &[String]) -> Edge {
-    let name = format!("it-{}", process::id());
+/// An edge that shares its log and its records with those of its test.
+async fn edge(test: &str, brokers: &str, endpoint: &str, tables: &[String]) -> Edge {
+    let name = format!("it-{}-{test}", process::id());
     let shared = format!(
         "[events]\nlog = \"kafka\"\nkafka = {{ brokers = {brokers:?} }}\n\
          [idempotency]\nstore = \"dynamodb\"\n\
@@ -36,8 +36,8 @@ async fn edges_with_one_log_make_one_event_and_give_one_result() {
     };
     let bff = charging().await;
     let tables = [order_route("", ""), handler("charge", &bff, "")];
-    let one = edge(kafka.brokers(), table.endpoint(), &tables).await;
-    let two = edge(kafka.brokers(), table.endpoint(), &tables).await;
+    let one = edge("one", kafka.brokers(), table.endpoint(), &tables).await;
+    let two = edge("one", kafka.brokers(), table.endpoint(), &tables).await;
 
     let first = one.send(place("o-1").header("idempotency-key", "k")).await;
 
@@ -66,8 +66,8 @@ async fn result_is_pushed_at_any_edge_and_goes_on_at_another() {
     };
     let bff = charging().await;
     let tables = [order_route("", ""), handler("charge", &bff, "")];
-    let one = edge(kafka.brokers(), table.endpoint(), &tables).await;
-    let two = edge(kafka.brokers(), table.endpoint(), &tables).await;
+    let one = edge("push", kafka.brokers(), table.endpoint(), &tables).await;
+    let two = edge("push", kafka.brokers(), table.endpoint(), &tables).await;
     let mut streams =
         [Stream::open(&one, "bob-key", None).await, Stream::open(&two, "bob-key", None).await];
 
