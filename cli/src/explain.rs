@@ -2,16 +2,14 @@
 
 mod arm;
 
-use std::{io, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use headgate_config::{Loaded, Origin};
 use headgate_gateway::{
-    self as gateway, Caller, Edge, Exchange, Explanation,
-    identity::HttpFetch,
+    self as gateway, Caller, Exchange, Explanation,
     settings::{Auth, OnLost, Route},
 };
-use headgate_telemetry::{Metrics, access};
 use headgate_types::format_duration;
 use http::{Request, Version, header::AUTHORIZATION, request::Parts};
 use serde::Serialize;
@@ -19,15 +17,11 @@ use serde_json::{Value, json};
 use tokio::{runtime, sync::watch};
 
 use crate::{
-    args,
-    clock::SystemClock,
-    exit,
+    args, exit,
     output::{Output, columns},
     routes::{auth_name, key_word},
+    unserved::{WRITER_END, unserved},
 };
-
-/// Time for the writer of access lines, which has none here, to end.
-pub(crate) const WRITER_END: Duration = Duration::from_millis(100);
 
 /// The word for [`headgate_router::table::Verdict::Won`].
 const WON: &str = "won";
@@ -103,25 +97,12 @@ fn request(args: args::Explain) -> anyhow::Result<Parts> {
     Ok(parts)
 }
 
-/// Builds the edge as `run` does, without its listeners, and has it explain the request.
+/// Has an edge explain the request.
 async fn ask(
     loaded: &Loaded,
     request: Parts,
 ) -> anyhow::Result<Result<Explanation, gateway::Error>> {
-    let metrics = Metrics::new();
-    let (log, writer) = access::Log::start(io::sink(), &metrics)?;
-    let edge = Edge::new(
-        &loaded.settings,
-        gateway::Parts {
-            clock: Arc::new(SystemClock),
-            metrics,
-            access: log,
-            fetch: Arc::new(HttpFetch::default()),
-            digest: loaded.digest.as_str().into(),
-            records: None,
-        },
-    )
-    .map_err(exit::Invalid::new)?;
+    let (edge, writer) = unserved(loaded)?;
     let (_stop, stopped) = watch::channel(false);
     if request.headers.contains_key(AUTHORIZATION) {
         // Fetches the keys that the token may need; ends with the runtime.

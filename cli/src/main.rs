@@ -42,6 +42,7 @@ mod status;
 mod strangle;
 mod token;
 mod top;
+mod unserved;
 mod why;
 
 use std::{

@@ -6,11 +6,7 @@ use std::{io, io::Read as _, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use headgate_gateway::{
-    Edge, Parts,
-    identity::{Denied, HttpFetch, Verified},
-};
-use headgate_telemetry::{Metrics, access};
+use headgate_gateway::identity::{Denied, Verified};
 use headgate_types::{Clock as _, UnixTime};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde::Serialize;
@@ -21,8 +17,8 @@ use crate::{
     args::identity::{Decode, Token, Verify},
     clock::SystemClock,
     exit::{self, Invalid},
-    explain::WRITER_END,
     output::{Output, columns},
+    unserved::{WRITER_END, unserved},
 };
 
 /// Bytes of a token that is read: the edge takes fewer.
@@ -140,23 +136,13 @@ fn row(said: Said) -> Vec<String> {
     vec![said.source, word.to_owned(), why]
 }
 
-/// Builds the edge as `run` does, without its listeners, and asks its sources.
+/// Asks the sources of an edge.
 async fn ask(
     loaded: &headgate_config::Loaded,
     wanted: Vec<(usize, String)>,
     headers: &HeaderMap,
 ) -> anyhow::Result<Vec<Said>> {
-    let metrics = Metrics::new();
-    let (log, writer) = access::Log::start(io::sink(), &metrics)?;
-    let parts = Parts {
-        clock: Arc::new(SystemClock),
-        metrics,
-        access: log,
-        fetch: Arc::new(HttpFetch::default()),
-        digest: loaded.digest.as_str().into(),
-        records: None,
-    };
-    let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
+    let (edge, writer) = unserved(loaded)?;
     let (_stop, stopped) = watch::channel(false);
     // Fetches the keys that the token may need; ends with the runtime.
     tokio::spawn(Arc::clone(&edge).keep_keys_fresh(stopped));

@@ -22,10 +22,7 @@ use headgate_telemetry::{
     trace::{SAMPLED, TRACEPARENT, format_traceparent},
 };
 use headgate_types::{Class, SpanId};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{CONTENT_LENGTH, HOST},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
@@ -38,8 +35,7 @@ use self::{
 use crate::{
     body::{BodyWatch, ClientBody, RequestBody, RequestBodyLimits},
     edge::{Edge, Function as Compiled},
-    headers,
-    settings::{self, Protocol},
+    headers, settings,
     upstream::{Lease, SendError, Upstream},
 };
 
@@ -165,24 +161,7 @@ fn head(
     event: &Event,
     key: &str,
 ) -> Result<http::request::Parts, http::Error> {
-    let upstream = &function.upstream;
-    let host = upstream.default_host();
-    let mut request = Request::new(());
-    *request.method_mut() = Method::POST;
-    match upstream.settings.protocol {
-        Protocol::H1 => {
-            *request.uri_mut() = Uri::from(function.path.clone());
-            request.headers_mut().insert(HOST, host);
-        }
-        Protocol::H2 | Protocol::H2c => {
-            *request.version_mut() = Version::HTTP_2;
-            *request.uri_mut() = Uri::builder()
-                .scheme(upstream.settings.scheme())
-                .authority(host.as_bytes())
-                .path_and_query(function.path.clone())
-                .build()?;
-        }
-    }
+    let mut request = function.upstream.request(Method::POST, &function.path)?;
     let all = request.headers_mut();
     for (name, value) in envelope::http_headers(event) {
         all.insert(HeaderName::try_from(name.as_ref())?, HeaderValue::try_from(value)?);

@@ -27,7 +27,7 @@ use headgate_router::{
 };
 use headgate_telemetry::{Metrics, UpstreamMetrics};
 use headgate_types::Moment;
-use http::HeaderValue;
+use http::{HeaderValue, Method, Request, Uri, Version, header::HOST, uri::PathAndQuery};
 
 use self::{
     fitness::{Fitness, Standing},
@@ -281,6 +281,36 @@ impl Upstream {
             name: Arc::clone(&self.settings.name),
             endpoints: self.addresses.iter().enumerate().map(endpoint).collect(),
         }
+    }
+
+    /// The head of a request that the edge itself makes, in the protocol that the endpoints speak.
+    ///
+    /// # Errors
+    ///
+    /// When the host can't stand in a URI.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &PathAndQuery,
+    ) -> Result<Request<()>, http::Error> {
+        let host = self.default_host();
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        match self.settings.protocol {
+            settings::Protocol::H1 => {
+                *request.uri_mut() = Uri::from(path.clone());
+                request.headers_mut().insert(HOST, host);
+            }
+            settings::Protocol::H2 | settings::Protocol::H2c => {
+                *request.version_mut() = Version::HTTP_2;
+                *request.uri_mut() = Uri::builder()
+                    .scheme(self.settings.scheme())
+                    .authority(host.as_bytes())
+                    .path_and_query(path.clone())
+                    .build()?;
+            }
+        }
+        Ok(request)
     }
 
     /// The host for a client that names none: only HTTP/1.0 may.

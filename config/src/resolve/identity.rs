@@ -209,42 +209,26 @@ impl<'n> One<'n, '_, '_, '_> {
 
     /// Reads a secret, which is no part of the texts that are kept.
     fn secret(&mut self, file: &str) -> Option<Secret> {
-        let path = self.input.base.join(file);
-        let text =
-            self.input.files.read(&path).map_err(|error| reason(&error)).and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
-            });
-        match text {
-            Ok(text) => {
-                self.input.digests.insert(file.to_owned(), digest_of(&text));
-                Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
-            }
-            Err(why) => {
-                let message = format!("file {} can't be read: {why}", path.display());
-                self.fault(Code::BadSecret, "client_secret_file", message);
-                None
-            }
-        }
+        let text = self.read(file, Code::BadSecret, "client_secret_file")?;
+        self.input.digests.insert(file.to_owned(), digest_of(&text));
+        Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
     }
 
     /// Reads the key set's file.
     fn text(&mut self, file: &str) -> Option<String> {
+        let text = self.read(file, Code::BadKeys, "jwks_file")?;
+        self.input.texts.insert(file.to_owned(), text.clone());
+        Some(text)
+    }
+
+    /// Reads the file that a key names, or tells why it can't.
+    fn read(&mut self, file: &str, code: Code, key: &'static str) -> Option<String> {
         let path = self.input.base.join(file);
-        let text =
-            self.input.files.read(&path).map_err(|error| reason(&error)).and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
-            });
-        match text {
-            Ok(text) => {
-                self.input.texts.insert(file.to_owned(), text.clone());
-                Some(text)
-            }
-            Err(why) => {
-                let message = format!("file {} can't be read: {why}", path.display());
-                self.fault(Code::BadKeys, "jwks_file", message);
-                None
-            }
-        }
+        let read = self.input.files.read(&path).map_err(|error| reason(&error));
+        let text = read
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+        let told = |why| format!("file {} can't be read: {why}", path.display());
+        text.map_err(|why| self.fault(code, key, told(why))).ok()
     }
 
     fn check_keys(&mut self, source: &IdentitySource) {

@@ -7,10 +7,7 @@ use std::{
 };
 
 use headgate_router::health::State;
-use http::{
-    HeaderValue, Method, Request, Uri, Version,
-    header::{HOST, USER_AGENT},
-};
+use http::{HeaderValue, Method, Request, header::USER_AGENT, uri::PathAndQuery};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -20,7 +17,7 @@ use tokio::{
 use crate::{
     body::RequestBody,
     edge::Edge,
-    settings::{Health, Protocol},
+    settings::Health,
     upstream::{
         Upstream,
         connect::{ConnectError, Open, Opened, connect},
@@ -152,27 +149,8 @@ impl Drop for Closes {
     }
 }
 
-fn request(
-    upstream: &Upstream,
-    path: &http::uri::PathAndQuery,
-) -> Result<Request<RequestBody>, http::Error> {
-    let host = upstream.default_host();
-    let mut request = Request::new(RequestBody::Empty);
-    *request.method_mut() = Method::GET;
+fn request(upstream: &Upstream, path: &PathAndQuery) -> Result<Request<RequestBody>, http::Error> {
+    let mut request = upstream.request(Method::GET, path)?;
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    match upstream.settings.protocol {
-        Protocol::H1 => {
-            *request.uri_mut() = Uri::from(path.clone());
-            request.headers_mut().insert(HOST, host);
-        }
-        Protocol::H2 | Protocol::H2c => {
-            *request.version_mut() = Version::HTTP_2;
-            *request.uri_mut() = Uri::builder()
-                .scheme(upstream.settings.scheme())
-                .authority(host.as_bytes())
-                .path_and_query(path.clone())
-                .build()?;
-        }
-    }
-    Ok(request)
+    Ok(request.map(|()| RequestBody::Empty))
 }
