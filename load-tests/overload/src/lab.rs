@@ -158,7 +158,7 @@ impl Stage {
         command.arg("run").arg("--config").arg(&config);
         let proxy = Proxy::start(&mut command, "edge", folder.path(), lab.cores)?;
         let admin = proxy.admin()?.context("the edge names no admin address")?;
-        let operator = Operator { edge: lab.edge.clone(), admin, config };
+        let operator = Operator { edge: lab.edge.clone(), admin };
         let tells_answers = lab.tells_answers;
         Ok(Self { setup, proxy, operator, recorder, origins, tells_answers, _folder: folder })
     }
@@ -181,8 +181,7 @@ impl Stage {
         &self,
         beside: impl AsyncFnOnce(&Self) -> Result<T>,
     ) -> Result<(Seen, T)> {
-        // Its clock starts with the clients.
-        let _start = self.recorder.start();
+        self.recorder.begin();
         let mut tasks = JoinSet::new();
         for clients in self.clients() {
             tasks.spawn(clients.ask(self.setup.seed));

@@ -37,7 +37,8 @@ pub struct Settings {
     pub open_for_max: Duration,
     /// Probes at once while half-open, at most 8, and successes in a row that close it.
     pub probes: u32,
-    /// After this a probe counts as failed and its place is free again.
+    /// After this a probe counts as failed and its place is free again. So it does when probes
+    /// that nobody waited for to the end have together gone without an answer for so long.
     pub probe_timeout: Duration,
 }
 
@@ -122,6 +123,10 @@ struct Inner {
     successes_in_row: u32,
     /// Probes let pass since it is half-open.
     probes_made: u32,
+    /// How long probes that were given back have waited for an answer since the last one.
+    unanswered: Duration,
+    /// The latest moment that was told: who gives back a probe tells none.
+    last_now: Moment,
     opened_times: u32,
     /// Openings since it was made.
     opened_total: u64,
@@ -146,6 +151,8 @@ impl Breaker {
                 failures_in_row: 0,
                 successes_in_row: 0,
                 probes_made: 0,
+                unanswered: Duration::ZERO,
+                last_now: Moment::ZERO,
                 opened_times: 0,
                 opened_total: 0,
                 changes_at: Moment::ZERO,
@@ -261,13 +268,21 @@ impl Breaker {
         }
     }
 
-    /// Gives back a call that was not made, such as a probe that another layer refused.
+    /// Gives back a call of which nobody will know the end: another layer refused it, or its client
+    /// has left.
+    ///
+    /// That says nothing about the endpoint, but for the time that the client has waited. Were it
+    /// forgotten, clients that leave before a probe's time is over would keep a breaker half-open,
+    /// and send probe after probe to an endpoint that hangs.
     pub fn give_back(&self, pass: &Pass) {
         if let Some(lease) = pass.probe
             && self.probes.give(lease)
         {
             let mut inner = self.inner.lock();
             inner.probes_made = inner.probes_made.saturating_sub(1);
+            let left = lease.end().saturating_sub(inner.last_now.as_nanos());
+            let waited = self.settings.probe_timeout.saturating_sub(Duration::from_nanos(left));
+            inner.unanswered = inner.unanswered.saturating_add(waited);
         }
     }
 
@@ -302,6 +317,7 @@ impl Breaker {
 
     /// Moves on to what is due by time alone.
     fn turn(&self, inner: &mut Inner, now: Moment) {
+        inner.last_now = inner.last_now.max(now);
         match inner.wish {
             Some(Override::Isolate(until)) if now < until => {
                 (inner.state, inner.changes_at) = (State::Open, until);
@@ -322,10 +338,16 @@ impl Breaker {
                 inner.state = State::HalfOpen;
                 inner.generation = inner.generation.wrapping_add(1) & 0xffff;
                 (inner.successes_in_row, inner.probes_made) = (0, 0);
+                inner.unanswered = Duration::ZERO;
                 self.probes.clear();
             }
             // A probe that never ends has failed.
-            State::HalfOpen if self.probes.is_any_over(now.as_nanos()) => self.open(inner, now),
+            State::HalfOpen
+                if self.probes.is_any_over(now.as_nanos())
+                    || inner.unanswered >= self.settings.probe_timeout =>
+            {
+                self.open(inner, now);
+            }
             State::Ramp if now >= inner.closed_at + RAMP_STEP * 4 => self.close(inner, now),
             _ => {}
         }
@@ -336,6 +358,7 @@ impl Breaker {
             return self.open(inner, now);
         }
         inner.successes_in_row += 1;
+        inner.unanswered = Duration::ZERO;
         if inner.successes_in_row >= self.settings.probes {
             inner.state = State::Ramp;
             inner.generation = inner.generation.wrapping_add(1) & 0xffff;

@@ -23,6 +23,13 @@ pub struct Lease {
     end: u64,
 }
 
+impl Lease {
+    /// When its time is over, in nanoseconds.
+    pub fn end(self) -> u64 {
+        self.end
+    }
+}
+
 impl Leases {
     /// That many places, at most [`PLACES_MAX`].
     pub fn new(count: usize) -> Self {

@@ -120,7 +120,7 @@ impl Endpoints {
         }
     }
 
-    /// Gives back a call that was not made.
+    /// Gives back a call of which nobody will know the end.
     pub fn give_back(&self, endpoint: usize, pass: &Pass) {
         if let Some(breaker) = self.breakers.get(endpoint) {
             breaker.give_back(pass);

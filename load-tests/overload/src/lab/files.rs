@@ -45,7 +45,7 @@ fn routes(setup: &Setup, origins: &[SocketAddr]) -> String {
     let every = std::iter::once(0..origins.len()).collect();
     let upstreams = if setup.upstreams.is_empty() { &every } else { &setup.upstreams };
     let mode = mode(setup.protects);
-    let limit = limit(setup);
+    let (limit, throttle) = (limit(setup), setup.throttle.unwrap_or(mode));
     let retry = if setup.retries {
         format!(
             "{{ max = 1, on = [\"connect\", \"reset\", \"500\"], budget = \"10%\", mode = \"{mode}\" }}"
@@ -62,7 +62,7 @@ fn routes(setup: &Setup, origins: &[SocketAddr]) -> String {
             "\n[upstream.u{number}]\nendpoints = [{}]\nmax_connections = 16384\n\
              concurrency = {limit}\nbreaker = {{ mode = \"{mode}\" }}\n\n\
              [route.r{number}]\nmatch = \"GET /load/r{number}/{{service}}\"\nto = \"u{number}\"\n\
-             priority = \"critical\"\ntimeout = \"{}ms\"\nthrottle = {{ mode = \"{mode}\" }}\n\
+             priority = \"critical\"\ntimeout = \"{}ms\"\nthrottle = {{ mode = \"{throttle}\" }}\n\
              retry = {retry}\n",
             addresses.join(", "),
             (setup.timeout_seconds * 1000.0).round(),

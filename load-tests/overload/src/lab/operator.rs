@@ -22,8 +22,6 @@ pub(crate) struct Operator {
     pub(crate) edge: PathBuf,
     /// Where the edge's admin listens.
     pub(crate) admin: SocketAddr,
-    /// The edge's `headgate.toml`.
-    pub(crate) config: PathBuf,
 }
 
 /// The edge's limits.
@@ -75,7 +73,7 @@ impl Operator {
     /// It can't be started.
     pub(crate) async fn verb(&self, words: &[&str]) -> Result<Output> {
         let mut command = std::process::Command::new(&self.edge);
-        command.args(words).arg("--config").arg(&self.config);
+        command.args(words).arg("--admin").arg(format!("http://{}", self.admin));
         tokio::task::spawn_blocking(move || command.output())
             .await?
             .context("the binary can't be started")

@@ -1,6 +1,6 @@
 //! Writes down what clients and endpoints see, in the simulator's terms.
 
-use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use headgate_sim::figures::{BIN, Bin, Line, Run, State};
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ const RETURNING: Duration = Duration::from_secs(3);
 /// What one run shows, while it does.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    start: OnceLock<Instant>,
+    start: Mutex<Instant>,
     /// From when on an endpoint's calls at once count; none: always.
     counts_from: Mutex<BTreeMap<usize, Instant>>,
     run: Mutex<Run>,
@@ -45,7 +45,7 @@ impl Answers {
 }
 
 impl Recorder {
-    /// Begins.
+    /// One that has seen nothing.
     pub(crate) fn new(streams: usize, endpoints: usize) -> Self {
         let run = Run {
             lines: vec![Line::default(); streams],
@@ -54,16 +54,21 @@ impl Recorder {
             ..Run::default()
         };
         Self {
-            start: OnceLock::new(),
+            start: Mutex::new(Instant::now()),
             counts_from: Mutex::default(),
             run: Mutex::new(run),
             answers: Mutex::default(),
         }
     }
 
-    /// When the run began: with the first question about it.
+    /// Begins to count time: what was asked before that was preparation.
+    pub(crate) fn begin(&self) {
+        *self.start.lock() = Instant::now();
+    }
+
+    /// When the run began.
     pub(crate) fn start(&self) -> Instant {
-        *self.start.get_or_init(Instant::now)
+        *self.start.lock()
     }
 
     /// The moment so many nanoseconds after the start.

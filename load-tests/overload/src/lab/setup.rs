@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) changes: Vec<(f64, usize, Change)>,
     /// Whether the layers act.
     pub(crate) protects: bool,
+    /// What the client-side throttle does; the layers' usual mode without.
+    pub(crate) throttle: Option<&'static str>,
     /// Whether failed attempts are repeated once.
     pub(crate) retries: bool,
     /// The limit of each upstream.
@@ -71,6 +73,7 @@ impl Setup {
             upstreams: Vec::new(),
             changes: Vec::new(),
             protects,
+            throttle: None,
             retries: false,
             concurrency: Concurrency::default(),
             body_bytes: 256,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use headgate_sim::{
     figures::{Run, slice},
     scenarios::{CAPACITY, recovery},
@@ -23,7 +23,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::shared("D2", d2, true)
         .titled("1 of 5 endpoints is 10 times as slow; balanced in any case"),
     // Without breakers nothing is ever half-open.
-    Scenario::shared("D3", d3, false).titled("a probe never returns, with three endpoints"),
+    Scenario::shared("D3", d3, false)
+        .titled("three endpoints fail, and then no probe ever returns"),
     Scenario::shared("D4", d4, false),
     Scenario::shared("D5", d5, true),
 ];
@@ -116,32 +117,35 @@ fn d2(lab: &Lab) -> Result<Vec<f64>> {
     Ok(vec![p99 / healthy, run.success(&run.all(), from + 2.0, end)])
 }
 
-/// The longest time for which a breaker is seen half-open in a row.
+/// The longest time for which a breaker is seen half-open in a row. All endpoints fail, as the
+/// balancer would spare a single one before its breaker has seen enough.
 fn d3(lab: &Lab) -> Result<Vec<f64>> {
     let end = lab.time(14.0, 8.0);
     let mut setup = lab.usual(end).mix(&[(0.0, 0.3 * CAPACITY)]);
     setup.endpoints = vec![Endpoint::new(20, &[USUAL]); 3];
-    setup.changes = vec![
-        (2.0, 0, Change::Behave(Behavior::FailFast)),
-        (2.4, 0, Change::Behave(Behavior::Hang)),
-    ];
+    // Calls that hang would fill it, and none would be left to probe.
+    setup.concurrency.mode = Some("off");
+    for endpoint in 0..3 {
+        setup.changes.push((2.0, endpoint, Change::Behave(Behavior::FailFast)));
+        setup.changes.push((2.4, endpoint, Change::Behave(Behavior::Hang)));
+    }
     let longest = async |stage: &Stage| {
         let start = Instant::now();
-        let (mut longest, mut since) = (Duration::ZERO, None::<Instant>);
-        let mut times = 0;
+        let (mut longest, mut half_open_since) = (None::<Duration>, [None::<Instant>; 3]);
         while start.elapsed().as_secs_f64() < end {
             let limits = stage.operator.limits().await?;
-            if limits.text("/upstreams/0/endpoints/0/breaker") == "half_open" {
-                times += u32::from(since.is_none());
-                let since = *since.get_or_insert_with(Instant::now);
-                longest = longest.max(since.elapsed());
-            } else {
-                since = None;
+            for (endpoint, since) in half_open_since.iter_mut().enumerate() {
+                if limits.text(&format!("/upstreams/0/endpoints/{endpoint}/breaker")) == "half_open"
+                {
+                    let lasts = since.get_or_insert_with(Instant::now).elapsed();
+                    longest = longest.max(Some(lasts));
+                } else {
+                    *since = None;
+                }
             }
             sleep(Duration::from_millis(20)).await;
         }
-        anyhow::ensure!(times > 0, "no breaker was ever half-open");
-        Ok(longest.as_secs_f64())
+        Ok(longest.context("no breaker was ever half-open")?.as_secs_f64())
     };
     lab.stage(setup, async |stage| Ok(vec![stage.play_beside(longest).await?.1]))
 }

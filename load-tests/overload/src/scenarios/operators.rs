@@ -64,6 +64,7 @@ fn h1(lab: &Lab) -> Result<Vec<f64>> {
         let mut setup = lab.usual(seconds).mix(&[(0.0, 2.0 * CAPACITY)]);
         setup.concurrency.mode = Some(mode);
         // Behind a limit that only observes, the service is slow; what is late would throttle.
+        setup.throttle = Some("off");
         shares.push(lab.stage(setup, async |stage| {
             let seen = stage.play().await?;
             refused = seen.answers.of(&LAYERS);

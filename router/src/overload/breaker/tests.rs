@@ -98,6 +98,32 @@ fn a_probe_that_was_not_made_is_given_back() {
 }
 
 #[test]
+fn clients_that_leave_hanging_probes_do_not_keep_it_half_open() {
+    let breaker = opened();
+    // Each leaves after 300 ms; another call of the endpoint tells what time it is.
+    for start in [1100, 1400, 1700, 2000] {
+        assert_eq!(breaker.state(at(start)), State::HalfOpen, "at {start}");
+        let pass = breaker.admit(at(start), 1).unwrap();
+        assert_eq!(breaker.state(at(start + 300)), State::HalfOpen);
+        breaker.give_back(&pass);
+    }
+    assert_eq!(breaker.state(at(2300)), State::Open);
+}
+
+#[test]
+fn answers_outweigh_clients_that_left_before() {
+    let breaker = opened();
+    for start in [1100, 1700, 2300] {
+        let left = breaker.admit(at(start), 1).unwrap();
+        assert_eq!(breaker.state(at(start + 500)), State::HalfOpen);
+        breaker.give_back(&left);
+        let answered = breaker.admit(at(start + 500), 1).unwrap();
+        breaker.record(&answered, at(start + 510), End::Success, true);
+    }
+    assert_eq!(breaker.state(at(2900)), State::Ramp);
+}
+
+#[test]
 fn after_three_good_probes_traffic_comes_back_step_by_step() {
     let breaker = opened();
     for _ in 0..3 {
