@@ -3,6 +3,7 @@
 //! Doc comments here are what the schema and the reference page say.
 
 pub(crate) mod events;
+pub(crate) mod exchanges;
 pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod identity;

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -52,6 +53,8 @@ pub struct Loaded {
     pub sinks: Vec<Sink>,
     /// Errors of events that are told, as events of their own.
     pub notices: Vec<headgate_events::NoticeClass>,
+    /// Which exchanges become events. None: none do.
+    pub exchanges: Option<Exchanges>,
     /// How long the facts of requests are kept. None: not at all.
     pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
@@ -131,6 +134,15 @@ pub enum EventLog {
         /// Brokers to begin with, as `host:port`, with commas between them.
         brokers: String,
     },
+}
+
+/// Which exchanges become events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchanges {
+    /// So many a second of each edge. None: all of them.
+    pub per_second: Option<NonZeroU32>,
+    /// How long they are kept, as far as there is room.
+    pub keep: Duration,
 }
 
 /// Topics that go into tables of one database.
@@ -256,6 +268,7 @@ impl Attempt<'_> {
             events: self.resolved.events,
             sinks: self.resolved.sinks,
             notices: self.resolved.notices,
+            exchanges: self.resolved.exchanges,
             facts: self.resolved.facts,
             next_end: self.resolved.next_end,
             digest: digest_of(&effective),

@@ -77,7 +77,7 @@ pub(crate) struct Record {
     ended_at: Option<Moment>,
     busy: Busy,
     /// What is kept of the request beyond its end.
-    facts: Option<facts::Draft>,
+    facts: facts::Drafted,
 }
 
 impl Record {
@@ -117,7 +117,7 @@ impl Record {
             bytes_out: 0,
             bytes_in: 0,
             ended_at: None,
-            facts: None,
+            facts: facts::Drafted::default(),
             busy: connection.activity.begin(),
             client: connection.client(&parts.headers),
             connection: Arc::clone(connection),

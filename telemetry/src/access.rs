@@ -69,6 +69,13 @@ pub struct Line<'a> {
     pub config: &'a Members,
 }
 
+impl Line<'_> {
+    /// Appends the line with what is kept beside it: one JSON object, without a newline.
+    pub fn write_with(&self, detail: &Detail<'_>, out: &mut Vec<u8>) {
+        json::write_with(out, self, detail);
+    }
+}
+
 /// What is kept of an exchange beside its line, for whoever asks why.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Detail<'a> {

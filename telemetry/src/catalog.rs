@@ -315,6 +315,8 @@ catalog! {
     EVENTS_IN_FLIGHT: Kind::Gauge, Deliveries, "headgate_events_in_flight_deliveries", [HANDLER];
     /// Whether a handler's events wait: 1 while it is paused, or something that it needs is down.
     EVENTS_PAUSED: Kind::Gauge, Flag, "headgate_events_paused_flag", [HANDLER];
+    /// Exchanges that were to become events of `hg.exchanges`, by whether the log has them, or they found the queue full or the log not there.
+    EXCHANGE_EVENTS: Kind::Counter, Events, "headgate_events_exchange_events_total", [LINE];
     /// Connections that results are pushed to.
     PUSH_OPEN: Kind::Gauge, Connections, "headgate_gateway_push_open_connections", [];
     /// Connections that asked for pushes when there were as many as there may be. They got 503.

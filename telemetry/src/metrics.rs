@@ -3,6 +3,7 @@
 mod arm;
 mod config;
 mod events;
+mod facts;
 mod idempotency;
 mod mirror;
 mod overload;
@@ -25,6 +26,7 @@ pub use crate::metrics::{
     arm::{ArmCounts, ArmMetrics, ArmNames},
     config::ConfigMetrics,
     events::{GroupMetrics, TopicMetrics},
+    facts::FactsMetrics,
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     mirror::MirrorMetrics,
     overload::{
@@ -149,12 +151,6 @@ impl Metrics {
         self.registry.forget(metric);
     }
 
-    /// The handles of the facts that are kept of requests.
-    pub fn facts(&self) -> FactsMetrics {
-        let facts = |result| self.counter(&catalog::FACTS, &[result]);
-        FactsMetrics { written: facts("written"), dropped: facts("dropped") }
-    }
-
     pub(crate) fn counter(&self, metric: &'static Metric, values: &[&str]) -> Counter {
         self.registry.register_counter(&key(metric, values), &METADATA)
     }
@@ -206,25 +202,6 @@ fn bounded<'a>(
         (team, name)
     } else {
         (OTHER, OTHER)
-    }
-}
-
-/// Counts the facts that are kept of requests.
-#[derive(Clone, Debug)]
-pub struct FactsMetrics {
-    written: Counter,
-    dropped: Counter,
-}
-
-impl FactsMetrics {
-    /// Counts facts that last.
-    pub fn written(&self, count: u64) {
-        self.written.increment(count);
-    }
-
-    /// Counts facts that are lost.
-    pub fn dropped(&self, count: u64) {
-        self.dropped.increment(count);
     }
 }
 

@@ -34,6 +34,7 @@ mod event_settings;
 mod event_sinks;
 mod event_streams;
 mod events;
+mod exchange_events;
 mod fallbacks;
 mod geo;
 mod grpc;
