@@ -24,6 +24,7 @@ use crate::{
     openapi,
     overlays::Overlays,
     passport::PassportKeys,
+    probes::Probes,
     problem::{self, Problem},
     status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
     why::{NotKept, Why},
@@ -113,6 +114,8 @@ pub struct State {
     pub overlays: Arc<dyn Overlays>,
     /// Events and their handlers; none where there is no log.
     pub events: Option<EventState>,
+    /// The requests that the edge sends to itself.
+    pub probes: Arc<dyn Probes>,
 }
 
 impl fmt::Debug for State {

@@ -108,6 +108,9 @@ pub struct WhyExchange {
     /// The first digits of the SHA-256 of the caller's subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_sha256: Option<String>,
+    /// The probe that the request is. None: it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
     /// What the request was worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,

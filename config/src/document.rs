@@ -12,6 +12,7 @@ pub(crate) mod mirror;
 pub(crate) mod overload;
 pub(crate) mod owner;
 pub(crate) mod platform;
+pub(crate) mod probe;
 pub(crate) mod push;
 pub(crate) mod scalar;
 pub(crate) mod sink;

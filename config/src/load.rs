@@ -51,6 +51,8 @@ pub struct Loaded {
     pub events: Option<EventLog>,
     /// Topics that go into tables of a database, in the order of the sinks' names.
     pub sinks: Vec<Sink>,
+    /// Requests that the edge sends to itself, in the order of their names.
+    pub probes: Vec<Probe>,
     /// Errors of events that are told, as events of their own.
     pub notices: Vec<headgate_events::NoticeClass>,
     /// Which exchanges become events. None: none do.
@@ -143,6 +145,19 @@ pub struct Exchanges {
     pub per_second: Option<NonZeroU32>,
     /// How long they are kept, as far as there is room.
     pub keep: Duration,
+}
+
+/// A request that the edge sends to itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What is sent.
+    pub settings: headgate_gateway::settings::Probe,
+    /// Where its credential is. None: it shows none.
+    pub credential: Option<Secret>,
+    /// The header that has the credential; `authorization` has it behind `Bearer`.
+    pub credential_header: http::HeaderName,
+    /// Time between two runs. None: it runs when somebody asks for it.
+    pub every: Option<Duration>,
 }
 
 /// Topics that go into tables of one database.
@@ -267,6 +282,7 @@ impl Attempt<'_> {
             records: self.resolved.records,
             events: self.resolved.events,
             sinks: self.resolved.sinks,
+            probes: self.resolved.probes,
             notices: self.resolved.notices,
             exchanges: self.resolved.exchanges,
             facts: self.resolved.facts,

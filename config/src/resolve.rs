@@ -10,7 +10,7 @@ use headgate_types::{UnixTime, format_duration};
 use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
-    load::{Document, EventLog, Exchanges, Input, Origin, Records, Sink},
+    load::{Document, EventLog, Exchanges, Input, Origin, Probe, Records, Sink},
     resolve::{claims::Claims, pems::Pems},
     source::{Place, Step, key_path},
 };
@@ -23,6 +23,7 @@ mod idempotency;
 mod identity;
 mod overload;
 pub(crate) mod pems;
+mod probes;
 mod route;
 mod sinks;
 mod split;
@@ -39,6 +40,7 @@ pub(crate) struct Resolved {
     pub(crate) sinks: Vec<Sink>,
     pub(crate) notices: Vec<NoticeClass>,
     pub(crate) exchanges: Option<Exchanges>,
+    pub(crate) probes: Vec<Probe>,
     pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
@@ -125,6 +127,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         sinks,
         notices,
         exchanges,
+        probes: probes::probes(input),
         facts,
         origins,
         warnings,

@@ -52,6 +52,8 @@ pub struct Line<'a> {
     pub priority: Option<Class>,
     /// Who called.
     pub identity: Option<Caller<'a>>,
+    /// The probe that it is. None: it is none.
+    pub probe: Option<&'a str>,
     /// What the protective layers said, in the order in which they were met. A line names those
     /// that did not just admit.
     pub rulings: &'a [Ruling],

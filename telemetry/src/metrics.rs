@@ -7,6 +7,7 @@ mod facts;
 mod idempotency;
 mod mirror;
 mod overload;
+mod probe;
 mod push;
 mod store;
 mod upstream;
@@ -32,6 +33,7 @@ pub use crate::metrics::{
     overload::{
         BreakerMetrics, GateLevels, GateMetrics, RetryBudgetMetrics, Ruling, RulingMetrics,
     },
+    probe::ProbeMetrics,
     push::PushMetrics,
     store::{StoreCounts, StoreMetrics},
     upstream::{HealthMetrics, UpstreamMetrics},
@@ -57,6 +59,7 @@ struct Names {
     sources: HashSet<(String, String)>,
     handlers: HashSet<(String, String)>,
     topics: HashSet<(String, String)>,
+    probes: HashSet<(String, String)>,
     /// By team, route and arm.
     arms: HashMap<[String; 3], Arc<arm::Tally>>,
 }

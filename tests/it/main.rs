@@ -56,6 +56,7 @@ mod owners;
 mod passports;
 mod plans;
 mod pool;
+mod probes;
 mod push;
 mod rates;
 mod readme;

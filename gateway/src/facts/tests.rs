@@ -69,6 +69,7 @@ fn with_line(path: &str, look: impl FnOnce(&Line<'_>)) {
         device: None,
         priority: Some(Class::Bulk),
         identity: None,
+        probe: None,
         rulings: &[],
         attempts: &attempts,
         request_bytes: 0,

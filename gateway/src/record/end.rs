@@ -56,6 +56,7 @@ impl Record {
             device: self.device.as_ref(),
             priority: self.priority.map(Priority::class),
             identity: caller,
+            probe: self.probe.as_deref(),
             rulings,
             attempts: &self.attempts,
             request_bytes: self.request_bytes(),
@@ -143,16 +144,21 @@ impl Drop for Record {
         self.count_rulings();
         self.keep(outcome, duration, now);
         let metrics = if let Some(route) = &self.route {
-            &route.metrics
+            self.counts(route)
         } else {
             let terms = &self.terms;
             let path = self.uri.path();
             let is_own = path.starts_with(step::results::PREFIX) || path == step::whoami::PATH;
-            let metrics = if is_own { &terms.own } else { &terms.unrouted };
+            let metrics = match &self.probe {
+                Some(_) => &terms.probes,
+                None if is_own => &terms.own,
+                None => &terms.unrouted,
+            };
             metrics.arrived();
             metrics
         };
-        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm)) {
+        let arm = self.route.as_ref().and_then(|route| route.arm(self.arm));
+        if let Some(arm) = arm.filter(|_| self.probe.is_none()) {
             arm.metrics.ended(outcome, self.time, duration);
         }
         metrics.ended(outcome, duration);
