@@ -249,6 +249,12 @@ fn begin(request: &Seen<'_>, weight: u64) -> Option<(Vec<u8>, Arc<Watches>)> {
     (bytes.len() <= FACT_BYTES_MAX).then(|| (bytes, Arc::clone(watches)))
 }
 
+/// The fact of a request that no exchange has served.
+#[cfg(test)]
+pub(crate) fn of(request: &Seen<'_>, ended: &Ended<'_>) -> Option<Vec<u8>> {
+    Draft { weight: 1, begun: begin(request, 1) }.ended(ended)
+}
+
 impl Draft {
     /// The whole fact: both halves as one object.
     fn ended(self, ended: &Ended<'_>) -> Option<Vec<u8>> {
