@@ -18,12 +18,13 @@ use tokio::{sync::watch, task::spawn_blocking};
 pub(crate) use self::endpoints::{Answer, ENDPOINTS, Endpoint, Parameter, Takes};
 use self::endpoints::{JSON, JWKS};
 use crate::{
-    events::EventState,
+    events::{self, EventState},
     history::History,
     limits::LimitsStatus,
     openapi,
     overlays::Overlays,
     passport::PassportKeys,
+    probes::Probes,
     problem::{self, Problem},
     status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
     why::{NotKept, Why},
@@ -113,6 +114,8 @@ pub struct State {
     pub overlays: Arc<dyn Overlays>,
     /// Events and their handlers; none where there is no log.
     pub events: Option<EventState>,
+    /// The requests that the edge sends to itself.
+    pub probes: Arc<dyn Probes>,
 }
 
 impl fmt::Debug for State {
@@ -224,6 +227,13 @@ fn facts_ask(query: &str) -> Option<FactsAsk> {
 async fn facts(state: extract::State<State>, query: extract::RawQuery) -> Response {
     let ask = query.0.as_deref().and_then(facts_ask);
     let Some(ask) = ask else { return Problem::BadQuery.into_response() };
+    if let Some(events) = &state.events {
+        match events::exchange_facts(events, ask).await {
+            Ok(Some(page)) => return to_json(&page),
+            Ok(None) => {}
+            Err(problem) => return problem.into_response(),
+        }
+    }
     let status = Arc::clone(&state.status);
     match spawn_blocking(move || status.facts(ask)).await {
         Ok(text) => typed(JSON, text),

@@ -4,10 +4,11 @@
 
 mod control;
 mod entries;
+mod exchanges;
 mod letters;
 mod series;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{extract, response::Response};
 use headgate_events::{ConsumerHandle, DeadLetterError, LogError, Parts, Registered};
@@ -15,7 +16,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
-    control::say as control_series, entries::list as entries, letters::*, series::show as series,
+    control::say as control_series,
+    entries::list as entries,
+    exchanges::{Searched, facts as exchange_facts, why as exchanges_of},
+    letters::*,
+    series::show as series,
 };
 pub use self::{
     control::{SeriesStand, SeriesWish, SeriesWord},
@@ -38,6 +43,8 @@ pub struct EventState {
     pub parts: Parts,
     /// The handlers that run in this process.
     pub handlers: Arc<dyn Fn() -> Vec<Running> + Send + Sync>,
+    /// How long exchanges are kept as events. None: none are.
+    pub exchanges: Option<Duration>,
 }
 
 /// A handler that runs.

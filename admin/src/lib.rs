@@ -12,6 +12,7 @@ mod limits;
 mod openapi;
 mod overlays;
 mod passport;
+mod probes;
 mod problem;
 mod server;
 mod status;
@@ -37,6 +38,7 @@ pub use crate::{
     openapi::document,
     overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
     passport::{PassportKeys, PassportRotated, RotateError, RotatePassport},
+    probes::{NoProbes, ProbeBegun, ProbeList, ProbeRun, ProbeStatus, ProbeWish, Probes},
     server::Server,
     status::{
         ConfigStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,

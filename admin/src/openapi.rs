@@ -14,6 +14,7 @@ use crate::{
     limits::LimitsStatus,
     overlays::{OverlayList, OverlayRequest},
     passport::{PassportRotated, RotatePassport},
+    probes::{ProbeBegun, ProbeList, ProbeWish},
     problem,
     status::Status,
     why::Why,
@@ -109,6 +110,9 @@ fn schemas() -> Map<String, Value> {
     name::<OverlayRequest>(&mut generator);
     name::<PassportRotated>(&mut generator);
     name::<RotatePassport>(&mut generator);
+    name::<ProbeList>(&mut generator);
+    name::<ProbeWish>(&mut generator);
+    name::<ProbeBegun>(&mut generator);
     name::<Topics>(&mut generator);
     name::<Groups>(&mut generator);
     name::<EventPage>(&mut generator);

@@ -48,11 +48,13 @@ pub(crate) enum Problem {
     KeyTooNew,
     /// The Passport keys could not be made or kept.
     KeysNotKept,
+    /// No probe has this name.
+    NoProbe,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -72,6 +74,7 @@ impl Problem {
         Self::NoExchange,
         Self::KeyTooNew,
         Self::KeysNotKept,
+        Self::NoProbe,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -96,6 +99,7 @@ impl Problem {
             Self::NoExchange => "HG1225",
             Self::KeyTooNew => "HG1250",
             Self::KeysNotKept => "HG1251",
+            Self::NoProbe => "HG1256",
         }
     }
 
@@ -105,7 +109,8 @@ impl Problem {
             | Self::NoOverlay
             | Self::NoSuchKey
             | Self::NoSuchEvent
-            | Self::NoExchange => StatusCode::NOT_FOUND,
+            | Self::NoExchange
+            | Self::NoProbe => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -139,6 +144,7 @@ impl Problem {
             Self::BadRequest(_) => "The request is not valid",
             Self::NoExchange => "No exchange of this trace is kept",
             Self::KeyTooNew => "Upstreams may not have read the next key",
+            Self::NoProbe => "There is no such probe",
             Self::KeysNotKept => "The keys could not be made or kept; the same one signs on",
         }
     }

@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use crate::{
     ConfigStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus,
     History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
-    MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
-    PassportKeys, PassportRotated, Readiness, RotateError, RouteLimits, RouteStatus, Stage, State,
-    Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, Why, WhyAttempt,
-    WhyExchange, WhyLayer, overlays::Answer,
+    MirrorStatus, NoProbes, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays,
+    PartStatus, PassportKeys, PassportRotated, Readiness, RotateError, RouteLimits, RouteStatus,
+    Stage, State, Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, Why,
+    WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -283,6 +283,7 @@ pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
         records: Some(records()),
         overlays: Arc::new(Shelf),
         events: None,
+        probes: Arc::new(NoProbes),
     };
     (change, state)
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{State, to_json},
+    events::{self, Searched},
     problem::Problem,
 };
 
@@ -23,6 +24,22 @@ pub struct Why {
     pub exchange: WhyExchange,
     /// Earlier exchanges of the same trace, the first one first.
     pub earlier: Vec<WhyExchange>,
+}
+
+impl Why {
+    /// Reads exchanges of one trace, in the order of their begins, each a JSON object. None: there
+    /// are none.
+    pub fn read<T: AsRef<[u8]>>(exchanges: impl IntoIterator<Item = T>) -> Option<Self> {
+        let read = |exchange: T| {
+            let exchange = serde_json::from_slice::<WhyExchange>(exchange.as_ref());
+            exchange
+                .inspect_err(|error| tracing::error!(%error, "kept exchange can't be read"))
+                .ok()
+        };
+        let mut earlier: Vec<_> = exchanges.into_iter().filter_map(read).collect();
+        earlier.sort_by(|one, other| one.time.cmp(&other.time));
+        earlier.pop().map(|exchange| Self { exchange, earlier })
+    }
 }
 
 /// Why nothing is told of a trace.
@@ -91,6 +108,9 @@ pub struct WhyExchange {
     /// The first digits of the SHA-256 of the caller's subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_sha256: Option<String>,
+    /// The probe that the request is. None: it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
     /// What the request was worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
@@ -167,8 +187,20 @@ pub(crate) async fn why(state: extract::State<State>, trace: Path<String>) -> Re
         return Problem::BadRequest("a trace ID has 32 lowercase hexadecimal digits, not all 0")
             .into_response();
     };
-    match state.status.why(trace) {
-        Ok(why) => to_json(&why),
-        Err(NotKept { reach }) => Problem::NoExchange.with_detail(&reach),
+    let NotKept { reach } = match state.status.why(trace) {
+        Ok(why) => return to_json(&why),
+        Err(not_kept) => not_kept,
+    };
+    let searched = match &state.events {
+        Some(events) => events::exchanges_of(events, trace).await,
+        None => Ok(None),
+    };
+    match searched {
+        Ok(Some(Searched::Found(why))) => to_json(&why),
+        Ok(Some(Searched::None(also))) => {
+            Problem::NoExchange.with_detail(&format!("{reach}; {also}"))
+        }
+        // What memory has is told all the same.
+        Ok(None) | Err(_) => Problem::NoExchange.with_detail(&reach),
     }
 }

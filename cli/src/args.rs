@@ -4,6 +4,7 @@ pub(crate) mod events;
 mod idempotency;
 pub(crate) mod identity;
 mod overload;
+mod probe;
 mod upstreams;
 
 use std::{path::PathBuf, time::Duration};
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub(crate) use crate::args::{
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
     overload::{History, Shed, ShedChaos, ShedSet, ShedSimulate, Top, Why},
+    probe::Probe,
     upstreams::Drain,
 };
 
@@ -81,6 +83,9 @@ pub(crate) enum Verb {
     /// Tells the life of a recent exchange: what decided on it, and by what numbers. Exit code 1 when
     /// none of the trace is kept.
     Why(Why),
+    /// Lets the edge send its own requests the whole way now, and tells what came of them. Exit code 1
+    /// when one fails.
+    Probe(Probe),
     /// Tells how the answers to copied requests compare.
     #[command(subcommand)]
     Mirror(Mirror),

@@ -1,10 +1,11 @@
 //! `headgate audit`: what a configuration may say and what is hardly meant all the same.
 
-use std::{collections::BTreeMap, process::ExitCode};
+mod traffic;
+
+use std::{path::Path, process::ExitCode};
 
 use headgate_admin::Status;
 use headgate_config::audit::{Audit, Finding, Rule, Severity, Traffic};
-use headgate_telemetry::catalog;
 use headgate_types::Clock as _;
 use http::Uri;
 use serde_json::json;
@@ -37,11 +38,11 @@ struct Ignored<'a> {
 /// that does not exist.
 pub(crate) fn audit(args: &args::Audit, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let ignored = args.ignore.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>()?;
-    let live = args.admin.as_ref().map(live).transpose()?;
+    let config = &args.config.config;
+    let live = args.admin.as_ref().map(|admin| live(admin, config)).transpose()?;
     let traffic = live.as_ref().map(|live| &live.traffic);
     let now = SystemClock.unix_time();
-    let Audit { findings, digest } =
-        headgate_config::audit::audit(&args.config.config, now, traffic)?;
+    let Audit { findings, digest } = headgate_config::audit::audit(config, now, traffic)?;
     let all = findings.len();
     let is_wanted = |finding: &Finding| !ignored.iter().any(|one| one.covers(finding));
     let findings: Vec<_> = findings.into_iter().filter(is_wanted).collect();
@@ -82,32 +83,11 @@ impl Ignored<'_> {
     }
 }
 
-fn live(admin: &Uri) -> anyhow::Result<Live> {
+fn live(admin: &Uri, config: &Path) -> anyhow::Result<Live> {
     let admin = Admin::of_url(admin)?;
     let status: Status = admin.get("/v1/status")?.json(&admin)?;
-    let arrived = arrived(&String::from_utf8_lossy(&admin.get("/metrics")?.body()?));
-    Ok(Live {
-        traffic: Traffic { arrived, since: status.started_at },
-        digest: status.config_digest,
-    })
-}
-
-/// Requests by team and route, from metrics in Prometheus' text format.
-fn arrived(metrics: &str) -> BTreeMap<(String, String), u64> {
-    let sample = |line: &str| {
-        let (labels, value) = line.strip_prefix(catalog::ARRIVED.name)?.split_once("} ")?;
-        let label = |name: &str| {
-            let labels = labels.strip_prefix('{')?;
-            let value = labels.split("\",").find_map(|one| one.strip_prefix(name))?;
-            value.strip_prefix("=\"").map(|value| value.trim_end_matches('"').to_owned())
-        };
-        Some(((label("team")?, label("route")?), value.trim().parse::<u64>().ok()?))
-    };
-    let mut arrived = BTreeMap::new();
-    for (route, count) in metrics.lines().filter_map(sample) {
-        *arrived.entry(route).or_insert(0) += count;
-    }
-    arrived
+    let traffic = traffic::traffic(admin, config, &status.started_at)?;
+    Ok(Live { traffic, digest: status.config_digest })
 }
 
 fn text(findings: &[Finding], (failing, ignored): (usize, usize), fail_on: Severity) -> String {

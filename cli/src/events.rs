@@ -1,6 +1,7 @@
 //! Wires events: the log, what routes publish, and the handlers of the configuration in force.
 
 mod consumers;
+mod exchanges;
 mod sinks;
 
 use std::{sync::Arc, time::Duration};
@@ -8,8 +9,9 @@ use std::{sync::Arc, time::Duration};
 use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
-    Delays, EmbeddedLog, KafkaLog, Log, LogError, Looked, NoticeFeed, Notices, Parts, Publish,
-    PublishError, Publisher, PushHub, Results, Retention, SeriesControls, Topic, Topics, kafka,
+    Delays, EmbeddedLog, ExchangeFeed, KafkaLog, Log, LogError, Looked, NoticeFeed, Notices, Parts,
+    Publish, PublishError, Publisher, PushHub, Results, Retention, SeriesControls, Topic, Topics,
+    kafka,
 };
 use headgate_gateway::{
     self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk, server::Task,
@@ -41,6 +43,10 @@ pub(crate) struct Events {
     outbox: Option<DynamoDb>,
     /// What appends notices, until it runs.
     feed: Arc<Mutex<Option<NoticeFeed>>>,
+    /// What appends exchanges, until it runs.
+    exchanges: Arc<Mutex<Option<ExchangeFeed>>>,
+    /// How long exchanges are kept as events. None: none are.
+    exchanges_kept: Option<Duration>,
 }
 
 /// The log, and what comes with it.
@@ -123,6 +129,8 @@ impl Events {
             embedded,
             outbox,
             feed,
+            exchanges: Arc::default(),
+            exchanges_kept: loaded.exchanges.map(|exchanges| exchanges.keep),
         }))
     }
 
@@ -141,6 +149,7 @@ impl Events {
         let events = Self::open(loaded, kept, clock, metrics)?;
         if let Some(events) = &events {
             events.register(edge, &loaded.settings);
+            *events.exchanges.lock() = exchanges::begin(loaded, edge, metrics);
             edge.publish_through(Arc::new(events.clone()));
             edge.push_from(events.pushes.clone());
         }
@@ -150,7 +159,11 @@ impl Events {
     /// What the admin API answers from.
     pub(crate) fn for_operators(&self) -> EventState {
         let handlers = self.handlers.clone();
-        EventState { parts: self.parts.clone(), handlers: Arc::new(move || handlers.running()) }
+        EventState {
+            parts: self.parts.clone(),
+            handlers: Arc::new(move || handlers.running()),
+            exchanges: self.exchanges_kept,
+        }
     }
 
     /// All that runs beside the edge.
@@ -158,8 +171,11 @@ impl Events {
         self,
         edge: &Arc<Edge>,
         followed: watch::Receiver<Arc<Running>>,
-    ) -> [(&'static str, Task); 2] {
-        [("push", self.follow_task()), ("events", self.task(edge, followed))]
+    ) -> Vec<(&'static str, Task)> {
+        let exchanges = self.exchanges_task().map(|task| ("exchanges", task));
+        let mut tasks = vec![("push", self.follow_task()), ("events", self.task(edge, followed))];
+        tasks.extend(exchanges);
+        tasks
     }
 
     /// Follows what is pushed and what is said of series until the edge has ended: clients are still
@@ -189,11 +205,12 @@ impl Events {
 
 /// The topics that the configuration names.
 fn topics(loaded: &Loaded) -> Topics {
-    Topics::new(loaded.settings.topics.iter().map(|topic| Topic {
+    let configured = loaded.settings.topics.iter().map(|topic| Topic {
         partitions: topic.partitions,
         retention: Retention { age: Some(topic.retention), bytes: None },
         ..Topic::new(&topic.name)
-    }))
+    });
+    Topics::new(configured.chain(exchanges::topic(loaded)))
 }
 
 /// What the data path asks.

@@ -41,8 +41,11 @@ pub(crate) struct FactsLog {
 
 impl FactsLog {
     /// Keeps facts in the embedded store, as long as the configuration says. None where it says
-    /// not at all, and where there is no store.
+    /// not at all, where there is no store, and where exchanges become events, which hold them.
     pub(crate) fn of(loaded: &Loaded, store: Option<&Store>) -> Option<Self> {
+        if loaded.exchanges.is_some() {
+            return None;
+        }
         Some(Self { keep_for: loaded.facts?, store: store?.clone() })
     }
 

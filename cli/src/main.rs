@@ -11,6 +11,7 @@ mod clock;
 mod facts;
 mod live;
 mod machine;
+mod probes;
 mod reload;
 mod serve;
 mod store;
@@ -34,6 +35,7 @@ mod mirror;
 mod overlays;
 mod passport;
 mod plan;
+mod probe;
 mod routes;
 mod schema;
 mod series;
@@ -109,6 +111,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::History(args) => history::history(&args, output),
         Verb::Top(args) => top::top(&args, output),
         Verb::Why(args) => why::why(&args, output),
+        Verb::Probe(args) => probe::probe(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),
         Verb::Strangle(args) => strangle::strangle(&args, output),
         Verb::Token(args) => token::token(&args, output),

@@ -30,6 +30,7 @@ use crate::{
     live::{Keys, Live},
     machine,
     output::Output,
+    probes::Prober,
     reload::{Reload, Running, Start},
     timeline::{Timeline, Watched},
     upgrade::{Giver, TakeOver},
@@ -116,6 +117,7 @@ pub(crate) fn serve(
     let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
     let timeline = Timeline::of(stores.local());
     let watched = Watched::new(&edge, &running, &clock, &metrics);
+    let prober = Prober::new(&edge, &addresses.edge, &running, &clock, &metrics);
     let state = State {
         readiness: readiness_watch,
         exporter: metrics.exporter(),
@@ -128,15 +130,14 @@ pub(crate) fn serve(
         overlays,
         records: records.clone(),
         events: events.as_ref().map(Events::for_operators),
+        probes: Arc::new(prober.clone()),
     };
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
-        ("identity", identity_task(&edge)),
-        ("health", health_task(&edge)),
-        ("passport", passport_task(&edge)),
-        ("machine", machine::task(&edge, threads)),
         ("timeline", watched.task(timeline)),
+        ("probes", prober.task()),
     ];
+    tasks.extend(edge_tasks(&edge, threads));
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);
         tasks.push(("facts", task));
@@ -256,6 +257,16 @@ fn admin_task(
             }
         })
     })
+}
+
+/// What keeps the edge itself fresh.
+fn edge_tasks(edge: &Arc<Edge>, threads: usize) -> [(&'static str, Task); 4] {
+    [
+        ("identity", identity_task(edge)),
+        ("health", health_task(edge)),
+        ("passport", passport_task(edge)),
+        ("machine", machine::task(edge, threads)),
+    ]
 }
 
 fn identity_task(edge: &Arc<Edge>) -> Task {

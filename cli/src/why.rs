@@ -58,6 +58,9 @@ fn exchange(exchange: &WhyExchange) -> String {
     row("time", exchange.time.clone());
     let took = millis(exchange.duration_us);
     row("outcome", format!("{} ({status}{code}) after {took}", exchange.outcome));
+    if let Some(probe) = &exchange.probe {
+        row("probe", probe.clone());
+    }
     if let Some(device) = &exchange.device {
         row("device", because(device, exchange.device_reason.as_deref()));
     }

@@ -3,7 +3,10 @@
 //! Each rule is a function of the loaded documents and of what comes in beside them: the time of
 //! day, and the counts of a running edge.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use headgate_gateway::settings::{self, Settings};
 use headgate_types::UnixTime;
@@ -34,13 +37,24 @@ pub use crate::audit::rules::{RULES, Rule, Severity};
 pub(crate) const EXPIRY_DAYS: u64 = 30;
 pub(crate) const SECONDS_A_DAY: u64 = 86_400;
 
-/// Requests that a running edge has counted, by team and route.
+/// What a running edge has seen, by team and route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// How many have arrived on each route; a route that is not here has had none.
     pub arrived: BTreeMap<(String, String), u64>,
     /// Since when, in words that follow "since".
     pub since: String,
+    /// Routes that match requests of which they would get none.
+    pub taken: BTreeMap<(String, String), Taken>,
+}
+
+/// What other routes take of what a route matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Requests that it matches.
+    pub requests: u64,
+    /// The routes that are preferred, as `team/name`.
+    pub by: BTreeSet<String>,
 }
 
 /// What a rule found.

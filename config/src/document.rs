@@ -3,6 +3,7 @@
 //! Doc comments here are what the schema and the reference page say.
 
 pub(crate) mod events;
+pub(crate) mod exchanges;
 pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod identity;
@@ -11,6 +12,7 @@ pub(crate) mod mirror;
 pub(crate) mod overload;
 pub(crate) mod owner;
 pub(crate) mod platform;
+pub(crate) mod probe;
 pub(crate) mod push;
 pub(crate) mod scalar;
 pub(crate) mod sink;

@@ -42,8 +42,8 @@ pub use crate::{
     kept::{Kept, KeptPart},
     layered::{Ask, Part, PartState, load_layered},
     load::{
-        EventLog, LOCAL_REGION, Loaded, Origin, Records, RouteOrigin, Sink, environment, load,
-        load_at, load_from, load_from_at,
+        EventLog, Exchanges, LOCAL_REGION, Loaded, Origin, Probe, Records, RouteOrigin, Sink,
+        environment, load, load_at, load_from, load_from_at,
     },
     overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
     provenance::{Layer, Provenance, Setting, Why},

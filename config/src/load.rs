@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -50,8 +51,12 @@ pub struct Loaded {
     pub events: Option<EventLog>,
     /// Topics that go into tables of a database, in the order of the sinks' names.
     pub sinks: Vec<Sink>,
+    /// Requests that the edge sends to itself, in the order of their names.
+    pub probes: Vec<Probe>,
     /// Errors of events that are told, as events of their own.
     pub notices: Vec<headgate_events::NoticeClass>,
+    /// Which exchanges become events. None: none do.
+    pub exchanges: Option<Exchanges>,
     /// How long the facts of requests are kept. None: not at all.
     pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
@@ -131,6 +136,28 @@ pub enum EventLog {
         /// Brokers to begin with, as `host:port`, with commas between them.
         brokers: String,
     },
+}
+
+/// Which exchanges become events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchanges {
+    /// So many a second of each edge. None: all of them.
+    pub per_second: Option<NonZeroU32>,
+    /// How long they are kept, as far as there is room.
+    pub keep: Duration,
+}
+
+/// A request that the edge sends to itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What is sent.
+    pub settings: headgate_gateway::settings::Probe,
+    /// Where its credential is. None: it shows none.
+    pub credential: Option<Secret>,
+    /// The header that has the credential; `authorization` has it behind `Bearer`.
+    pub credential_header: http::HeaderName,
+    /// Time between two runs. None: it runs when somebody asks for it.
+    pub every: Option<Duration>,
 }
 
 /// Topics that go into tables of one database.
@@ -255,7 +282,9 @@ impl Attempt<'_> {
             records: self.resolved.records,
             events: self.resolved.events,
             sinks: self.resolved.sinks,
+            probes: self.resolved.probes,
             notices: self.resolved.notices,
+            exchanges: self.resolved.exchanges,
             facts: self.resolved.facts,
             next_end: self.resolved.next_end,
             digest: digest_of(&effective),

@@ -10,7 +10,7 @@ use headgate_types::{UnixTime, format_duration};
 use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
-    load::{Document, EventLog, Input, Origin, Records, Sink},
+    load::{Document, EventLog, Exchanges, Input, Origin, Probe, Records, Sink},
     resolve::{claims::Claims, pems::Pems},
     source::{Place, Step, key_path},
 };
@@ -23,6 +23,7 @@ mod idempotency;
 mod identity;
 mod overload;
 pub(crate) mod pems;
+mod probes;
 mod route;
 mod sinks;
 mod split;
@@ -38,6 +39,8 @@ pub(crate) struct Resolved {
     pub(crate) events: Option<EventLog>,
     pub(crate) sinks: Vec<Sink>,
     pub(crate) notices: Vec<NoticeClass>,
+    pub(crate) exchanges: Option<Exchanges>,
+    pub(crate) probes: Vec<Probe>,
     pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
@@ -102,7 +105,9 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         handlers,
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
+    let exchanges = events::exchanges(input, report);
     let is_needed = !settings.handlers.is_empty()
+        || exchanges.is_some()
         || !sinks.is_empty()
         || settings
             .routes
@@ -121,6 +126,8 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         events,
         sinks,
         notices,
+        exchanges,
+        probes: probes::probes(input),
         facts,
         origins,
         warnings,

@@ -12,6 +12,7 @@ mod deliver;
 mod embedded;
 pub mod envelope;
 mod error;
+mod exchanges;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod letter;
@@ -47,6 +48,7 @@ pub use crate::{
     deliver::{Deliver, Delivered, Stands},
     embedded::EmbeddedLog,
     error::LogError,
+    exchanges::{EXCHANGE_KIND, Exchange, ExchangeFeed, Exchanges},
     letter::Raw,
     log::{
         Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Follower, Log, Member, Message, Place,
@@ -58,5 +60,5 @@ pub use crate::{
     push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
-    topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+    topic::{AUDIT_TOPIC, EXCHANGE_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
 };

@@ -174,7 +174,8 @@ impl Publisher {
             }
         };
         if !published.is_repeated {
-            if let Some(metrics) = &self.parts.metrics {
+            let metrics = self.parts.metrics.as_ref();
+            if let Some(metrics) = metrics.filter(|_| published.event.probe.is_none()) {
                 metrics.topic(&topic).published();
             }
             if let Some(relay) = &self.parts.relay {

@@ -12,10 +12,15 @@ pub const AUDIT_TOPIC: &str = "hg.audit";
 /// Errors that a person may want to know of.
 pub const NOTICE_TOPIC: &str = "hg.notices";
 
+/// The exchanges of edges, each an event.
+pub const EXCHANGE_TOPIC: &str = "hg.exchanges";
+
 /// Kafka's own default, and long enough for a week-end that nobody looks.
 const AGE: Duration = Duration::from_hours(7 * 24);
 /// As long as results can be asked for by default.
 const PUSHED_AGE: Duration = Duration::from_hours(24);
+/// Bytes of exchanges, whatever their age: half an hour of 200 a second.
+const EXCHANGE_BYTES: ByteSize = ByteSize::from_bytes(512 << 20);
 
 /// What is wanted of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +51,16 @@ impl Default for Retention {
 }
 
 impl Topic {
-    /// A topic of which nothing else is said. Dead letters, the audit, notices and what is
-    /// said of series have one partition; what people decided is kept for ever, and what is pushed for a day.
+    /// A topic of which nothing else is said. Dead letters, the audit, notices, exchanges and what
+    /// is said of series have one partition; what people decided is kept for ever, what is pushed
+    /// for a day, and exchanges as far as their bytes go.
     pub fn new(name: &str) -> Self {
         let is_single = name.starts_with(DEAD_LETTERS)
-            || matches!(name, AUDIT_TOPIC | NOTICE_TOPIC | SERIES_TOPIC);
+            || matches!(name, AUDIT_TOPIC | EXCHANGE_TOPIC | NOTICE_TOPIC | SERIES_TOPIC);
         let retention = match name {
             AUDIT_TOPIC => Retention { age: None, bytes: None },
             PUSH_TOPIC => Retention { age: Some(PUSHED_AGE), bytes: None },
+            EXCHANGE_TOPIC => Retention { bytes: Some(EXCHANGE_BYTES), ..Retention::default() },
             _ => Retention::default(),
         };
         let partitions = if is_single { 1 } else { PARTITIONS_DEFAULT };

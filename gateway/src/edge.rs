@@ -36,6 +36,7 @@ use crate::{
     mirror::MirrorState,
     overload::{Limits, Protection},
     passport::{self, Mint},
+    probe::Mark,
     publishing::Publish,
     push::Pushes,
     recent::{Recent, Told},
@@ -60,6 +61,8 @@ pub struct Edge {
     pub(crate) access: Log,
     /// The exchanges that have ended last.
     pub(crate) recent: Recent,
+    /// Tells the edge's own probes. None: there is no secret to tell them by.
+    pub(crate) mark: Option<Mark>,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
     /// Keeps events. None: nobody does, and none are taken.
@@ -166,6 +169,7 @@ impl Edge {
             metrics: counts,
             access,
             recent: Recent::new(settings.edge.recent, settings.edge.threads),
+            mark: Mark::draw(),
             facts: OnceLock::new(),
             publisher: OnceLock::new(),
             pushes: Pushes::new(tools.metrics.push()),

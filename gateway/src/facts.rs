@@ -6,16 +6,21 @@
 //! whether it equals a text of the configuration, or that it was there. Credentials are never more
 //! than there, bodies are not looked at, and a long segment of the path is a digest.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
+use headgate_events::Exchanges;
 use headgate_router::facts::Facts;
-use headgate_telemetry::FactsMetrics;
+use headgate_telemetry::{
+    FactsMetrics,
+    access::{Detail, Line},
+};
 use headgate_types::{Class, Device, Moment, Outcome, UnixTime};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::mpsc;
 
 use crate::settings::Route;
 
+mod exchange;
 mod path;
 mod sampler;
 mod watch;
@@ -85,9 +90,18 @@ pub enum Kept {
 /// Takes facts from exchanges and hands them to whoever writes them.
 #[derive(Debug)]
 pub struct Keeper {
-    sender: mpsc::Sender<Vec<u8>>,
-    sampler: Sampler,
-    metrics: FactsMetrics,
+    to: To,
+    /// None: all are kept.
+    sampler: Option<Sampler>,
+}
+
+/// What facts become.
+#[derive(Debug)]
+enum To {
+    /// Facts alone.
+    Facts(mpsc::Sender<Vec<u8>>, FactsMetrics),
+    /// A part of what is told of each exchange.
+    Exchanges(Exchanges),
 }
 
 impl Keeper {
@@ -95,25 +109,70 @@ impl Keeper {
     pub fn new(keep_for: Duration, metrics: FactsMetrics) -> (Self, mpsc::Receiver<Vec<u8>>) {
         let (sender, receiver) = mpsc::channel(QUEUE_FACTS_MAX);
         let rate = FACTS_MAX / keep_for.as_secs().max(1);
-        (Self { sender, sampler: Sampler::new(rate), metrics }, receiver)
+        let sampler = Some(Sampler::new(rate));
+        (Self { to: To::Facts(sender, metrics), sampler }, receiver)
+    }
+
+    /// Keeps facts as a part of exchanges, of which so many a second become events. None: all do.
+    pub fn of_exchanges(exchanges: Exchanges, per_second: Option<NonZeroU32>) -> Self {
+        let sampler = per_second.map(|rate| Sampler::new(rate.get().into()));
+        Self { to: To::Exchanges(exchanges), sampler }
     }
 
     /// Begins a fact, if this request is one to be kept.
-    pub(crate) fn begin(&self, request: &Seen<'_>, now: Moment) -> Option<Draft> {
-        let weight = self.sampler.weight(now, fastrand::u64(..))?;
-        let draft = Draft::of(request, weight);
-        if draft.is_none() {
-            self.metrics.dropped(1);
+    pub(crate) fn begin(&self, request: &Seen<'_>, now: Moment) -> Drafted {
+        match self.weight(now) {
+            Some(weight) => Drafted::Begun(Draft { weight, begun: begin(request, weight) }),
+            None => Drafted::PassedOver,
         }
-        draft
+    }
+
+    /// What is kept of an exchange that ends, which may have ended before it had facts.
+    pub(crate) fn last(&self, drafted: Drafted, now: Moment) -> Option<Draft> {
+        match (drafted, &self.to) {
+            (Drafted::Begun(draft), _) => Some(draft),
+            (Drafted::Undrawn, To::Exchanges(_)) => {
+                self.weight(now).map(|weight| Draft { weight, begun: None })
+            }
+            (Drafted::Undrawn | Drafted::PassedOver, _) => None,
+        }
     }
 
     /// Ends a fact and hands it over, or drops and counts it. Never waits.
-    pub(crate) fn end(&self, draft: Draft, ended: &Ended<'_>) {
-        if draft.ended(ended).is_none_or(|fact| self.sender.try_send(fact).is_err()) {
-            self.metrics.dropped(1);
+    pub(crate) fn end(
+        &self,
+        draft: Draft,
+        ended: &Ended<'_>,
+        (line, detail): (&Line<'_>, &Detail<'_>),
+    ) {
+        let weight = draft.weight;
+        let fact = draft.ended(ended);
+        match &self.to {
+            To::Facts(sender, metrics) => {
+                if fact.is_none_or(|fact| sender.try_send(fact).is_err()) {
+                    metrics.dropped(1);
+                }
+            }
+            To::Exchanges(exchanges) => exchanges.tell(exchange::of(line, detail, weight, fact)),
         }
     }
+
+    /// For how many requests one stands, if it is one to be kept.
+    fn weight(&self, now: Moment) -> Option<u64> {
+        self.sampler.as_ref().map_or(Some(1), |sampler| sampler.weight(now, fastrand::u64(..)))
+    }
+}
+
+/// What is kept of a request while its exchange lasts.
+#[derive(Debug, Default)]
+pub(crate) enum Drafted {
+    /// It was not drawn yet.
+    #[default]
+    Undrawn,
+    /// It is not one of those that are kept.
+    PassedOver,
+    /// It is one.
+    Begun(Draft),
 }
 
 /// A request as it is when its route is looked for.
@@ -135,11 +194,13 @@ pub(crate) struct Ended<'a> {
     pub(crate) service: Option<Duration>,
 }
 
-/// The first half of a fact.
+/// An exchange that is kept.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    bytes: Vec<u8>,
-    watches: Arc<Watches>,
+    /// For how many it stands.
+    weight: u64,
+    /// The first half of its fact. None: it ended before it had one, or has too long a one.
+    begun: Option<(Vec<u8>, Arc<Watches>)>,
 }
 
 #[derive(Serialize)]
@@ -170,27 +231,34 @@ struct Rest<'a> {
 /// Room for a usual fact, so that its buffer does not grow.
 const FACT_BYTES: usize = 512;
 
-impl Draft {
-    fn of(request: &Seen<'_>, weight: u64) -> Option<Self> {
-        let Seen { time, version, watches, facts } = request;
-        let begun = Begun {
-            time: *time,
-            method: facts.method.as_str(),
-            host: facts.host,
-            path: path::Masked(facts.path),
-            protocol: if *version < http::Version::HTTP_2 { "h1" } else { "h2" },
-            read: watches.read(facts),
-            identified: facts.claims.is_some(),
-            weight,
-        };
-        let mut bytes = Vec::with_capacity(FACT_BYTES);
-        serde_json::to_writer(&mut bytes, &begun).ok()?;
-        (bytes.len() <= FACT_BYTES_MAX).then(|| Self { bytes, watches: Arc::clone(watches) })
-    }
+/// The first half of a fact; none of one that is too long.
+fn begin(request: &Seen<'_>, weight: u64) -> Option<(Vec<u8>, Arc<Watches>)> {
+    let Seen { time, version, watches, facts } = request;
+    let begun = Begun {
+        time: *time,
+        method: facts.method.as_str(),
+        host: facts.host,
+        path: path::Masked(facts.path),
+        protocol: if *version < http::Version::HTTP_2 { "h1" } else { "h2" },
+        read: watches.read(facts),
+        identified: facts.claims.is_some(),
+        weight,
+    };
+    let mut bytes = Vec::with_capacity(FACT_BYTES);
+    serde_json::to_writer(&mut bytes, &begun).ok()?;
+    (bytes.len() <= FACT_BYTES_MAX).then(|| (bytes, Arc::clone(watches)))
+}
 
+/// The fact of a request that no exchange has served.
+#[cfg(test)]
+pub(crate) fn of(request: &Seen<'_>, ended: &Ended<'_>) -> Option<Vec<u8>> {
+    Draft { weight: 1, begun: begin(request, 1) }.ended(ended)
+}
+
+impl Draft {
     /// The whole fact: both halves as one object.
     fn ended(self, ended: &Ended<'_>) -> Option<Vec<u8>> {
-        let Self { mut bytes, watches } = self;
+        let (mut bytes, watches) = self.begun?;
         bytes.pop();
         let seam = bytes.len();
         let source = ended.route.and_then(|route| watches.source(route));

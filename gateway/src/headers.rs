@@ -33,6 +33,8 @@ pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("headgate-attempt
 pub(crate) const ARM: HeaderName = HeaderName::from_static("headgate-arm");
 /// On an answer that came from elsewhere than the route's own upstream.
 pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("headgate-degraded");
+/// The probe that a request is: of its secret from the edge to itself, of its name to a BFF.
+pub(crate) const PROBE: HeaderName = HeaderName::from_static("headgate-probe");
 /// On a copy of a request, to the mirror.
 pub(crate) const MIRROR: HeaderName = HeaderName::from_static("headgate-mirror");
 /// The client's address, to a BFF.

@@ -23,6 +23,7 @@ pub mod geo;
 mod headers;
 mod mirror;
 pub mod overload;
+mod probe;
 mod proxied;
 mod publishing;
 mod push;
@@ -54,6 +55,7 @@ pub use crate::{
     explain::{Caller, Exchange, Explanation},
     facts::{FACTS_MAX, Fact, Keeper, Kept},
     mirror::{FieldState, MirrorState},
+    probe::{Credential, Probed},
     publishing::{
         Asked, NotPublished, Owner, Publication, Publish, Published, Results, ResultsAsk,
         Unavailable,

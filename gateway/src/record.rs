@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use headgate_router::facts::Facts;
 use headgate_telemetry::{
+    RouteMetrics,
     access::{self, Attempt, Journal, Mark},
     trace,
 };
@@ -61,6 +62,8 @@ pub(crate) struct Record {
     /// What the protective layers said, in the order in which they were met.
     rulings: SmallVec<[Ruling; 3]>,
     caller: Option<Arc<Verified>>,
+    /// The probe that the request is, by its name.
+    probe: Option<Arc<str>>,
     attempts: SmallVec<[Attempt; 1]>,
     journal: Journal,
     /// Compares the answer with the mirror's, where the request was copied.
@@ -77,7 +80,7 @@ pub(crate) struct Record {
     ended_at: Option<Moment>,
     busy: Busy,
     /// What is kept of the request beyond its end.
-    facts: Option<facts::Draft>,
+    facts: facts::Drafted,
 }
 
 impl Record {
@@ -107,6 +110,7 @@ impl Record {
             is_counted: false,
             rulings: SmallVec::new(),
             caller: None,
+            probe: edge.mark.as_ref().and_then(|mark| mark.of(&parts.headers)),
             attempts: SmallVec::new(),
             journal: Journal::start(edge.clock.now()),
             watch: None,
@@ -117,7 +121,7 @@ impl Record {
             bytes_out: 0,
             bytes_in: 0,
             ended_at: None,
-            facts: None,
+            facts: facts::Drafted::default(),
             busy: connection.activity.begin(),
             client: connection.client(&parts.headers),
             connection: Arc::clone(connection),
@@ -198,6 +202,16 @@ impl Record {
         self.journal.mark(mark, at);
     }
 
+    /// The probe that the request is. None: it is none.
+    pub(crate) fn probe(&self) -> Option<&Arc<str>> {
+        self.probe.as_ref()
+    }
+
+    /// What counts an exchange that a route takes.
+    fn counts<'r>(&'r self, route: &'r Route) -> &'r RouteMetrics {
+        if self.probe.is_some() { &self.terms.probes } else { &route.metrics }
+    }
+
     /// Notes the device.
     pub(crate) fn classified(&mut self, device: &Device) {
         self.device = Some(device.clone());
@@ -206,7 +220,8 @@ impl Record {
 
     /// Notes what a replay would need of the request, if it is one of those that are kept.
     pub(crate) fn note_facts(&mut self, snapshot: &Snapshot, facts: Facts<'_>) {
-        let Some(keeper) = self.edge.facts.get() else { return };
+        // Nothing is learnt from what the edge asks of itself.
+        let Some(keeper) = self.edge.facts.get().filter(|_| self.probe.is_none()) else { return };
         let watches = &snapshot.watches;
         let seen = facts::Seen { time: self.time, version: self.version, watches, facts };
         self.facts = keeper.begin(&seen, self.started());
@@ -214,7 +229,7 @@ impl Record {
 
     /// Notes the route, and counts the request's arrival there.
     pub(crate) fn routed(&mut self, route: &Arc<Route>) {
-        route.metrics.arrived();
+        self.counts(route).arrived();
         self.route = Some(Arc::clone(route));
         self.mark(Mark::Routed);
     }
@@ -273,7 +288,7 @@ impl Record {
                 upstream.metrics.attempted(attempt.result);
             }
             if !self.attempts.is_empty() {
-                route.metrics.retried();
+                self.counts(route).retried();
             }
         }
         if self.attempts.len() < access::ATTEMPTS_MAX {
@@ -303,7 +318,7 @@ impl Record {
     /// Notes that the answer is one that was given before.
     pub(crate) fn replayed(&self) {
         if let Some(route) = &self.route {
-            route.metrics.replayed();
+            self.counts(route).replayed();
         }
     }
 

@@ -8,7 +8,7 @@ use headgate_router::{
     facts::Facts,
     pattern::Pattern,
     reads::{self, Need, Read, Reads, Subject},
-    table::{Table, Tie, Verdict},
+    table::{Candidate, Table, Tie, Verdict},
 };
 use headgate_types::{Class, Device};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::COOKIE};
@@ -182,6 +182,31 @@ impl Replay {
     /// [`Unknown`] when the decision hangs on what the fact does not hold. Every decision that is
     /// made is the one that the request itself would get.
     pub fn decide(&self, fact: &Fact) -> Result<Decision<'_>, Unknown> {
+        self.look(fact, |facts| {
+            let rule = self.rules.iter().find(|rule| *rule.name == *facts.device);
+            Decision {
+                device: rule.map_or(headgate_router::device::UNKNOWN, |rule| &rule.name),
+                route: self.table.find(facts).and_then(|route| self.routes.get(route)),
+            }
+        })
+    }
+
+    /// The routes that match a request, the one that takes it first.
+    ///
+    /// # Errors
+    ///
+    /// As [`decide`](Self::decide).
+    pub fn matching(&self, fact: &Fact) -> Result<Vec<&RouteRule>, Unknown> {
+        self.look(fact, |facts| {
+            let candidates = self.table.explain(facts).candidates.into_iter();
+            let matches =
+                |one: &Candidate| matches!(one.verdict, Verdict::Won | Verdict::LessSpecific);
+            candidates.filter(matches).filter_map(|one| self.routes.get(one.route)).collect()
+        })
+    }
+
+    /// Looks at the request of a fact, once its class is told.
+    fn look<T>(&self, fact: &Fact, look: impl FnOnce(&Facts<'_>) -> T) -> Result<T, Unknown> {
         let request = Rebuilt::of(fact, &self.reads);
         let method = Method::from_bytes(fact.method.as_bytes()).unwrap_or_default();
         let path = self.unmasked.path(&fact.path);
@@ -197,18 +222,13 @@ impl Replay {
         };
         let Device { class: device, version, .. } = self.classifier.classify(&facts);
         let facts = Facts { device: &device, version, ..facts };
-        let route = self.table.find(&facts);
         let unknown = self.reads.iter().find(|read| !knows(fact, &read.subject, read.need));
         if let Some(unknown) = unknown
             && !self.is_certain(fact, &facts)
         {
             return Err(Unknown(unknown.subject.to_string()));
         }
-        let rule = self.rules.iter().find(|rule| *rule.name == *device);
-        Ok(Decision {
-            device: rule.map_or(headgate_router::device::UNKNOWN, |rule| &rule.name),
-            route: route.and_then(|route| self.routes.get(route)),
-        })
+        Ok(look(&facts))
     }
 
     /// Whether what the fact does not hold makes no difference.

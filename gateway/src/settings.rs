@@ -15,6 +15,7 @@ mod idempotency;
 mod identity;
 mod mirror;
 mod overload;
+mod probe;
 mod push;
 mod recent;
 mod split;
@@ -32,6 +33,7 @@ pub use crate::settings::{
         Breaker, Callers, Concurrency, Fallback, Overload, Per, RateLimit, RouteOverload,
         StaticAnswer, UpstreamOverload,
     },
+    probe::Probe,
     push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},

@@ -7,7 +7,7 @@ mod lease;
 mod opening;
 mod pool;
 mod steps;
-mod tls;
+pub(crate) mod tls;
 
 use std::{
     fmt,

@@ -52,6 +52,8 @@ pub struct Line<'a> {
     pub priority: Option<Class>,
     /// Who called.
     pub identity: Option<Caller<'a>>,
+    /// The probe that it is. None: it is none.
+    pub probe: Option<&'a str>,
     /// What the protective layers said, in the order in which they were met. A line names those
     /// that did not just admit.
     pub rulings: &'a [Ruling],
@@ -67,6 +69,13 @@ pub struct Line<'a> {
     pub journal: &'a Journal,
     /// The digest of the configuration in force, as `config`.
     pub config: &'a Members,
+}
+
+impl Line<'_> {
+    /// Appends the line with what is kept beside it: one JSON object, without a newline.
+    pub fn write_with(&self, detail: &Detail<'_>, out: &mut Vec<u8>) {
+        json::write_with(out, self, detail);
+    }
 }
 
 /// What is kept of an exchange beside its line, for whoever asks why.

@@ -11,7 +11,7 @@ use headgate_types::{Class, Outcome};
 pub use self::{page::markdown, unit::Unit};
 use crate::labels::{
     ArmToken, AttemptResult, BadHead, BreakerState, Denial, Layer, LayerReason, Listener,
-    MirrorResult, Refusal, Reload, Ruled, Settled,
+    MirrorResult, ProbeResult, Refusal, Reload, Ruled, Settled,
 };
 
 /// Names that each of team and route, team and upstream, team, route and arm, and identity source
@@ -118,6 +118,11 @@ const HEALTH_STATE: Label =
     Label { name: "state", values: Values::Words(|| vec!["healthy", "unhealthy", "drained"]) };
 const LOOKUP: Label = Label { name: "result", values: Values::Words(|| vec!["hit", "miss"]) };
 const FETCH: Label = Label { name: "result", values: Values::Words(|| vec!["ok", "failed"]) };
+const PROBE: Label = Label { name: "probe", values: Values::Configured };
+const PROBE_RESULT: Label = Label {
+    name: "result",
+    values: Values::Words(|| ProbeResult::ALL.map(ProbeResult::as_str).to_vec()),
+};
 const HANDLER: Label = Label { name: "handler", values: Values::Configured };
 const TOPIC: Label = Label { name: "topic", values: Values::Configured };
 const SETTLEMENT: Label = Label {
@@ -253,6 +258,12 @@ catalog! {
     KEY_FETCHES: Kind::Counter, Fetches, "headgate_gateway_identity_key_fetches_total", [SOURCE, FETCH];
     /// Passports signed, as far as none that was still fresh could be used again.
     SIGNED_PASSPORTS: Kind::Counter, Passports, "headgate_gateway_signed_passports_total", [];
+    /// Runs of a probe, by how they ended.
+    PROBE_RUNS: Kind::Counter, Runs, "headgate_gateway_probe_runs_total", [PROBE, PROBE_RESULT];
+    /// Time of a probe's runs that went well, from the request to the last result of what it began.
+    PROBE_DURATION: Kind::Histogram(LATENCY_BOUNDS), Seconds, "headgate_gateway_probe_duration_seconds", [PROBE];
+    /// Whether the last run of a probe failed.
+    PROBE_FAILING: Kind::Gauge, Flag, "headgate_gateway_probe_failing_flag", [PROBE];
     /// Facts of requests for `headgate plan --replay`, by whether they were written or found the queue full, the store closed or themselves too long.
     FACTS: Kind::Counter, Facts, "headgate_gateway_kept_facts_total", [LINE];
     /// Batches that the embedded store has written and acknowledged. As all of the store, read once a second.
@@ -315,6 +326,8 @@ catalog! {
     EVENTS_IN_FLIGHT: Kind::Gauge, Deliveries, "headgate_events_in_flight_deliveries", [HANDLER];
     /// Whether a handler's events wait: 1 while it is paused, or something that it needs is down.
     EVENTS_PAUSED: Kind::Gauge, Flag, "headgate_events_paused_flag", [HANDLER];
+    /// Exchanges that were to become events of `hg.exchanges`, by whether the log has them, or they found the queue full or the log not there.
+    EXCHANGE_EVENTS: Kind::Counter, Events, "headgate_events_exchange_events_total", [LINE];
     /// Connections that results are pushed to.
     PUSH_OPEN: Kind::Gauge, Connections, "headgate_gateway_push_open_connections", [];
     /// Connections that asked for pushes when there were as many as there may be. They got 503.

@@ -36,6 +36,22 @@ macro_rules! words {
 }
 
 words! {
+    /// How a probe ended.
+    ProbeResult {
+        /// It was answered, and all that it began is done.
+        Ok = "ok",
+        /// The edge's own listener gave no answer.
+        Unreachable = "unreachable",
+        /// An answer other than 2xx.
+        Status = "status",
+        /// It was not over within its time.
+        Timeout = "timeout",
+        /// A handler refused its event or gave it up.
+        Handler = "handler",
+    }
+}
+
+words! {
     /// How one attempt at an upstream ended.
     AttemptResult {
         /// An answer below 500.

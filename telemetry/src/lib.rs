@@ -16,14 +16,14 @@ pub mod trace;
 pub use crate::{
     labels::{
         ArmToken, AttemptResult, BadHead, BreakerState, Denial, GateScope, Kept, Layer,
-        LayerReason, Listener, MirrorResult, Refusal, Reload, Ruled, Settled,
+        LayerReason, Listener, MirrorResult, ProbeResult, Refusal, Reload, Ruled, Settled,
     },
     metrics::{
         ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
         DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, GroupMetrics,
         HandlerMetrics, HealthMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
-        MirrorMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics,
-        StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
+        MirrorMetrics, ProbeMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling,
+        RulingMetrics, StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };

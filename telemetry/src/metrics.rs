@@ -3,9 +3,11 @@
 mod arm;
 mod config;
 mod events;
+mod facts;
 mod idempotency;
 mod mirror;
 mod overload;
+mod probe;
 mod push;
 mod store;
 mod upstream;
@@ -25,11 +27,13 @@ pub use crate::metrics::{
     arm::{ArmCounts, ArmMetrics, ArmNames},
     config::ConfigMetrics,
     events::{GroupMetrics, TopicMetrics},
+    facts::FactsMetrics,
     idempotency::{DynamoDbCounts, DynamoDbMetrics, HandlerMetrics, KeyCounts, KeyMetrics},
     mirror::MirrorMetrics,
     overload::{
         BreakerMetrics, GateLevels, GateMetrics, RetryBudgetMetrics, Ruling, RulingMetrics,
     },
+    probe::ProbeMetrics,
     push::PushMetrics,
     store::{StoreCounts, StoreMetrics},
     upstream::{HealthMetrics, UpstreamMetrics},
@@ -55,6 +59,7 @@ struct Names {
     sources: HashSet<(String, String)>,
     handlers: HashSet<(String, String)>,
     topics: HashSet<(String, String)>,
+    probes: HashSet<(String, String)>,
     /// By team, route and arm.
     arms: HashMap<[String; 3], Arc<arm::Tally>>,
 }
@@ -149,12 +154,6 @@ impl Metrics {
         self.registry.forget(metric);
     }
 
-    /// The handles of the facts that are kept of requests.
-    pub fn facts(&self) -> FactsMetrics {
-        let facts = |result| self.counter(&catalog::FACTS, &[result]);
-        FactsMetrics { written: facts("written"), dropped: facts("dropped") }
-    }
-
     pub(crate) fn counter(&self, metric: &'static Metric, values: &[&str]) -> Counter {
         self.registry.register_counter(&key(metric, values), &METADATA)
     }
@@ -206,25 +205,6 @@ fn bounded<'a>(
         (team, name)
     } else {
         (OTHER, OTHER)
-    }
-}
-
-/// Counts the facts that are kept of requests.
-#[derive(Clone, Debug)]
-pub struct FactsMetrics {
-    written: Counter,
-    dropped: Counter,
-}
-
-impl FactsMetrics {
-    /// Counts facts that last.
-    pub fn written(&self, count: u64) {
-        self.written.increment(count);
-    }
-
-    /// Counts facts that are lost.
-    pub fn dropped(&self, count: u64) {
-        self.dropped.increment(count);
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Event<T = Bytes> {
     /// Who is told what comes of the series, as an opaque name; handed on to what follows. None:
     /// nobody. `hgowner`.
     pub owner: Option<Arc<str>>,
+    /// The probe that the series is, by its name; handed on to what follows. None: it is no probe.
+    /// `hgprobe`.
+    pub probe: Option<Arc<str>>,
     /// What happened, in detail. `data`.
     pub data: T,
 }
@@ -149,12 +152,13 @@ impl<T> Event<T> {
             expires_at: None,
             priority: Class::default(),
             owner: None,
+            probe: None,
             data,
         }
     }
 
-    /// An event that follows from this one: of the same series, priority and owner, one step
-    /// further.
+    /// An event that follows from this one: of the same series, priority and owner, a probe if this
+    /// one is, one step further.
     ///
     /// # Errors
     ///
@@ -176,6 +180,7 @@ impl<T> Event<T> {
             expires_at: None,
             priority: self.priority,
             owner: self.owner.clone(),
+            probe: self.probe.clone(),
             data,
         })
     }
@@ -197,6 +202,7 @@ impl<T> Event<T> {
             expires_at: self.expires_at,
             priority: self.priority,
             owner: self.owner,
+            probe: self.probe,
             data,
         }
     }
@@ -229,6 +235,7 @@ impl<T> Event<T> {
             ("causationid", &self.causation_id),
             ("hgkey", &self.key),
             ("hgowner", &self.owner),
+            ("hgprobe", &self.probe),
         ];
         let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?)));
         let too_large = |(_, value): &(&str, &Arc<str>)| value.len() > ATTRIBUTE_BYTES_MAX;

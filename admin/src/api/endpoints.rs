@@ -10,7 +10,7 @@ use super::{
     config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz, routes,
     status, strangle,
 };
-use crate::{events, idempotency, limits, overlays, passport, problem, why};
+use crate::{events, idempotency, limits, overlays, passport, probes, problem, why};
 
 const OVERLAYS_PATH: &str = "/v1/overlays";
 pub(super) const JSON: &str = "application/json";
@@ -135,6 +135,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         handler: || get(passport_keys),
     },
     passport::ROTATE,
+    probes::LIST,
+    probes::RUN,
     Endpoint {
         path: "/.well-known/jwks.json",
         takes: Takes::Get(&[]),

@@ -22,7 +22,7 @@ pub(super) struct Alert {
 }
 
 pub(super) fn all() -> Vec<Alert> {
-    [of_overload(), of_operation()].into_iter().flatten().collect()
+    [of_overload(), of_operation(), of_probes()].into_iter().flatten().collect()
 }
 
 fn of_overload() -> Vec<Alert> {
@@ -110,6 +110,18 @@ fn of_operation() -> Vec<Alert> {
             first: "the edge's log says why; a restart recovers",
         },
     ]
+}
+
+fn of_probes() -> Vec<Alert> {
+    vec![Alert {
+        name: "HeadgateProbeFails",
+        query: gauge(&catalog::PROBE_FAILING).by(&["probe"]),
+        when: "> 0",
+        lasts: "2m",
+        severity: "page",
+        summary: "The edge's own probe {{ $labels.probe }} fails: what it does, customers can't do",
+        first: "headgate probe, then headgate why with its trace",
+    }]
 }
 
 /// The rules, as a file for Prometheus.

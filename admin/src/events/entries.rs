@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{extract, response::Response};
-use headgate_events::{Bounds, Entry, Parts};
+use headgate_events::{Bounds, EXCHANGE_TOPIC, Entry, Parts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
@@ -113,9 +113,13 @@ pub(crate) async fn list(
 
 /// The entry with an event's id, the newest one.
 async fn find(parts: &Parts, topic: Option<&str>, id: &str) -> Result<EventEntry, Problem> {
-    let topics = match topic {
-        Some(topic) => vec![topic.to_owned()],
-        None => parts.log.topics().await.map_err(|error| failed(&error))?,
+    let topics = if let Some(topic) = topic {
+        vec![topic.to_owned()]
+    } else {
+        // Exchanges are many, and hardly ever what is meant.
+        let mut topics = parts.log.topics().await.map_err(|error| failed(&error))?;
+        topics.sort_by_key(|topic| *topic == *EXCHANGE_TOPIC);
+        topics
     };
     let mut left = SEARCHED_MAX;
     for topic in topics {

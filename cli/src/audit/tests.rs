@@ -78,14 +78,3 @@ fn a_rule_that_does_not_exist_is_refused() {
     assert!(read("HGA999").is_err());
     assert!(read("").is_err());
 }
-
-#[test]
-fn requests_are_counted_by_team_and_route() {
-    let metrics = "# TYPE headgate_gateway_arrived_requests_total counter\n\
-        headgate_gateway_arrived_requests_total{team=\"tv\",route=\"home\"} 12\n\
-        headgate_gateway_arrived_requests_total{team=\"web\",route=\"rest\"} 0\n\
-        headgate_gateway_ended_requests_total{team=\"tv\",route=\"x\",outcome=\"ok\"} 7\n";
-    let key = |team: &str, route: &str| (team.to_owned(), route.to_owned());
-    let expected = [(key("tv", "home"), 12), (key("web", "rest"), 0)];
-    assert_eq!(arrived(metrics), expected.into_iter().collect());
-}

@@ -1,20 +1,12 @@
 //! The life of exchanges that are kept.
 
-use headgate_admin::{NotKept, Why, WhyExchange};
+use headgate_admin::{NotKept, Why};
 use headgate_gateway::Told;
 use headgate_telemetry::{Kept, access::Reach};
 
 /// The exchanges of a trace, as the admin API tells them.
 pub(super) fn why(told: &Told) -> Result<Why, NotKept> {
-    let read = |line: &Vec<u8>| {
-        let exchange = serde_json::from_slice::<WhyExchange>(line);
-        exchange.inspect_err(|error| tracing::error!(%error, "kept exchange can't be read")).ok()
-    };
-    let mut earlier: Vec<_> = told.exchanges.iter().filter_map(read).collect();
-    match earlier.pop() {
-        Some(exchange) => Ok(Why { exchange, earlier }),
-        None => Err(NotKept { reach: reach(told) }),
-    }
+    Why::read(&told.exchanges).ok_or_else(|| NotKept { reach: reach(told) })
 }
 
 /// How far back exchanges are kept, for people.

@@ -155,7 +155,7 @@ impl Tally {
     pub(super) fn text(&self) -> String {
         if self.kept_for.is_none() {
             return "replay: the edge keeps no facts of requests; it does with `data.dir` set and \
-                `data.facts` above 0s\n"
+                `data.facts` above 0s, or with `events.exchanges.record`\n"
                 .to_owned();
         }
         let mut text = self.headline();

@@ -308,7 +308,7 @@ fn rates(route: &Route) -> Vec<Limiter> {
 
 fn text(answer: &Answer) -> String {
     if answer.rows.is_empty() {
-        return "no request of that time is kept (data.facts)\n".to_owned();
+        return "no request of that time is kept (data.facts, events.exchanges)\n".to_owned();
     }
     let head = ["ROUTE", "CLASS", "DEVICE", "ARRIVED", "REFUSED THEN", "WOULD REFUSE"];
     let lines = answer.rows.iter().map(|Row { stream, counts }| {

@@ -139,6 +139,24 @@ pub(super) fn unreachable(subject: &Subject<'_>) -> Vec<Mark> {
     marks
 }
 
+/// Routes of which requests that came say what no look at the configuration alone can.
+pub(super) fn never_preferred(subject: &Subject<'_>) -> Vec<Mark> {
+    let Some(traffic) = subject.traffic else { return Vec::new() };
+    let mark = |view: &RouteView<'_>| {
+        let key = (view.route.team.as_ref().to_owned(), view.route.name.as_ref().to_owned());
+        let taken = traffic.taken.get(&key)?;
+        let by: Vec<_> = taken.by.iter().map(String::as_str).collect();
+        let requests = taken.requests;
+        let message = format!(
+            "it matches {requests} requests since {}, and each goes to {}",
+            traffic.since,
+            by.join(" or ")
+        );
+        Some(view.mark("match", message))
+    };
+    subject.routes.iter().filter_map(mark).collect()
+}
+
 /// The device classes that a request can be of. A rule for any request ends the list.
 fn classes<'a>(subject: &'a Subject<'_>) -> Vec<&'a str> {
     let rules = &subject.settings.devices;

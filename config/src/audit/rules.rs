@@ -143,7 +143,7 @@ pub const RULES: &[Rule] = &[
         id: "HGA005",
         name: "claim-without-traffic",
         severity: Severity::Low,
-        finds: "A claim whose routes have had no request. Only with `--admin`, since the edge's start.",
+        finds: "A claim whose routes have had no request. Only with `--admin`, since the edge's start or as far back as facts of requests are kept.",
         remedy: "Ask the team whether the routes are still needed.",
         find: owners::without_traffic,
     },
@@ -290,5 +290,13 @@ pub const RULES: &[Rule] = &[
         finds: "An upstream whose endpoints' certificates are not verified: whoever is on the way can read and change everything.",
         remedy: "Name the authority in `tls.ca`, or the name to expect in `tls.server_name`, and drop `verify`.",
         find: upstreams::unverified,
+    },
+    Rule {
+        id: "HGA024",
+        name: "route-never-preferred",
+        severity: Severity::Medium,
+        finds: "A route that matches requests which the edge has seen, and would get none of them: another route goes before it for each. Only with `--admin`, as far back as facts of requests are kept.",
+        remedy: "Take the route out, let the others match less, or wait for a request that only it matches.",
+        find: routes::never_preferred,
     },
 ];

@@ -180,7 +180,7 @@ fn claims_without_traffic() {
     let files = [("headgate.toml", platform), ("routes.d/tv/r.toml", &routes)];
     let traffic = |counts: &[(&str, u64)]| {
         let counts = counts.iter().map(|(route, count)| (("tv".into(), (*route).into()), *count));
-        Traffic { arrived: counts.collect(), since: "Monday".to_owned() }
+        Traffic { arrived: counts.collect(), since: "Monday".to_owned(), ..Traffic::default() }
     };
     let found = |counts: &[(&str, u64)]| told("HGA005", audit_of(&files, Some(&traffic(counts))));
     assert_eq!(
@@ -190,6 +190,24 @@ fn claims_without_traffic() {
     assert_eq!(found(&[("c", 1)]).len(), 1);
     assert_eq!(found(&[("a", 1), ("c", 1)]), nothing());
     assert_eq!(told("HGA005", audit_of(&files, None)), nothing());
+}
+
+#[test]
+fn routes_that_are_never_preferred() {
+    let routes = team(
+        "[route.a]\nmatch = 'GET /tv/{x}'\nto = 'u'\n[route.b]\nmatch = 'GET /tv/{*y}'\nto = 'u'\n",
+    );
+    let files = [("headgate.toml", PLATFORM), ("routes.d/tv/r.toml", &routes)];
+    let by = ["tv/a".to_owned(), "tv/c".to_owned()].into();
+    let taken = [(("tv".to_owned(), "b".to_owned()), Taken { requests: 12, by })].into();
+    let traffic = Traffic { since: "Monday".to_owned(), taken, ..Traffic::default() };
+    assert_eq!(
+        told("HGA024", audit_of(&files, Some(&traffic))),
+        [
+            "routes.d/tv/r.toml:8:9 tv/b: it matches 12 requests since Monday, and each goes to tv/a or tv/c"
+        ]
+    );
+    assert_eq!(told("HGA024", audit_of(&files, None)), nothing());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
+    exchanges::Exchanges,
     platform::count,
     scalar::{
         Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, TopicName, Webhook,
@@ -24,6 +25,8 @@ pub(crate) struct Events {
     pub(crate) kafka: Option<Kafka>,
     /// Who is told when events fail.
     pub(crate) notices: Notices,
+    /// Which exchanges become events.
+    pub(crate) exchanges: Exchanges,
 }
 
 /// Who is told when events fail: each error is an event of the topic `hg.notices`.

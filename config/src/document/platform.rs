@@ -12,6 +12,7 @@ use crate::document::{
     identity::{Identity, Whoami},
     overload::Overload,
     owner::Team,
+    probe::Probe,
     push::Push,
     scalar::{Address, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     sink::Sink,
@@ -42,6 +43,9 @@ pub(crate) struct Platform {
     /// are the name of how far it is: they should not change.
     #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 64))]
     pub(crate) sink: BTreeMap<String, Sink>,
+    /// Requests that the edge sends to itself, by name.
+    #[schemars(extend("propertyNames" = { "x-syntax": "name" }, "maxProperties" = 64))]
+    pub(crate) probe: BTreeMap<String, Probe>,
     /// Where the teams' files are.
     pub(crate) routes: Routes,
     /// Identity sources by name: what routes name in `auth`.

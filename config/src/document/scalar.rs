@@ -286,6 +286,20 @@ forms! {
     read |text| text.parse().ok(),
     write ToString::to_string;
 
+    /// A request that the edge sends to itself.
+    Sent((http::Method, http::uri::PathAndQuery)), form "sent",
+    expected "a method and a path such as \"GET /tv/home\"",
+    examples ["GET /tv/home", "POST /tv/orders"],
+    read web::read_sent,
+    write |(method, path)| format!("{method} {path}");
+
+    /// A header with its value.
+    HeaderLine((http::HeaderName, http::HeaderValue)), form "header-line",
+    expected "a header with its value such as \"x-app: tv/7.2\"",
+    examples ["x-app: tv/7.2"],
+    read web::read_header_line,
+    write |(name, value)| format!("{name}: {}", value.to_str().unwrap_or_default());
+
     /// What a column gets of an event.
     Part(sink::Value), form "event-part",
     expected "an attribute of an event such as \"id\", \"type\", \"time\" or \"partitionkey\", \"data\", or a part of it such as \"data.customer.name\"",

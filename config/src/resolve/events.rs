@@ -1,5 +1,6 @@
 //! Where events are kept, and the functions that handle them.
 
+mod exchanges;
 mod notices;
 mod publish;
 
@@ -9,6 +10,7 @@ use headgate_gateway::settings;
 use headgate_idempotency::Order;
 
 pub(super) use self::{
+    exchanges::exchanges,
     notices::classes,
     publish::{Resolver, check_publishers},
 };

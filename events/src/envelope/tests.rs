@@ -25,6 +25,7 @@ fn event() -> Event {
         expires_at: Some(UnixTime::from_secs(1_800_000_060)),
         priority: Class::ALL[0],
         owner: Some("accounts/k7".into()),
+        probe: Some("order".into()),
         ..event
     }
 }

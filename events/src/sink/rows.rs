@@ -11,7 +11,7 @@ use crate::log::Entry;
 pub(super) enum Fate {
     /// It is a row: one JSON object, a member for each column.
     Row(Json),
-    /// The table takes no events of this type.
+    /// The table takes no events of this type, or it is a probe's.
     Passed,
     /// It is no event, or not one that fits.
     Rejected(String),
@@ -23,6 +23,10 @@ pub(super) fn fate(table: &Table, entry: &Entry) -> Fate {
         Ok(event) => event,
         Err(error) => return Fate::Rejected(format!("it can't be read: {error}")),
     };
+    // A probe is no business.
+    if event.probe.is_some() {
+        return Fate::Passed;
+    }
     if !table.kinds.is_empty() && !table.kinds.iter().any(|kind| **kind == *event.kind) {
         return Fate::Passed;
     }

@@ -188,6 +188,7 @@ async fn event_comes_back_as_it_was(log: &Arc<dyn Log>) {
         key: Some("key".into()),
         expires_at: Some(TIME),
         owner: Some("accounts/k7".into()),
+        probe: Some("order".into()),
         ..event("a b", 7)
     };
     subject.append([event.clone()]).await;

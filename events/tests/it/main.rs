@@ -13,6 +13,8 @@ mod dead_letters;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod publishing;

@@ -17,6 +17,8 @@ use crate::{
 
 /// Stands for team and route of requests for the edge itself; no name of a configuration begins so.
 const OWN: &str = "_headgate";
+/// Stands for team and route of probes.
+const PROBE: &str = "_probe";
 
 /// What holds for every connection and exchange that begins now.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Terms {
     pub(crate) unrouted: RouteMetrics,
     /// Requests for the edge itself.
     pub(crate) own: RouteMetrics,
+    /// Requests that the edge sends to itself.
+    pub(crate) probes: RouteMetrics,
     /// What layers say of requests before a route is known.
     rulings: OnceLock<RulingMetrics>,
     /// What the access line of every exchange says of the configuration.
@@ -53,6 +57,7 @@ impl Terms {
             digest: digest.into(),
             unrouted: metrics.no_route(),
             own: metrics.route(OWN, OWN),
+            probes: metrics.route(PROBE, PROBE),
             rulings: OnceLock::new(),
             members: Members::of(&[("config", digest)]),
             writes_lines: edge.access_log == AccessLog::Stdout,

@@ -32,7 +32,8 @@ fn mask(segment: &str) -> String {
     format!("~{:013x}", digest_of(SUBJECT, segment.as_bytes()))
 }
 
-fn masked(path: &str) -> Cow<'_, str> {
+/// A path with digests in the place of what may be a secret.
+pub(super) fn masked(path: &str) -> Cow<'_, str> {
     let is_plain = |segment: &str| path::name_of(segment) == segment && !may_be_secret(segment);
     if path.split('/').all(is_plain) {
         return Cow::Borrowed(path);

@@ -1,5 +1,10 @@
-use headgate_telemetry::Metrics;
+use headgate_telemetry::{
+    AttemptResult, Listener, Metrics,
+    access::{Attempt, Journal, Members, Request},
+    trace::TraceContext,
+};
 use http::{HeaderMap, Method};
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -30,12 +35,67 @@ const ENDED: Ended<'_> = Ended {
     service: Some(Duration::from_micros(1_500)),
 };
 
+/// The line of an exchange for this path.
+fn with_line(path: &str, look: impl FnOnce(&Line<'_>)) {
+    let trace = TraceContext {
+        trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap(),
+        span_id: "00f067aa0ba902b7".parse().unwrap(),
+        parent_id: None,
+        flags: 1,
+    };
+    let client = Members::of_client("192.0.2.7:40000".parse().unwrap(), Listener::Plain);
+    let attempts = [Attempt {
+        endpoint: "127.0.0.1:7001".into(),
+        started: Duration::from_micros(30),
+        connect: None,
+        head: Some(Duration::from_micros(200)),
+        result: AttemptResult::Ok,
+    }];
+    let line = Line {
+        time: UnixTime::from_secs(1_795_243_200),
+        trace: &trace,
+        untrusted_parent: None,
+        request: Request {
+            client: &client,
+            version: http::Version::HTTP_2,
+            method: "GET",
+            host: Some("edge"),
+            path,
+        },
+        outcome: Outcome::NoRoute,
+        status: Some(404),
+        code: Some("HG0004"),
+        route: None,
+        device: None,
+        priority: Some(Class::Bulk),
+        identity: None,
+        probe: None,
+        rulings: &[],
+        attempts: &attempts,
+        request_bytes: 0,
+        response_bytes: 7,
+        duration: Duration::from_millis(3),
+        journal: &Journal::start(Moment::ZERO),
+        config: &Members::of(&[("config", "c0ffee")]),
+    };
+    look(&line);
+}
+
+/// Ends an exchange for this path, as its record does.
+fn end(keeper: &Keeper, drafted: Drafted, path: &str) {
+    let Some(draft) = keeper.last(drafted, Moment::ZERO) else { return };
+    with_line(path, |line| keeper.end(draft, &ENDED, (line, &Detail::default())));
+}
+
+fn drafted(keeper: &Keeper, path: &str) -> Drafted {
+    let (headers, watches) = (HeaderMap::new(), Arc::<Watches>::default());
+    keeper.begin(&seen(path, &headers, &watches), Moment::ZERO)
+}
+
 #[test]
 fn both_halves_are_one_fact() {
     let (keeper, mut facts) = Keeper::new(Duration::from_mins(15), Metrics::new().facts());
-    let (headers, watches) = (HeaderMap::new(), Arc::<Watches>::default());
-    let draft = keeper.begin(&seen("/tv/home", &headers, &watches), Moment::ZERO).unwrap();
-    keeper.end(draft, &ENDED);
+    end(&keeper, drafted(&keeper, "/tv/home"), "/tv/home");
     let fact: Fact = serde_json::from_slice(&facts.try_recv().unwrap()).unwrap();
     let expected = Fact {
         time: "2026-11-21T06:40:00.000Z".to_owned(),
@@ -61,10 +121,8 @@ fn both_halves_are_one_fact() {
 fn what_the_queue_does_not_take_is_counted() {
     let metrics = Metrics::new();
     let (keeper, facts) = Keeper::new(Duration::from_mins(15), metrics.facts());
-    let (headers, watches) = (HeaderMap::new(), Arc::<Watches>::default());
     for _ in 0..QUEUE_FACTS_MAX + 3 {
-        let draft = keeper.begin(&seen("/", &headers, &watches), Moment::ZERO).unwrap();
-        keeper.end(draft, &ENDED);
+        end(&keeper, drafted(&keeper, "/"), "/");
     }
     assert_eq!(facts.len(), QUEUE_FACTS_MAX);
     let told = metrics.exporter().render();
@@ -74,11 +132,56 @@ fn what_the_queue_does_not_take_is_counted() {
 #[test]
 fn fact_that_is_too_long_is_not_kept() {
     let metrics = Metrics::new();
-    let (keeper, _facts) = Keeper::new(Duration::from_mins(15), metrics.facts());
-    let (headers, watches) = (HeaderMap::new(), Arc::<Watches>::default());
+    let (keeper, facts) = Keeper::new(Duration::from_mins(15), metrics.facts());
     let long = "/a".repeat(FACT_BYTES_MAX / 2);
-    assert!(keeper.begin(&seen(&long, &headers, &watches), Moment::ZERO).is_none());
+    end(&keeper, drafted(&keeper, &long), &long);
+    assert_eq!(facts.len(), 0);
     assert!(metrics.exporter().render().contains("{result=\"dropped\"} 1\n"));
+}
+
+#[test]
+fn exchange_without_a_fact_is_no_fact() {
+    let metrics = Metrics::new();
+    let (keeper, facts) = Keeper::new(Duration::from_mins(15), metrics.facts());
+    end(&keeper, Drafted::Undrawn, "/");
+    assert_eq!(facts.len(), 0);
+    assert!(metrics.exporter().render().contains("{result=\"dropped\"} 0\n"));
+}
+
+#[test]
+fn exchange_is_told_whole_and_without_what_may_be_secret() {
+    let (exchanges, _feed) = Exchanges::new(Metrics::new().exchanges());
+    let keeper = Keeper::of_exchanges(exchanges, None);
+    let secret = "4f9c2b7aa0d14e3b9c2b7aa0";
+    let path = format!("/tv/{secret}");
+    let draft = keeper.last(drafted(&keeper, &path), Moment::ZERO).unwrap();
+    let fact = draft.ended(&ENDED);
+    with_line(&path, |line| {
+        let told = exchange::of(line, &Detail::default(), 4, fact);
+        assert!(!String::from_utf8_lossy(&told.data).contains(secret));
+        let data: Value = serde_json::from_slice(&told.data).unwrap();
+        assert_eq!(data["path"], data["facts"]["path"]);
+        let expected = json!([404, "no_route", "c0ffee", 4, "ok", "anybody"]);
+        let told_as = [
+            &data["status"],
+            &data["outcome"],
+            &data["config"],
+            &data["weight"],
+            &data["attempts"][0]["result"],
+            &data["facts"]["caller"],
+        ];
+        assert_eq!(json!(told_as), expected, "{data}");
+        assert_eq!((told.time, told.priority), (line.time + line.duration, Class::Bulk));
+    });
+}
+
+#[test]
+fn exchange_that_ends_before_its_facts_is_told_all_the_same() {
+    let (exchanges, _feed) = Exchanges::new(Metrics::new().exchanges());
+    let keeper = Keeper::of_exchanges(exchanges, None);
+    let draft = keeper.last(Drafted::Undrawn, Moment::ZERO).unwrap();
+    assert!(draft.ended(&ENDED).is_none());
+    assert!(keeper.last(Drafted::PassedOver, Moment::ZERO).is_none());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The end of an exchange: counted, written down, and kept for whoever asks why.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use headgate_telemetry::access::{self, Mark};
-use headgate_types::{Outcome, Priority};
+use headgate_types::{Moment, Outcome, Priority};
 use smallvec::SmallVec;
 
 use super::Record;
@@ -56,6 +56,7 @@ impl Record {
             device: self.device.as_ref(),
             priority: self.priority.map(Priority::class),
             identity: caller,
+            probe: self.probe.as_deref(),
             rulings,
             attempts: &self.attempts,
             request_bytes: self.request_bytes(),
@@ -82,25 +83,45 @@ impl Record {
         }
     }
 
-    /// Ends what is kept of the request.
-    fn end_facts(&mut self, outcome: Outcome, duration: Duration) {
-        let (Some(draft), Some(keeper)) = (self.facts.take(), self.edge.facts.get()) else {
+    /// What a fact says of the end.
+    fn ended_as(&self, outcome: Outcome, duration: Duration) -> facts::Ended<'_> {
+        facts::Ended {
+            device: self.device.as_ref(),
+            route: self.route.as_deref().map(|route| &route.settings),
+            is_verified: self.caller.as_ref().is_some_and(|caller| !caller.is_anonymous()),
+            outcome,
+            priority: self.priority.map(Priority::class),
+            service: self
+                .journal
+                .offset(Mark::AttemptStarted)
+                .map(|began| duration.saturating_sub(began)),
+        }
+    }
+
+    /// Writes the exchange down wherever it is kept.
+    fn keep(&mut self, outcome: Outcome, duration: Duration, now: Moment) {
+        let kept = self.edge.recent.keeps(outcome, self.is_spared(), now);
+        let drafted = mem::take(&mut self.facts);
+        let keeper = self.edge.facts.get();
+        let draft = keeper.and_then(|keeper| Some((keeper, keeper.last(drafted, now)?)));
+        if !self.terms.writes_lines && kept.is_none() && draft.is_none() {
             return;
-        };
-        keeper.end(
-            draft,
-            &facts::Ended {
-                device: self.device.as_ref(),
-                route: self.route.as_deref().map(|route| &route.settings),
-                is_verified: self.caller.as_ref().is_some_and(|caller| !caller.is_anonymous()),
-                outcome,
-                priority: self.priority.map(Priority::class),
-                service: self
-                    .journal
-                    .offset(Mark::AttemptStarted)
-                    .map(|began| duration.saturating_sub(began)),
-            },
-        );
+        }
+        let rulings: SmallVec<[access::Ruling; 3]> = self.rulings.iter().map(told::line).collect();
+        let line = self.line(outcome, duration, &rulings);
+        if self.terms.writes_lines {
+            // Those come in floods, and then cost more to write down than to refuse.
+            match self.code.filter(|code| error::is_refusal(code)) {
+                Some(code) => self.edge.access.record_refusal(&line, code),
+                None => self.edge.access.record(&line),
+            }
+        }
+        if let Some(kind) = kept {
+            self.edge.recent.keep(kind, &line, &self.detail());
+        }
+        if let Some((keeper, draft)) = draft {
+            keeper.end(draft, &self.ended_as(outcome, duration), (&line, &self.detail()));
+        }
     }
 
     fn request_bytes(&self) -> u64 {
@@ -121,38 +142,27 @@ impl Drop for Record {
         self.left(now);
         let duration = now.since(self.started());
         self.count_rulings();
-        let kept = self.edge.recent.keeps(outcome, self.is_spared(), now);
-        if self.terms.writes_lines || kept.is_some() {
-            let rulings: SmallVec<[access::Ruling; 3]> =
-                self.rulings.iter().map(told::line).collect();
-            let line = self.line(outcome, duration, &rulings);
-            if self.terms.writes_lines {
-                // Those come in floods, and then cost more to write down than to refuse.
-                match self.code.filter(|code| error::is_refusal(code)) {
-                    Some(code) => self.edge.access.record_refusal(&line, code),
-                    None => self.edge.access.record(&line),
-                }
-            }
-            if let Some(kind) = kept {
-                self.edge.recent.keep(kind, &line, &self.detail());
-            }
-        }
+        self.keep(outcome, duration, now);
         let metrics = if let Some(route) = &self.route {
-            &route.metrics
+            self.counts(route)
         } else {
             let terms = &self.terms;
             let path = self.uri.path();
             let is_own = path.starts_with(step::results::PREFIX) || path == step::whoami::PATH;
-            let metrics = if is_own { &terms.own } else { &terms.unrouted };
+            let metrics = match &self.probe {
+                Some(_) => &terms.probes,
+                None if is_own => &terms.own,
+                None => &terms.unrouted,
+            };
             metrics.arrived();
             metrics
         };
-        if let Some(arm) = self.route.as_ref().and_then(|route| route.arm(self.arm)) {
+        let arm = self.route.as_ref().and_then(|route| route.arm(self.arm));
+        if let Some(arm) = arm.filter(|_| self.probe.is_none()) {
             arm.metrics.ended(outcome, self.time, duration);
         }
         metrics.ended(outcome, duration);
         metrics.transferred(self.request_bytes(), self.bytes_out);
-        self.end_facts(outcome, duration);
         self.edge.lifecycle.end();
     }
 }

@@ -80,9 +80,10 @@ impl Record {
         self.rulings.iter().any(|ruling| ruling.ruled == Ruled::WouldRefuse)
     }
 
-    /// Counts what layers said, under the route or as a request that no route took.
+    /// Counts what layers said, under the route or as a request that no route took. Of a probe, how
+    /// it ended says so.
     pub(super) fn count_rulings(&self) {
-        if self.rulings.is_empty() {
+        if self.rulings.is_empty() || self.probe.is_some() {
             return;
         }
         let metrics = match &self.route {

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headgate_telemetry::{Metrics, access};
-use headgate_types::{Moment, Ratio, UnixTime};
+use headgate_types::{Ratio, UnixTime};
 use http::{Request, Version};
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,7 +10,7 @@ use tower::Service as _;
 use super::*;
 use crate::{
     ClientBody, Edge, Exchanges, Keeper, Parts,
-    facts::{Ended, Seen, Watches},
+    facts::{self, Ended, Seen, Watches},
     identity::testing::{NoFetch, StoppedClock},
     settings::{self, ApiKey, ApiKeys, IdentityKind, IdentitySource},
 };
@@ -269,8 +269,6 @@ proptest! {
 
 /// The fact of a request that no exchange has served.
 fn fact_of(settings: &Settings, facts: Facts<'_>) -> Fact {
-    let metrics = Metrics::new();
-    let (keeper, mut kept) = Keeper::new(Duration::from_mins(15), metrics.facts());
     let watches = Arc::new(Watches::of(settings));
     let seen = Seen {
         time: UnixTime::from_secs(1_795_243_200),
@@ -278,12 +276,10 @@ fn fact_of(settings: &Settings, facts: Facts<'_>) -> Fact {
         watches: &watches,
         facts,
     };
-    let draft = keeper.begin(&seen, Moment::from_nanos(1)).unwrap();
     let outcome = headgate_types::Outcome::Ok;
     let (priority, service) = (None, None);
     let ended = Ended { device: None, route: None, is_verified: false, outcome, priority, service };
-    keeper.end(draft, &ended);
-    serde_json::from_slice(&kept.try_recv().unwrap()).unwrap()
+    serde_json::from_slice(&facts::of(&seen, &ended).unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -315,6 +315,10 @@ fn set_headers(
     if let Some(place) = geo.and_then(|geo| geo.tell(record.client().address)) {
         headers.insert(headers::GEO, place);
     }
+    // The name of a key in the configuration, which a header can hold.
+    if let Some(probe) = record.probe().and_then(|probe| HeaderValue::from_str(probe).ok()) {
+        headers.insert(headers::PROBE, probe);
+    }
     let class = priority.class().as_str();
     headers.insert(headers::PRIORITY, HeaderValue::from_static(class));
     if let Some(caller) = caller {

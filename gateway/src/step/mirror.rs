@@ -20,7 +20,8 @@ pub(crate) struct Copy {
 /// the head is rewritten for the caller's own upstream.
 pub(crate) fn copy(context: &Context<'_>, record: &Record, parts: &Parts) -> Option<Box<Copy>> {
     let mirror = context.route.mirror.as_ref()?;
-    let is_wanted = parts.method.is_safe() || mirror.settings.takes_writes;
+    let is_probe = record.probe().is_some();
+    let is_wanted = !is_probe && (parts.method.is_safe() || mirror.settings.takes_writes);
     let is_whole = !context.target.is_websocket && !record.is_grpc();
     if !is_wanted || !is_whole || !mirror.draws(record.trace_id()) {
         return None;

@@ -75,6 +75,7 @@ pub(crate) async fn publish(
     let body = body.map_err(|_elapsed| Error::BodyTimeout)??;
     let mut event = event(context, publish, record, (parts, key.as_ref(), body))?;
     event.priority = record.priority().class();
+    event.probe = record.probe().cloned();
     let caller = context.caller.map(|caller| Owner::of(&caller.identity));
     event.owner = caller.map(|owner| owner.as_str().into());
     let log = context.edge.publisher().ok_or(Error::LogUnavailable)?;

@@ -162,7 +162,12 @@ fn name_of(
     ServerName::try_from(host.to_owned()).map_err(|_| none())
 }
 
-fn config(settings: &UpstreamTls) -> Result<ClientConfig, UpstreamTlsError> {
+/// What a client trusts and shows.
+///
+/// # Errors
+///
+/// [`UpstreamTlsError`].
+pub(crate) fn config(settings: &UpstreamTls) -> Result<ClientConfig, UpstreamTlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

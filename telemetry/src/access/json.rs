@@ -155,6 +155,9 @@ fn decisions(object: &mut Object<'_>, line: &Line<'_>) {
         }
         object.raw(b"\"");
     }
+    if let Some(probe) = line.probe {
+        object.text(key!("probe"), probe);
+    }
 }
 
 fn timing(object: &mut Object<'_>, journal: &Journal) {

@@ -29,6 +29,7 @@ impl Event {
             ("causationid", &self.causation_id),
             ("hgkey", &self.key),
             ("hgowner", &self.owner),
+            ("hgprobe", &self.probe),
         ];
         for (name, value) in optional {
             all.extend(value.as_deref().map(|value| (name, value.into())));
@@ -96,6 +97,7 @@ impl Event {
                 .map_err(|text| refused("hgprio", &text))?
                 .unwrap_or_default(),
             owner: optional("hgowner"),
+            probe: optional("hgprobe"),
             data,
         };
         event.validate()?;

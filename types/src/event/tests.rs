@@ -26,15 +26,17 @@ fn follow(event: &Event, ordinal: u32) -> Result<Event, TooDeep> {
 }
 
 #[test]
-fn a_follower_keeps_series_priority_and_owner_and_names_its_cause() {
+fn a_follower_keeps_what_the_series_has_and_names_its_cause() {
     let mut parent = root("{}");
     parent.priority = Class::Critical;
     parent.key = Some("k".into());
     parent.owner = Some("accounts/x".into());
+    parent.probe = Some("order".into());
     let child = follow(&parent, 3).unwrap();
     assert_eq!((child.trace_id, child.span_id), (parent.trace_id, parent.span_id));
     assert_eq!(child.priority, Class::Critical);
     assert_eq!(child.owner.as_deref(), Some("accounts/x"));
+    assert_eq!(child.probe.as_deref(), Some("order"));
     assert_eq!(child.causation_id.as_deref(), Some("o-1"));
     assert_eq!(child.step.as_str(), "0.3");
     assert_eq!(child.key, None, "the key names the parent's work");

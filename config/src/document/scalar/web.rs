@@ -53,3 +53,16 @@ pub(super) fn read_sha256(text: &str) -> Option<[u8; 32]> {
     }
     Some(digest)
 }
+
+pub(super) fn read_sent(text: &str) -> Option<(http::Method, http::uri::PathAndQuery)> {
+    let (method, path) = text.split_once(' ')?;
+    let method = method.parse().ok().filter(|method| *method != http::Method::CONNECT)?;
+    path.starts_with('/').then(|| path.parse().ok().map(|path| (method, path)))?
+}
+
+pub(super) fn read_header_line(text: &str) -> Option<(http::HeaderName, http::HeaderValue)> {
+    let (name, value) = text.split_once(':')?;
+    let value = http::HeaderValue::from_str(value.trim()).ok()?;
+    let is_text = value.to_str().is_ok();
+    name.trim().parse().ok().filter(|_| is_text).map(|name| (name, value))
+}

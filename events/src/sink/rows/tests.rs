@@ -69,6 +69,15 @@ fn a_row_without_its_key_is_rejected() {
 }
 
 #[test]
+fn probes_are_in_no_table() {
+    let mut entry = entry("order.placed.v1", "{}");
+    let mut event = entry.event().unwrap();
+    event.probe = Some("order".into());
+    entry.value = event.encode().unwrap();
+    assert_eq!(fate(&table(&["id"], None), &entry), Fate::Passed);
+}
+
+#[test]
 fn other_types_are_passed_over() {
     assert_eq!(fate(&table(&["id"], None), &entry("order.gone.v1", "{}")), Fate::Passed);
 }

@@ -32,6 +32,7 @@ fn record(log: &Log, path: &str) {
         device: None,
         priority: None,
         identity: None,
+        probe: None,
         rulings: &[],
         attempts: &[],
         request_bytes: 0,

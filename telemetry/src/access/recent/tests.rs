@@ -45,6 +45,7 @@ fn keep(recent: &Recent, kind: Kept, number: u64, path_bytes: usize, detail: &De
         device: None,
         priority: Some(Class::Bulk),
         identity: None,
+        probe: None,
         rulings: &[],
         attempts: &[],
         request_bytes: 0,

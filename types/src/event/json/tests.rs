@@ -23,9 +23,10 @@ fn what_is_not_there_is_not_written() {
     event.key = Some("k".into());
     event.expires_at = Some(UnixTime::from_secs(1));
     event.owner = Some("o".into());
+    event.probe = Some("p".into());
     let written = event.encode().unwrap();
     let text = std::str::from_utf8(&written).unwrap();
-    for attribute in ["subject", "causationid", "hgkey", "expirytime", "hgowner"] {
+    for attribute in ["subject", "causationid", "hgkey", "expirytime", "hgowner", "hgprobe"] {
         assert!(text.contains(attribute), "{attribute} in {text}");
         assert!(!ROOT.contains(attribute), "{attribute}");
     }
