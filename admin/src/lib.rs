@@ -15,6 +15,7 @@ mod passport;
 mod problem;
 mod server;
 mod status;
+mod tail;
 #[cfg(test)]
 mod testing;
 mod why;

@@ -48,11 +48,15 @@ pub(crate) enum Problem {
     KeyTooNew,
     /// The Passport keys could not be made or kept.
     KeysNotKept,
+    /// As many watch access lines as may.
+    TooManyTails,
+    /// A filter of access lines that can't be read.
+    BadFilter,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -72,6 +76,8 @@ impl Problem {
         Self::NoExchange,
         Self::KeyTooNew,
         Self::KeysNotKept,
+        Self::TooManyTails,
+        Self::BadFilter,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -96,6 +102,8 @@ impl Problem {
             Self::NoExchange => "HG1225",
             Self::KeyTooNew => "HG1250",
             Self::KeysNotKept => "HG1251",
+            Self::TooManyTails => "HG1268",
+            Self::BadFilter => "HG1269",
         }
     }
 
@@ -108,14 +116,18 @@ impl Problem {
             | Self::NoExchange => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadBody | Self::BadQuery | Self::BadRequest(_) | Self::BadFilter => {
+                StatusCode::BAD_REQUEST
+            }
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) | Self::KeyTooNew => {
                 StatusCode::CONFLICT
             }
-            Self::NotTaken | Self::NoRecords | Self::NoEvents | Self::KeysNotKept => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotTaken
+            | Self::NoRecords
+            | Self::NoEvents
+            | Self::KeysNotKept
+            | Self::TooManyTails => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -140,6 +152,8 @@ impl Problem {
             Self::NoExchange => "No exchange of this trace is kept",
             Self::KeyTooNew => "Upstreams may not have read the next key",
             Self::KeysNotKept => "The keys could not be made or kept; the same one signs on",
+            Self::TooManyTails => "As many watch access lines as may",
+            Self::BadFilter => "The filter can't be read",
         }
     }
 

@@ -119,6 +119,7 @@ pub(crate) fn serve(
     let state = State {
         readiness: readiness_watch,
         exporter: metrics.exporter(),
+        tails: edge.tails().clone(),
         passport_keys: Arc::new(Keys(edge.mint())),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
@@ -141,6 +142,7 @@ pub(crate) fn serve(
         edge.keep_facts(keeper);
         tasks.push(("facts", task));
     }
+    tasks.extend(edge.spans().map(|_| ("traces", traces_task(&edge))));
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
     tasks.extend(events.into_iter().flat_map(|it| it.tasks(&edge, running.clone())));
@@ -266,6 +268,11 @@ fn identity_task(edge: &Arc<Edge>) -> Task {
 fn health_task(edge: &Arc<Edge>) -> Task {
     let edge = Arc::clone(edge);
     Box::new(|shutdown| Box::pin(edge.check_health(shutdown)))
+}
+
+fn traces_task(edge: &Arc<Edge>) -> Task {
+    let edge = Arc::clone(edge);
+    Box::new(|shutdown| Box::pin(edge.export_traces(shutdown)))
 }
 
 fn passport_task(edge: &Arc<Edge>) -> Task {

@@ -38,6 +38,7 @@ mod websocket;
 pub mod identity;
 pub mod passport;
 pub mod tls;
+mod traces;
 mod upstream;
 
 mod drain;
