@@ -132,9 +132,6 @@ pub(crate) fn serve(
     };
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
-        ("identity", identity_task(&edge)),
-        ("health", health_task(&edge)),
-        ("passport", passport_task(&edge)),
         ("machine", machine::task(&edge, threads)),
         ("timeline", watched.task(timeline)),
     ];
@@ -142,7 +139,7 @@ pub(crate) fn serve(
         edge.keep_facts(keeper);
         tasks.push(("facts", task));
     }
-    tasks.extend(edge.spans().map(|_| ("traces", traces_task(&edge))));
+    tasks.extend(edge_tasks(&edge));
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
     tasks.extend(events.into_iter().flat_map(|it| it.tasks(&edge, running.clone())));
@@ -258,6 +255,17 @@ fn admin_task(
             }
         })
     })
+}
+
+/// What the edge does beside the data path.
+fn edge_tasks(edge: &Arc<Edge>) -> impl Iterator<Item = (&'static str, Task)> {
+    let always = [
+        ("identity", identity_task(edge)),
+        ("health", health_task(edge)),
+        ("passport", passport_task(edge)),
+    ];
+    let traces = edge.spans().map(|_| ("traces", traces_task(edge)));
+    always.into_iter().chain(traces)
 }
 
 fn identity_task(edge: &Arc<Edge>) -> Task {

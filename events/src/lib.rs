@@ -26,6 +26,7 @@ mod results;
 mod series;
 pub mod sink;
 mod topic;
+mod traced;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -59,4 +60,5 @@ pub use crate::{
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
     topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+    traced::Traced,
 };

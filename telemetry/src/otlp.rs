@@ -8,6 +8,7 @@
 //! `opentelemetry/proto/collector/trace/v1/trace_service.proto` of OTLP 1 have them.
 
 mod exchange;
+mod series;
 mod span;
 mod wire;
 
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 
 pub use self::{
     exchange::exchange,
+    series::{Handled, handled, handling, published, pushed},
     span::{Kind, Span, Value, span_id},
 };
 use self::{span::FIELD, wire::Message};

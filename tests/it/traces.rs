@@ -12,9 +12,13 @@ use headgate_tests::{
     bff::{self, respond},
     eventually, get, route, upstream,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::otlp::{Collector, Span};
+use crate::{
+    events::{JSON, OUTCOME, function, handler, order_route, place, site},
+    push::Stream,
+};
 
 /// Fails the first request, and answers the others; tells the traces that it was handed.
 async fn flaky() -> (Bff, Arc<std::sync::Mutex<Vec<String>>>) {
@@ -241,4 +245,101 @@ async fn what_has_ended_is_sent_before_the_process_ends() {
     edge.ended().await;
     let trace = reply.trace_id();
     assert!(collector.spans().iter().any(|span| span.trace == trace), "{trace} was not sent");
+}
+
+/// The span of one kind that tells of an event; of several attempts the last.
+fn of_event<'s>(spans: &'s [Span], name: &str, id: &Value) -> &'s Span {
+    let is_it = |span: &&Span| {
+        let is_last = span.attribute("headgate.settlement") != "deferred";
+        is_last && span.name == name && span.attribute("messaging.message.id") == id
+    };
+    spans.iter().find(is_it).unwrap_or_else(|| panic!("no {name} of {id} in {spans:#?}"))
+}
+
+/// Compares a branch of a series, as `headgate trace` has it, with its spans.
+fn same_story(node: &Value, parent: &str, spans: &[Span]) {
+    let kind = node["type"].as_str().unwrap();
+    let made = of_event(spans, &format!("publish {kind}"), &node["id"]);
+    assert_eq!((made.parent.as_str(), made.kind), (parent, 4), "{kind}");
+    assert_eq!(made.attribute("messaging.destination.name"), node["topic"]);
+    assert_eq!(made.attribute("headgate.event.source"), node["source"]);
+    for handler in node["handlers"].as_array().unwrap() {
+        let scope = handler["group"].as_str().unwrap();
+        let work = of_event(spans, &format!("handle {scope}"), &node["id"]);
+        assert_eq!((work.parent.as_str(), work.kind), (made.id.as_str(), 5), "{scope}");
+        assert_eq!(work.attribute("headgate.settlement"), handler["state"]);
+        for followed in node["followed"].as_array().unwrap() {
+            let kind = followed["type"].as_str().unwrap();
+            match followed["source"] == format!("/hg/{scope}") {
+                // What is pushed is handled by nobody, and given to its owner's connections.
+                true if kind.starts_with("hg.") => {
+                    let push = of_event(spans, &format!("push {kind}"), &followed["id"]);
+                    assert_eq!(push.parent, work.id);
+                }
+                true => same_story(followed, &work.id, spans),
+                false => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn spans_of_a_series_say_what_its_tree_says() {
+    let collector = Collector::start().await;
+    let calls = Arc::new(AtomicU32::new(0));
+    let charge = function(move |_| {
+        if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+            return (503, JSON, "{}".to_owned());
+        }
+        let mail = json!({ "topic": "mail", "type": "mail.due.v1", "data": {} });
+        (200, OUTCOME, json!({ "result": 1, "emit": [mail] }).to_string())
+    })
+    .await;
+    let mail = function(|_| (200, JSON, "\"sent\"".to_owned())).await;
+    let on = "on = \"mail/mail.due.v1\"";
+    let mailer = format!("[handler.mailer]\n{on}\ncall = \"http://{}/mail\"\n", mail.endpoint());
+    let retry = "retry = { max = 9, backoff = \"20ms..30ms\" }";
+    let edge = site(&[order_route("", ""), handler("charge", &charge, retry), mailer])
+        .platform(&collector.table())
+        .start()
+        .await;
+    let mut pushes = Stream::open(&edge, "alice-key", None).await;
+
+    let reply = edge.send(place("o-1")).await;
+
+    let trace = reply.trace_id();
+    pushes.pushed().await;
+    collector.trace(trace, |span| span.name == "handle tv.mailer").await;
+    let spans = collector.trace(trace, |span| span.name.starts_with("push ")).await;
+    let exchange = named(&spans, "POST order");
+    let series = edge.ask(&format!("/v1/traces/{trace}")).await.json();
+    assert_eq!(series["events"].as_array().unwrap().len(), 1, "{series}");
+    same_story(&series["events"][0], &exchange.id, &spans);
+
+    let attempts: Vec<_> = spans.iter().filter(|span| span.name == "handle tv.charge").collect();
+    let last =
+        attempts.iter().find(|span| span.attribute("headgate.settlement") == "done").unwrap();
+    let failed: Vec<_> = attempts.iter().filter(|span| span.id != last.id).collect();
+    assert!(!failed.is_empty() && failed.iter().all(|span| span.error.is_some()), "{attempts:#?}");
+    let called = charge.requests().last().unwrap().header("traceparent").unwrap().to_owned();
+    assert_eq!(called, format!("00-{trace}-{}-01", last.id));
+}
+
+#[tokio::test]
+async fn series_that_its_peer_does_not_sample_is_told_to_nobody() {
+    let collector = Collector::start().await;
+    let charge = function(|_| (200, JSON, "1".to_owned())).await;
+    let edge = site(&[order_route("", ""), handler("charge", &charge, "")])
+        .platform(&collector.table())
+        .edge("trusted_peers = [\"127.0.0.0/8\"]")
+        .start()
+        .await;
+    let parent = |trace: u8, flags: &str| format!("00-{trace:032x}-b7ad6b7169203331-{flags}");
+    edge.send(place("o-1").header("traceparent", parent(1, "00"))).await;
+    let quiet = charge.first().await;
+    assert!(quiet.header("traceparent").unwrap().ends_with("-00"));
+    edge.send(place("o-2").header("traceparent", parent(2, "01"))).await;
+    let told = format!("{:032x}", 2);
+    collector.trace(&told, |span| span.name == "handle tv.charge").await;
+    assert!(collector.spans().iter().all(|span| span.trace == told));
 }

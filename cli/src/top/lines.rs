@@ -3,7 +3,7 @@
 //! The metrics do not tell these apart: a series for each would cost every edge all the time, and
 //! this costs one edge while somebody looks.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeMap, fmt::Write as _, ops::ControlFlow};
 
 use headgate_telemetry::{AttemptResult, Kept};
 use headgate_types::Outcome;
@@ -197,7 +197,8 @@ fn print(
     let mut screen = text(head, &rows);
     if tally.dropped > 0 {
         let all = tally.seen + tally.dropped;
-        screen.push_str(&format!("estimated from {} of {all} exchanges\n", tally.seen));
+        // Writing to a text can't fail.
+        let _infallible = writeln!(screen, "estimated from {} of {all} exchanges", tally.seen);
     }
     show(args, &screen, output)
 }
