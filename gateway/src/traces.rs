@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    drain::Phase,
     edge::Edge,
     facts::Sampler,
     identity::{FetchError, FetchKeys},
@@ -26,6 +27,8 @@ use crate::{
 const SEND_EVERY: Duration = Duration::from_secs(1);
 /// Time of one request.
 const SEND_FOR: Duration = Duration::from_secs(5);
+/// The same while the edge drains: the end of the process leaves little time.
+const SEND_EVERY_DRAINING: Duration = Duration::from_millis(50);
 /// Requests with the same spans at most; after that they are lost.
 const SENDS_MAX: u32 = 5;
 /// Time for what is left at the end of the process.
@@ -156,13 +159,20 @@ impl Edge {
         let Some(traces) = &self.traces else { return };
         let client = &*self.tools.fetch;
         let mut sender = Sender { traces, client, untaken: None, is_broken: false };
+        let mut phase = self.lifecycle.watch();
         let mut wait = SEND_EVERY;
         loop {
             tokio::select! {
                 // A sender that is gone means shutdown too.
                 _ = shutdown.wait_for(|is_over| *is_over) => break,
                 next = async {
-                    sleep(wait).await;
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        // The phase's sender lives as long as the edge.
+                        _drains = phase.wait_for(|phase| *phase > Phase::Serving) => {
+                            sleep(wait.min(SEND_EVERY_DRAINING)).await;
+                        }
+                    }
                     sender.round().await
                 } => wait = next,
             }
