@@ -6,11 +6,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     Router, extract,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use headgate_idempotency::Records;
-use headgate_telemetry::Exporter;
+use headgate_telemetry::{Exporter, Format, access::Tails};
 use headgate_types::{TraceId, parse_duration};
 use serde::Serialize;
 use tokio::{sync::watch, task::spawn_blocking};
@@ -105,6 +105,8 @@ pub struct State {
     pub exporter: Exporter,
     /// The keys that sign Passports.
     pub passport_keys: Arc<dyn PassportKeys>,
+    /// Lets operators watch access lines.
+    pub tails: Tails,
     /// Tells the state of the edge.
     pub status: Arc<dyn StatusSource>,
     /// The records of idempotency keys; none where no route heeds keys, or no store could be
@@ -158,8 +160,10 @@ async fn readyz(state: extract::State<State>) -> Response {
     (status, to_json(&Ready { ready: is_ready, reason: readiness.as_str() })).into_response()
 }
 
-async fn metrics(state: extract::State<State>) -> Response {
-    typed(Exporter::CONTENT_TYPE, state.exporter.render())
+async fn metrics(state: extract::State<State>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    typed(format.content_type(), state.exporter.render_as(format))
 }
 
 /// Keys are published a while before they sign, so a copy of this age still verifies.

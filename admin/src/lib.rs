@@ -16,6 +16,7 @@ mod probes;
 mod problem;
 mod server;
 mod status;
+mod tail;
 #[cfg(test)]
 mod testing;
 mod why;

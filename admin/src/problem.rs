@@ -50,11 +50,15 @@ pub(crate) enum Problem {
     KeysNotKept,
     /// No probe has this name.
     NoProbe,
+    /// As many watch access lines as may.
+    TooManyTails,
+    /// A filter of access lines that can't be read.
+    BadFilter,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -75,6 +79,8 @@ impl Problem {
         Self::KeyTooNew,
         Self::KeysNotKept,
         Self::NoProbe,
+        Self::TooManyTails,
+        Self::BadFilter,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -100,6 +106,8 @@ impl Problem {
             Self::KeyTooNew => "HG1250",
             Self::KeysNotKept => "HG1251",
             Self::NoProbe => "HG1256",
+            Self::TooManyTails => "HG1268",
+            Self::BadFilter => "HG1269",
         }
     }
 
@@ -113,14 +121,18 @@ impl Problem {
             | Self::NoProbe => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadBody | Self::BadQuery | Self::BadRequest(_) | Self::BadFilter => {
+                StatusCode::BAD_REQUEST
+            }
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) | Self::KeyTooNew => {
                 StatusCode::CONFLICT
             }
-            Self::NotTaken | Self::NoRecords | Self::NoEvents | Self::KeysNotKept => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotTaken
+            | Self::NoRecords
+            | Self::NoEvents
+            | Self::KeysNotKept
+            | Self::TooManyTails => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -146,6 +158,8 @@ impl Problem {
             Self::KeyTooNew => "Upstreams may not have read the next key",
             Self::NoProbe => "There is no such probe",
             Self::KeysNotKept => "The keys could not be made or kept; the same one signs on",
+            Self::TooManyTails => "As many watch access lines as may",
+            Self::BadFilter => "The filter can't be read",
         }
     }
 

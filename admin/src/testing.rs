@@ -6,7 +6,7 @@ use headgate_idempotency::{
     Records, Settings,
     testing::{ManualClock, MemoryStore, SeededRandom},
 };
-use headgate_telemetry::Metrics;
+use headgate_telemetry::{Metrics, access::Tails};
 use headgate_types::TraceId;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -278,6 +278,7 @@ pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
     let state = State {
         readiness,
         exporter: Metrics::new().exporter(),
+        tails: Tails::default(),
         passport_keys: Arc::new(Keys(KEYS.to_owned())),
         status: Arc::new(Edge),
         records: Some(records()),

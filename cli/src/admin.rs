@@ -1,8 +1,9 @@
 //! The admin listener of a running edge, as verbs ask it.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
+    ops::ControlFlow,
     time::Duration,
 };
 
@@ -21,6 +22,8 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read. A status of ten thousand endpoints is far smaller.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of one line that is followed: of a head, or an access line, which is far shorter.
+const LINE_BYTES_MAX: u64 = 1 << 20;
 /// Whom to ask when nothing is said.
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 /// The port of an admin URL that names none.
@@ -137,32 +140,74 @@ impl Admin {
         self.ask("DELETE", path, None)
     }
 
-    /// HTTP/1.0, so that the answer ends with the connection.
     fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Result<Answer, Unreachable> {
-        let address = self.address;
-        let failed = |error| Unreachable(format!("http://{address} does not answer: {error}"));
-        let exchange = || -> std::io::Result<Vec<u8>> {
-            let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            stream.set_write_timeout(Some(TIMEOUT))?;
-            let mut request = format!(
-                "{method} {path} HTTP/1.0\r\nhost: {address}\r\naccept: application/json\r\n"
-            );
-            if let Some(body) = body {
-                let length = body.len();
-                request.push_str("content-type: application/json\r\n");
-                request.push_str("content-length: ");
-                request.push_str(&length.to_string());
-                request.push_str("\r\n");
-            }
-            request.push_str("\r\n");
-            request.push_str(body.unwrap_or_default());
-            stream.write_all(request.as_bytes())?;
+        let exchange = || -> io::Result<Vec<u8>> {
             let mut answer = Vec::new();
+            let stream = self.send(method, path, body)?;
             stream.take(self.answer_bytes_max).read_to_end(&mut answer)?;
             Ok(answer)
         };
-        self.read(&exchange().map_err(failed)?)
+        self.read(&exchange().map_err(|error| self.silent(&error))?)
+    }
+
+    /// Asks for lines that come one by one, and gives each to `line` until that says that it has
+    /// seen enough, or the answer ends. Where nothing comes, the edge sends an empty one now and
+    /// then.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); the edge refuses; or what `line` can't do.
+    pub(crate) fn follow(
+        &self,
+        path: &str,
+        mut line: impl FnMut(&str) -> anyhow::Result<ControlFlow<()>>,
+    ) -> anyhow::Result<()> {
+        let silent = |error: io::Error| anyhow::Error::from(self.silent(&error));
+        let mut stream = BufReader::new(self.send("GET", path, None).map_err(silent)?);
+        let mut next = |text: &mut Vec<u8>| {
+            let mut limited = stream.by_ref().take(LINE_BYTES_MAX);
+            limited.read_until(b'\n', text).map_err(silent)
+        };
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") && next(&mut head)? > 0 {}
+        let is_ok = [&b"HTTP/1.0 200"[..], b"HTTP/1.1 200"].iter().any(|ok| head.starts_with(ok));
+        if !is_ok {
+            stream.take(self.answer_bytes_max).read_to_end(&mut head).map_err(silent)?;
+            return self.read(&head)?.body().map(drop);
+        }
+        let mut text = Vec::new();
+        while next(&mut text)? > 0 {
+            if line(String::from_utf8_lossy(&text).trim_end())?.is_break() {
+                break;
+            }
+            text.clear();
+        }
+        Ok(())
+    }
+
+    fn silent(&self, error: &io::Error) -> Unreachable {
+        Unreachable(format!("http://{} does not answer: {error}", self.address))
+    }
+
+    /// HTTP/1.0, so that the answer ends with the connection.
+    fn send(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<TcpStream> {
+        let address = self.address;
+        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        let mut request =
+            format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\naccept: application/json\r\n");
+        if let Some(body) = body {
+            let length = body.len();
+            request.push_str("content-type: application/json\r\n");
+            request.push_str("content-length: ");
+            request.push_str(&length.to_string());
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        request.push_str(body.unwrap_or_default());
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
     }
 
     fn read(&self, answer: &[u8]) -> Result<Answer, Unreachable> {

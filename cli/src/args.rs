@@ -21,7 +21,7 @@ use serde_json::Value;
 
 pub(crate) use crate::args::{
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
-    overload::{History, Shed, ShedChaos, ShedSet, ShedSimulate, Top, Why},
+    overload::{By, History, Shed, ShedChaos, ShedSet, ShedSimulate, Tail, Top, Why},
     probe::Probe,
     upstreams::Drain,
 };
@@ -68,8 +68,10 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     /// Asks a running edge how it is.
     Status(Admin),
-    /// Shows what goes through a running edge, route by route.
+    /// Shows what goes through a running edge: routes, device classes or endpoints.
     Top(Top),
+    /// Shows the exchanges of a running edge as they end.
+    Tail(Tail),
     /// Shows limits, who holds their permits, and breakers of a running edge.
     Limits(Admin),
     /// Shows what is shed and why, and moves it for a while.

@@ -17,7 +17,10 @@ use headgate_gateway::{
     self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk, server::Task,
 };
 use headgate_idempotency::{DynamoDb, OsRandom, Records};
-use headgate_telemetry::Metrics;
+use headgate_telemetry::{
+    Metrics,
+    otlp::{self, Spans},
+};
 use headgate_types::Clock;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -47,6 +50,8 @@ pub(crate) struct Events {
     exchanges: Arc<Mutex<Option<ExchangeFeed>>>,
     /// How long exchanges are kept as events. None: none are.
     exchanges_kept: Option<Duration>,
+    /// Takes spans for the collector. None: there is none.
+    spans: Option<Spans>,
 }
 
 /// The log, and what comes with it.
@@ -89,7 +94,7 @@ impl Events {
     ///
     /// [`Invalid`] for a cluster whose clients can't be made.
     fn open(
-        loaded: &Loaded,
+        (loaded, spans): (&Loaded, Option<&Spans>),
         (stores, records): (&Stores, Option<&Records>),
         clock: &Arc<dyn Clock>,
         metrics: &Metrics,
@@ -119,6 +124,10 @@ impl Events {
         let (log, topics) = (Arc::clone(&parts.log), parts.topics.clone());
         let pushes = PushHub::new(log, topics, Some(metrics.push()));
         let feed = Arc::new(Mutex::new(Some(feed)));
+        let spans = spans.cloned();
+        if let Some(spans) = &spans {
+            pushes.tell(spans.clone(), Arc::clone(clock));
+        }
         Ok(Some(Self {
             parts,
             publisher,
@@ -131,6 +140,7 @@ impl Events {
             feed,
             exchanges: Arc::default(),
             exchanges_kept: loaded.exchanges.map(|exchanges| exchanges.keep),
+            spans,
         }))
     }
 
@@ -146,7 +156,7 @@ impl Events {
         clock: &Arc<dyn Clock>,
         metrics: &Metrics,
     ) -> Result<Option<Self>, Invalid> {
-        let events = Self::open(loaded, kept, clock, metrics)?;
+        let events = Self::open((loaded, edge.spans()), kept, clock, metrics)?;
         if let Some(events) = &events {
             events.register(edge, &loaded.settings);
             *events.exchanges.lock() = exchanges::begin(loaded, edge, metrics);
@@ -221,10 +231,17 @@ impl gateway::Publish for Events {
     ) -> Asked<'_, Result<gateway::Published, NotPublished>> {
         let Publication { topic, event, owner, claim } = publication;
         let owner = Some(owner.as_str().to_owned());
-        let publish = Publish { topic, event, owner, claim };
+        let publish = Publish { topic: Arc::clone(&topic), event, owner, claim };
+        let clock = &self.parts.clock;
         Box::pin(async move {
+            let (began, since) = (clock.unix_time(), clock.now());
             let published =
                 self.publisher.publish(publish).await.map_err(|error| refused(&error))?;
+            let is_told = published.event.is_sampled && !published.is_repeated;
+            if let Some(spans) = self.spans.as_ref().filter(|_| is_told) {
+                let lasted = (began, clock.now().since(since));
+                spans.record(&[otlp::published(&published.event, &topic, lasted)]);
+            }
             let (trace, is_repeated) = (published.event.trace_id, published.is_repeated);
             Ok(gateway::Published { trace, is_repeated })
         })

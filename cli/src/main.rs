@@ -42,6 +42,7 @@ mod series;
 mod shed;
 mod status;
 mod strangle;
+mod tail;
 mod token;
 mod top;
 mod unserved;
@@ -110,6 +111,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Drain(args) => drain::drain(&args, output),
         Verb::History(args) => history::history(&args, output),
         Verb::Top(args) => top::top(&args, output),
+        Verb::Tail(args) => tail::tail(&args, output),
         Verb::Why(args) => why::why(&args, output),
         Verb::Probe(args) => probe::probe(&args, output),
         Verb::Mirror(args) => mirror::mirror(&args, output),

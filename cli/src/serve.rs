@@ -121,6 +121,7 @@ pub(crate) fn serve(
     let state = State {
         readiness: readiness_watch,
         exporter: metrics.exporter(),
+        tails: edge.tails().clone(),
         passport_keys: Arc::new(Keys(edge.mint())),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
@@ -259,14 +260,16 @@ fn admin_task(
     })
 }
 
-/// What keeps the edge itself fresh.
-fn edge_tasks(edge: &Arc<Edge>, threads: usize) -> [(&'static str, Task); 4] {
-    [
+/// What keeps the edge itself fresh, and does what it does beside the data path.
+fn edge_tasks(edge: &Arc<Edge>, threads: usize) -> impl Iterator<Item = (&'static str, Task)> {
+    let always = [
         ("identity", identity_task(edge)),
         ("health", health_task(edge)),
         ("passport", passport_task(edge)),
         ("machine", machine::task(edge, threads)),
-    ]
+    ];
+    let traces = edge.spans().map(|_| ("traces", traces_task(edge)));
+    always.into_iter().chain(traces)
 }
 
 fn identity_task(edge: &Arc<Edge>) -> Task {
@@ -277,6 +280,11 @@ fn identity_task(edge: &Arc<Edge>) -> Task {
 fn health_task(edge: &Arc<Edge>) -> Task {
     let edge = Arc::clone(edge);
     Box::new(|shutdown| Box::pin(edge.check_health(shutdown)))
+}
+
+fn traces_task(edge: &Arc<Edge>) -> Task {
+    let edge = Arc::clone(edge);
+    Box::new(|shutdown| Box::pin(edge.export_traces(shutdown)))
 }
 
 fn passport_task(edge: &Arc<Edge>) -> Task {

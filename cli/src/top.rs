@@ -1,5 +1,6 @@
-//! `headgate top`: what goes through a running edge, route by route.
+//! `headgate top`: what goes through a running edge, by routes, device classes or endpoints.
 
+mod lines;
 mod scrape;
 
 use std::{io::IsTerminal as _, process::ExitCode, thread, time::Duration};
@@ -40,7 +41,7 @@ struct Row {
     p99_ms: Option<f64>,
 }
 
-/// Reads the metrics again and again, and prints what changed between two readings.
+/// Prints what went through again and again, until it is interrupted.
 ///
 /// # Errors
 ///
@@ -48,26 +49,40 @@ struct Row {
 /// the configuration, where one was named.
 pub(crate) fn top(args: &args::Top, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?.reading(PAGE_BYTES_MAX);
-    let clears = !output.json && !args.once && std::io::stdout().is_terminal();
-    let (mut before, mut read_at) = (scraped(&admin)?, Instant::now());
+    match args.by {
+        args::By::Route => routes(args, &admin, output)?,
+        args::By::Device | args::By::Endpoint => lines::watch(args, &admin, output)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the metrics, and prints what changed between two readings.
+fn routes(args: &args::Top, admin: &Admin, output: &mut Output<'_>) -> anyhow::Result<()> {
+    let (mut before, mut read_at) = (scraped(admin)?, Instant::now());
     loop {
         thread::sleep(args.every);
-        let (after, now) = (scraped(&admin)?, Instant::now());
+        let (after, now) = (scraped(admin)?, Instant::now());
         let mut rows = rows(&before, &after, now - read_at);
-        rows.truncate(args.routes);
+        rows.truncate(args.rows);
         if output.json {
             let seconds = (now - read_at).as_secs_f64();
             output.json_line(&json!({ "seconds": seconds, "routes": rows }))?;
         } else {
-            let home = if clears { HOME } else { "" };
-            write!(output.out, "{home}{}", text(&rows))?;
-            output.out.flush()?;
+            show(args, &text(&rows), output)?;
         }
         if args.once {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         (before, read_at) = (after, now);
     }
+}
+
+/// Prints a screen, over the one before on a terminal.
+fn show(args: &args::Top, screen: &str, output: &mut Output<'_>) -> anyhow::Result<()> {
+    let clears = !args.once && std::io::stdout().is_terminal();
+    write!(output.out, "{}{screen}", if clears { HOME } else { "" })?;
+    output.out.flush()?;
+    Ok(())
 }
 
 /// What an edge's metrics say of its routes.
@@ -149,8 +164,6 @@ fn text(rows: &[Row]) -> String {
         "P50",
         "P99",
     ];
-    let millis =
-        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1} ms"));
     let lines = rows.iter().map(|row| {
         let rates = [row.arrived, row.passed, row.shed, row.rejected, row.failed];
         [format!("{}/{}", row.team, row.route)]
@@ -161,6 +174,10 @@ fn text(rows: &[Row]) -> String {
     });
     let lines: Vec<_> = [head.map(str::to_owned).to_vec()].into_iter().chain(lines).collect();
     columns(&lines)
+}
+
+fn millis(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1} ms"))
 }
 
 #[cfg(test)]

@@ -18,5 +18,6 @@ pub(crate) mod scalar;
 pub(crate) mod sink;
 pub(crate) mod split;
 pub(crate) mod team;
+pub(crate) mod telemetry;
 pub(crate) mod tls;
 pub(crate) mod why;

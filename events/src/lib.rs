@@ -27,6 +27,7 @@ mod results;
 mod series;
 pub mod sink;
 mod topic;
+mod traced;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -61,4 +62,5 @@ pub use crate::{
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
     topic::{AUDIT_TOPIC, EXCHANGE_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+    traced::Traced,
 };

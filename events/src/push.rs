@@ -10,12 +10,19 @@ mod lane;
 mod mailbox;
 mod subscription;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use headgate_idempotency::{PUSH_KIND, PUSH_TOPIC, RESULT_KIND, partition_of};
-use headgate_telemetry::PushMetrics;
-use headgate_types::{TraceId, UnixTime};
+use headgate_telemetry::{
+    PushMetrics,
+    otlp::{self, Spans},
+};
+use headgate_types::{Clock, TraceId, UnixTime};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, watch},
@@ -126,6 +133,8 @@ struct Inner {
     lanes: watch::Sender<Arc<[Mutex<Lane>]>>,
     readers: Semaphore,
     metrics: Option<PushMetrics>,
+    /// Tells a collector of what is given. None: there is none.
+    spans: OnceLock<(Spans, Arc<dyn Clock>)>,
 }
 
 impl fmt::Debug for PushHub {
@@ -148,7 +157,13 @@ impl PushHub {
     pub fn new(log: Arc<dyn Log>, topics: Topics, metrics: Option<PushMetrics>) -> Self {
         let lanes = watch::Sender::new(Vec::new().into());
         let readers = Semaphore::new(READERS_MAX);
-        Self { inner: Arc::new(Inner { log, topics, lanes, readers, metrics }) }
+        let spans = OnceLock::new();
+        Self { inner: Arc::new(Inner { log, topics, lanes, readers, metrics, spans }) }
+    }
+
+    /// Tells a collector of what is given to connections from here on; the first one stays.
+    pub fn tell(&self, spans: Spans, clock: Arc<dyn Clock>) {
+        self.inner.spans.get_or_init(|| (spans, clock));
     }
 
     /// Follows what is pushed, for ever; a log that gives no answer is asked again.
@@ -181,11 +196,24 @@ impl PushHub {
                 let Some(lane) = lanes.get(at) else { continue };
                 let pushed = Pushed::of(&entry);
                 let given = lane.lock().take(entry.offset, pushed);
+                if given.sent > 0 {
+                    self.trace(&entry, given.sent);
+                }
                 if let Some(metrics) = metrics {
                     metrics.given(given.sent);
                     metrics.cut_off(given.cut);
                 }
             }
+        }
+    }
+
+    /// Tells the collector of what was given to so many connections.
+    fn trace(&self, entry: &Entry, connections: u64) {
+        let Some((spans, clock)) = self.inner.spans.get() else { return };
+        if let Ok(event) = entry.event()
+            && event.is_sampled
+        {
+            spans.record(&[otlp::pushed(&event, clock.unix_time(), connections)]);
         }
     }
 

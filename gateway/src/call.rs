@@ -18,10 +18,10 @@ use headgate_idempotency::{
 };
 use headgate_router::deadline::to_millis;
 use headgate_telemetry::{
-    AttemptResult,
+    AttemptResult, otlp,
     trace::{SAMPLED, TRACEPARENT, format_traceparent},
 };
-use headgate_types::{Class, SpanId};
+use headgate_types::Class;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -98,7 +98,7 @@ impl Function {
             return Err(Fault::dependency(&*self.terms.scope, "the handler is gone"));
         };
         let upstream = &function.upstream;
-        let Ok(head) = head(function, event, key) else {
+        let Ok(head) = head(function, (event, &self.terms.scope), key) else {
             return Err(Fault::terminal("the event can't be written as headers"));
         };
         let way = Way::to(&self.edge, upstream, event).await?;
@@ -158,7 +158,7 @@ impl Function {
 /// The head of the request, in the protocol that the upstream speaks.
 fn head(
     function: &Compiled,
-    event: &Event,
+    (event, scope): (&Event, &str),
     key: &str,
 ) -> Result<http::request::Parts, http::Error> {
     let mut request = function.upstream.request(Method::POST, &function.path)?;
@@ -166,16 +166,16 @@ fn head(
     for (name, value) in envelope::http_headers(event) {
         all.insert(HeaderName::try_from(name.as_ref())?, HeaderValue::try_from(value)?);
     }
-    own_headers(all, function, event);
+    own_headers(all, function, (event, scope));
     all.insert(IDEMPOTENCY_KEY, HeaderValue::try_from(key)?);
     all.insert(CONTENT_LENGTH, HeaderValue::from(event.data.len()));
     Ok(request.into_parts().0)
 }
 
-/// What every upstream is told: the trace with a span of its own, the priority, the time.
-fn own_headers(all: &mut HeaderMap, function: &Compiled, event: &Event) {
-    let span = SpanId::from_bytes(fastrand::u64(1..).to_be_bytes()).unwrap_or(event.span_id);
-    all.insert(TRACEPARENT, format_traceparent(event.trace_id, span, SAMPLED));
+/// What every upstream is told: the trace with the handler's span, the priority, the time.
+fn own_headers(all: &mut HeaderMap, function: &Compiled, (event, scope): (&Event, &str)) {
+    let (span, flags) = (otlp::handling(event, scope), if event.is_sampled { SAMPLED } else { 0 });
+    all.insert(TRACEPARENT, format_traceparent(event.trace_id, span, flags));
     let class: Class = event.priority;
     all.insert(headers::PRIORITY, HeaderValue::from_static(class.as_str()));
     all.insert(headers::DEADLINE, headers::millis_value(to_millis(function.timeout)));

@@ -16,7 +16,11 @@ use arc_swap::ArcSwap;
 use headgate_events::PushHub;
 use headgate_idempotency::{KeyError, Records};
 use headgate_router::table::Tie;
-use headgate_telemetry::{EdgeMetrics, Metrics, RulingMetrics, access::Log};
+use headgate_telemetry::{
+    EdgeMetrics, Metrics, RulingMetrics,
+    access::{Log, SlowLog, Tails},
+    otlp::Spans,
+};
 use headgate_types::{Clock, TraceId};
 use parking_lot::Mutex;
 use tokio::{
@@ -43,6 +47,7 @@ use crate::{
     settings::Settings,
     split::SplitState,
     tls::{CertificateError, Certificates, Shown},
+    traces::Traces,
     upstream::{Upstream, UpstreamState, UpstreamTlsError},
 };
 
@@ -63,6 +68,12 @@ pub struct Edge {
     pub(crate) recent: Recent,
     /// Tells the edge's own probes. None: there is no secret to tell them by.
     pub(crate) mark: Option<Mark>,
+    /// Who watches access lines.
+    tails: Tails,
+    /// Tells of those that took long.
+    pub(crate) slow: SlowLog,
+    /// Sends traces. None: nobody takes them.
+    pub(crate) traces: Option<Traces>,
     /// Takes facts of requests. None: none are kept.
     pub(crate) facts: OnceLock<Keeper>,
     /// Keeps events. None: nobody does, and none are taken.
@@ -73,7 +84,7 @@ pub struct Edge {
     /// What its listeners show.
     pub(crate) certificates: Arc<Shown>,
     /// What further settings are compiled with.
-    tools: Tools,
+    pub(crate) tools: Tools,
     snapshot: ArcSwap<Snapshot>,
     /// How often settings were applied.
     pub(crate) applied: watch::Sender<u64>,
@@ -170,6 +181,9 @@ impl Edge {
             access,
             recent: Recent::new(settings.edge.recent, settings.edge.threads),
             mark: Mark::draw(),
+            tails: Tails::default(),
+            slow: SlowLog::default(),
+            traces: settings.edge.traces.as_ref().map(|it| Traces::new(it, &tools.metrics)),
             facts: OnceLock::new(),
             publisher: OnceLock::new(),
             pushes: Pushes::new(tools.metrics.push()),
@@ -244,6 +258,16 @@ impl Edge {
     /// The edge's life cycle: readiness follows it.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
+    }
+
+    /// Lets operators watch the access lines of what ends from then on.
+    pub fn tails(&self) -> &Tails {
+        &self.tails
+    }
+
+    /// Takes spans for the collector. None: there is none.
+    pub fn spans(&self) -> Option<&Spans> {
+        self.traces.as_ref().map(Traces::spans)
     }
 
     /// Client connections open now.

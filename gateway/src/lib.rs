@@ -39,6 +39,7 @@ mod websocket;
 pub mod identity;
 pub mod passport;
 pub mod tls;
+mod traces;
 mod upstream;
 
 mod drain;

@@ -57,8 +57,7 @@ pub(crate) struct Record {
     priority: Option<Priority>,
     /// Whether something else answers in its upstream's place.
     is_degraded: bool,
-    /// Whether it is among those that the edge's own protection counts as in flight.
-    is_counted: bool,
+    load: Load,
     /// What the protective layers said, in the order in which they were met.
     rulings: SmallVec<[Ruling; 3]>,
     caller: Option<Arc<Verified>>,
@@ -81,6 +80,17 @@ pub(crate) struct Record {
     busy: Busy,
     /// What is kept of the request beyond its end.
     facts: facts::Drafted,
+}
+
+/// What an exchange is to the edge's own protection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    /// Nothing.
+    None,
+    /// One of those that are in flight.
+    Counted,
+    /// One whose answer lasts for as long as it likes, and is counted no more.
+    Lasting,
 }
 
 impl Record {
@@ -107,7 +117,7 @@ impl Record {
             device: None,
             priority: None,
             is_degraded: false,
-            is_counted: false,
+            load: Load::None,
             rulings: SmallVec::new(),
             caller: None,
             probe: edge.mark.as_ref().and_then(|mark| mark.of(&parts.headers)),
@@ -182,6 +192,11 @@ impl Record {
     /// The exchange's trace and its own span in it.
     pub(crate) fn trace_and_span(&self) -> (TraceId, SpanId) {
         (self.trace.context.trace_id, self.trace.context.span_id)
+    }
+
+    /// Whether a collector gets the trace, here or elsewhere.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.trace.context.is_sampled()
     }
 
     /// Writes the trace into the request that an endpoint gets, from which the client's is gone.

@@ -19,6 +19,7 @@ mod probe;
 mod push;
 mod recent;
 mod split;
+mod telemetry;
 mod upstream;
 
 pub use crate::settings::{
@@ -37,6 +38,7 @@ pub use crate::settings::{
     push::Push,
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
+    telemetry::{Slow, TRACES_PATH, TRACES_PER_SECOND, Traces},
     upstream::{Endpoint, Health, Protocol, Trust, Upstream, UpstreamTls},
 };
 
@@ -104,6 +106,10 @@ pub struct Edge {
     pub access_log: AccessLog,
     /// What is kept of recent exchanges in memory.
     pub recent: Recent,
+    /// Which exchanges are told because they took long.
+    pub slow: Slow,
+    /// Where traces are sent. None: nowhere.
+    pub traces: Option<Traces>,
 }
 
 /// Where the address of a client behind a trusted proxy is read.
@@ -243,6 +249,8 @@ impl Default for Edge {
             push: Push::default(),
             access_log: AccessLog::default(),
             recent: Recent::default(),
+            slow: Slow::default(),
+            traces: None,
         }
     }
 }
@@ -332,6 +340,8 @@ pub struct Route {
     pub body_bytes_max: Option<ByteSize>,
     /// What an `idempotency-key` does. None means nothing: it is passed on like any header.
     pub idempotency: Option<Idempotency>,
+    /// Exchanges that took so long are told in the process's log. None means [`Slow::over`].
+    pub slow: Option<Duration>,
     /// What protects it, and what is behind it.
     pub overload: RouteOverload,
 }

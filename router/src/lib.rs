@@ -9,12 +9,14 @@
 //! a [`split::Split`], sent to an endpoint that a [`balance::Balancer`] picks, and tried again as
 //! far as a [`retry::Policy`] and its [`retry::Budget`] allow, all within the time that
 //! [`deadline`] grants. What keeps too many requests from harming anyone is under [`overload`]. What
-//! a replay has to know of a request is told by [`reads`].
+//! a replay has to know of a request is told by [`reads`], and which exchanges somebody wants to see
+//! by a [`filter::Filter`].
 
 pub mod error;
 
 pub mod event_key;
 pub mod facts;
+pub mod filter;
 pub mod health;
 pub mod path;
 

@@ -3,19 +3,28 @@
 mod journal;
 mod json;
 mod log;
+mod members;
 mod recent;
 mod refusals;
+mod slow;
+mod steps;
+mod tails;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use headgate_types::{Class, Outcome, UnixTime};
 use sha2::{Digest as _, Sha256};
 
+use self::json::micros;
 pub use self::{
     journal::{Journal, Mark},
     log::{BUFFER_BYTES_MAX, BUFFERS, Log, WRITE_INTERVAL, Writer},
+    members::{COUNTS, LENGTHS, TEXTS},
     recent::{PARTS_MAX, Reach, Recent},
     refusals::REFUSAL_LINES_PER_SECOND,
+    slow::SlowLog,
+    steps::{Part, Step, steps},
+    tails::{TAIL_BYTES_MAX, TAILS_MAX, Tail, Tails, Told, Wants},
 };
 use crate::{
     labels::{AttemptResult, Listener, Ruled},
@@ -192,13 +201,15 @@ pub struct Attempt {
     pub endpoint: Arc<str>,
     /// When it began, since the request's head.
     pub started: Duration,
-    /// How long opening a connection took. None when an open one was used.
+    /// How long it took to have a connection. None when an open one was at hand.
     pub connect: Option<Duration>,
     /// How long the answer's head took, since the attempt's begin. None when none came.
     pub head: Option<Duration>,
+    /// How long it lasted: to the answer's head, or until it failed.
+    pub took: Duration,
     /// How it ended.
     pub result: AttemptResult,
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

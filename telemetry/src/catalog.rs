@@ -132,6 +132,7 @@ const SETTLEMENT: Label = Label {
 const RELOAD: Label =
     Label { name: "result", values: Values::Words(|| Reload::ALL.map(Reload::as_str).to_vec()) };
 const LINE: Label = Label { name: "result", values: Values::Words(|| vec!["written", "dropped"]) };
+const SPAN: Label = Label { name: "result", values: Values::Words(|| vec!["exported", "dropped"]) };
 const ACCESS_LINE: Label =
     Label { name: "result", values: Values::Words(|| vec!["written", "dropped", "left_out"]) };
 
@@ -353,6 +354,9 @@ catalog! {
     /// Access lines, by whether they reached their file, found the queue full or the file broken, or
     /// were left out, as those of refused exchanges beyond 100 a second are.
     ACCESS_LINES: Kind::Counter, Lines, "headgate_telemetry_access_lines_total", [ACCESS_LINE];
+    /// Spans of traces, by whether the collector has taken them or they are lost: it took none for too
+    /// long, or refused them.
+    SPANS: Kind::Counter, Spans, "headgate_telemetry_spans_total", [SPAN];
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod catalog;
 mod labels;
 pub mod logs;
 mod metrics;
+pub mod otlp;
 mod registry;
 pub mod trace;
 
@@ -25,5 +26,5 @@ pub use crate::{
         MirrorMetrics, ProbeMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling,
         RulingMetrics, StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
     },
-    registry::Exporter,
+    registry::{Exporter, Format},
 };

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use headgate_types::Outcome;
+use headgate_types::{Outcome, TraceId, UnixTime};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use parking_lot::Mutex;
 
@@ -41,7 +41,7 @@ pub use crate::metrics::{
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},
     labels::{ArmToken, AttemptResult, BadHead, Denial, Listener, Refusal},
-    registry::{Exporter, Registry},
+    registry::{Exemplar, Exemplars, Exporter, Registry},
 };
 
 /// Makes handles to the metrics of one process; a test makes its own and shares nothing.
@@ -85,6 +85,7 @@ impl Metrics {
                 .map(|outcome| self.counter(&catalog::ENDED, &[team, route, outcome.as_str()])),
             in_flight: self.gauge(&catalog::IN_FLIGHT, &names),
             duration: self.histogram(&catalog::DURATION, &names),
+            exemplars: self.exemplars(&catalog::DURATION, &names),
             request_bytes: self.counter(&catalog::REQUEST_BYTES, &names),
             response_bytes: self.counter(&catalog::RESPONSE_BYTES, &names),
             retries: self.counter(&catalog::RETRIES, &names),
@@ -165,6 +166,10 @@ impl Metrics {
     pub(crate) fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
         self.registry.register_histogram(&key(metric, values), &METADATA)
     }
+
+    pub(crate) fn exemplars(&self, metric: &'static Metric, values: &[&str]) -> Exemplars {
+        self.registry.exemplars(&key(metric, values))
+    }
 }
 
 impl Default for Metrics {
@@ -215,6 +220,7 @@ pub struct RouteMetrics {
     ended: [Counter; Outcome::ALL.len()],
     in_flight: Gauge,
     duration: Histogram,
+    exemplars: Exemplars,
     request_bytes: Counter,
     response_bytes: Counter,
     retries: Counter,
@@ -233,6 +239,12 @@ impl RouteMetrics {
         increment(&self.ended, outcome.index());
         self.in_flight.decrement(1.0);
         self.duration.record(duration.as_secs_f64());
+    }
+
+    /// Shows the trace of one that ended at a time and lasted so long, beside the count of others
+    /// that did. For those only whose trace can be looked up.
+    pub fn exemplify(&self, duration: Duration, trace: TraceId, time: UnixTime) {
+        self.exemplars.keep(Exemplar { trace, value: duration.as_secs_f64(), time });
     }
 
     /// Counts body bytes, read from and sent to the client.

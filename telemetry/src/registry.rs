@@ -1,24 +1,28 @@
-//! The recorder behind the handles: atomic cells, and their rendering as Prometheus text.
+//! The recorder behind the handles: atomic cells, which [`page`] renders for Prometheus.
 //!
 //! It stands where `metrics-exporter-prometheus` could, because that one keeps every histogram
 //! sample with a clock reading until somebody renders: memory that grows with traffic, in place of
 //! one addition to a fixed bucket.
 
+mod page;
+
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use headgate_types::{TraceId, UnixTime};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
 use parking_lot::Mutex;
 
+pub use self::page::Format;
+use self::page::{family, labels};
 use crate::catalog::{self, Kind, Metric};
 
 /// Cells by metric and labels. A name that the catalog does not know gets a handle that does
@@ -90,19 +94,61 @@ struct Buckets {
     /// One for each bound, not cumulative, and the last for what is above them all.
     counts: Box<[AtomicU64]>,
     sum: Level,
+    /// The last that each bucket got, made with the first of them.
+    exemplars: OnceLock<Box<[Mutex<Option<Exemplar>>]>>,
+}
+
+/// One value of a bucket, and the trace of the exchange that had it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Exemplar {
+    pub(crate) trace: TraceId,
+    /// In seconds.
+    pub(crate) value: f64,
+    pub(crate) time: UnixTime,
 }
 
 impl Buckets {
     fn new(bounds: &'static [f64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, counts, sum: Level::default() }
+        Self { bounds, counts, sum: Level::default(), exemplars: OnceLock::new() }
+    }
+
+    fn bucket(&self, value: f64) -> usize {
+        self.bounds.partition_point(|bound| *bound < value)
+    }
+
+    /// Keeps an exemplar, unless another thread does at this instant.
+    fn exemplify(&self, exemplar: Exemplar) {
+        let exemplars =
+            self.exemplars.get_or_init(|| self.counts.iter().map(|_| Mutex::default()).collect());
+        if let Some(place) = exemplars.get(self.bucket(exemplar.value))
+            && let Some(mut place) = place.try_lock()
+        {
+            *place = Some(exemplar);
+        }
+    }
+
+    fn exemplar(&self, bucket: usize) -> Option<Exemplar> {
+        *self.exemplars.get()?.get(bucket)?.lock()
+    }
+}
+
+/// Takes exemplars of one histogram's values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exemplars(Option<Arc<Buckets>>);
+
+impl Exemplars {
+    /// Keeps one for the bucket that its value falls into, in the place of the one before.
+    pub(crate) fn keep(&self, exemplar: Exemplar) {
+        if let Some(buckets) = &self.0 {
+            buckets.exemplify(exemplar);
+        }
     }
 }
 
 impl HistogramFn for Buckets {
     fn record(&self, value: f64) {
-        let bucket = self.bounds.partition_point(|bound| *bound < value);
-        if let Some(count) = self.counts.get(bucket) {
+        if let Some(count) = self.counts.get(self.bucket(value)) {
             count.fetch_add(1, Relaxed);
             self.sum.add(value);
         }
@@ -122,20 +168,29 @@ impl Registry {
         Some(cell.clone())
     }
 
+    /// Takes exemplars for the histogram of a key.
+    pub(crate) fn exemplars(&self, key: &Key) -> Exemplars {
+        match self.cell(key) {
+            Some(Cell::Histogram(buckets)) => Exemplars(Some(buckets)),
+            _ => Exemplars::default(),
+        }
+    }
+
     /// Drops the cells of a metric.
     pub(crate) fn forget(&self, metric: &Metric) {
         self.families.lock().remove(metric.name);
     }
 
-    fn render(&self) -> String {
+    fn render(&self, format: Format) -> String {
         let families = self.families.lock();
         let mut text = String::new();
         for metric in catalog::ALL {
             if let Some(cells) = families.get(metric.name) {
                 // Writing into a string does not fail.
-                family(&mut text, metric, cells).unwrap_or_default();
+                family((&mut text, format), metric, cells).unwrap_or_default();
             }
         }
+        text.push_str(format.end());
         text
     }
 }
@@ -168,71 +223,6 @@ impl Recorder for Registry {
     }
 }
 
-/// Labels as the text format wants them: `team="tv",route="home"`.
-fn labels(key: &Key) -> String {
-    let mut text = String::new();
-    for label in key.labels() {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(label.key());
-        text.push_str("=\"");
-        for c in label.value().chars() {
-            match c {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                c => text.push(c),
-            }
-        }
-        text.push('"');
-    }
-    text
-}
-
-fn family(text: &mut String, metric: &Metric, cells: &BTreeMap<String, Cell>) -> std::fmt::Result {
-    let name = metric.name;
-    writeln!(text, "# HELP {name} {}", metric.help)?;
-    writeln!(text, "# TYPE {name} {}", metric.kind.as_str())?;
-    for (labels, cell) in cells {
-        match cell {
-            Cell::Counter(count) => sample(text, name, labels, count.0.load(Relaxed))?,
-            Cell::Gauge(level) => sample(text, name, labels, level.get())?,
-            Cell::Histogram(buckets) => histogram(text, name, labels, buckets)?,
-        }
-    }
-    Ok(())
-}
-
-fn histogram(text: &mut String, name: &str, labels: &str, buckets: &Buckets) -> std::fmt::Result {
-    let comma = if labels.is_empty() { "" } else { "," };
-    let bounds = buckets.bounds.iter().copied().chain([f64::INFINITY]);
-    let mut total = 0;
-    for (bound, count) in bounds.zip(&buckets.counts) {
-        total += count.load(Relaxed);
-        if bound.is_finite() {
-            writeln!(text, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {total}")?;
-        } else {
-            writeln!(text, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {total}")?;
-        }
-    }
-    sample(text, &format!("{name}_sum"), labels, buckets.sum.get())?;
-    sample(text, &format!("{name}_count"), labels, total)
-}
-
-fn sample(
-    text: &mut String,
-    name: &str,
-    labels: &str,
-    value: impl std::fmt::Display,
-) -> std::fmt::Result {
-    if labels.is_empty() {
-        writeln!(text, "{name} {value}")
-    } else {
-        writeln!(text, "{name}{{{labels}}} {value}")
-    }
-}
-
 /// Renders what one [`crate::Metrics`] has counted. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Exporter {
@@ -240,13 +230,15 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// The content type of [`Self::render`].
-    pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
-
     /// All metrics in the Prometheus text format 0.0.4, in the catalog's order. Costs one pass
     /// over all cells; recording goes on meanwhile.
     pub fn render(&self) -> String {
-        self.registry.render()
+        self.render_as(Format::Text)
+    }
+
+    /// The same in a format that the scraper accepts.
+    pub fn render_as(&self, format: Format) -> String {
+        self.registry.render(format)
     }
 }
 

@@ -74,6 +74,11 @@ pub struct Incoming {
 }
 
 impl TraceContext {
+    /// Whether a collector gets the trace, as far as it is this process's to send.
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
     /// The `traceparent` to hand on, version 00.
     pub fn to_traceparent(&self) -> HeaderValue {
         format_traceparent(self.trace_id, self.span_id, self.flags)

@@ -45,6 +45,9 @@ pub struct Event<T = Bytes> {
     pub trace_id: TraceId,
     /// The span in which the root was made; the same for the whole series. `traceparent`.
     pub span_id: SpanId,
+    /// Whether a collector gets the series' trace, as far as it is told to one; handed on to what
+    /// follows. The flag of `traceparent`.
+    pub is_sampled: bool,
     /// The event whose handling emitted this one. None: a root. `causationid`.
     pub causation_id: Option<Arc<str>>,
     /// The place in the series. `hgstep`.
@@ -146,6 +149,7 @@ impl<T> Event<T> {
             time,
             trace_id,
             span_id,
+            is_sampled: true,
             causation_id: None,
             step: Step::root(),
             key: None,
@@ -174,6 +178,7 @@ impl<T> Event<T> {
             time,
             trace_id: self.trace_id,
             span_id: self.span_id,
+            is_sampled: self.is_sampled,
             causation_id: Some(Arc::clone(&self.id)),
             step: self.step.follow(ordinal)?,
             key: None,
@@ -196,6 +201,7 @@ impl<T> Event<T> {
             time: self.time,
             trace_id: self.trace_id,
             span_id: self.span_id,
+            is_sampled: self.is_sampled,
             causation_id: self.causation_id,
             step: self.step,
             key: self.key,

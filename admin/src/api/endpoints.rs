@@ -10,7 +10,7 @@ use super::{
     config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz, routes,
     status, strangle,
 };
-use crate::{events, idempotency, limits, overlays, passport, probes, problem, why};
+use crate::{events, idempotency, limits, overlays, passport, probes, problem, tail, why};
 
 const OVERLAYS_PATH: &str = "/v1/overlays";
 pub(super) const JSON: &str = "application/json";
@@ -124,7 +124,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         path: "/metrics",
         takes: Takes::Get(&[]),
         summary: "Metrics for Prometheus",
-        answers: &[ok("Text format 0.0.4", "text/plain")],
+        answers: &[ok("Text format 0.0.4; OpenMetrics 1.0 where it is accepted", "text/plain")],
         handler: || get(metrics),
     },
     Endpoint {
@@ -344,6 +344,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         ],
         handler: || get(why::why),
     },
+    tail::TAIL,
     Endpoint {
         path: "/v1/config",
         takes: Takes::Get(&[]),

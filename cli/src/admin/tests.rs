@@ -80,3 +80,25 @@ fn a_refusal_is_told_with_its_code_and_its_detail() {
     assert!(refused.is_conflict());
     assert_eq!(refused.error().to_string(), "It moved: by one (HG1213)");
 }
+
+#[test]
+fn lines_are_followed_until_enough_were_seen() {
+    let (address, served) = answering(b"HTTP/1.0 200 OK\r\na: b\r\n\r\none\n\ntwo\nthree\n");
+    let mut seen = Vec::new();
+    let followed = Admin::called(address).follow("/v1/tail", |line| {
+        seen.push(line.to_owned());
+        Ok(if line == "two" { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    served.join().unwrap();
+    followed.unwrap();
+    assert_eq!(seen, ["one", "", "two"]);
+}
+
+#[test]
+fn refusal_to_tell_lines_is_an_error_with_its_code() {
+    let answer = b"HTTP/1.0 400 Bad Request\r\n\r\n{\"code\":\"HG1269\",\"title\":\"No\"}";
+    let (address, served) = answering(answer);
+    let error = Admin::called(address).follow("/", |_| Ok(ControlFlow::Continue(()))).unwrap_err();
+    served.join().unwrap();
+    assert_eq!(error.to_string(), "No (HG1269)");
+}

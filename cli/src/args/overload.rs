@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Subcommand, ValueHint};
+use clap::{Subcommand, ValueEnum, ValueHint};
 use headgate_types::TraceId;
 
 use crate::args::{Admin, OverlayTerms};
@@ -32,9 +32,42 @@ pub(crate) struct Top {
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// So many routes at most, the busiest ones.
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
-    pub(crate) routes: usize,
+    /// So many rows at most, the busiest ones.
+    #[arg(long, value_name = "COUNT", default_value_t = 20, alias = "routes")]
+    pub(crate) rows: usize,
+
+    /// What a row is.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Route)]
+    pub(crate) by: By,
+}
+
+/// What is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Routes, by the metrics.
+    Route,
+    /// Device classes, by the access lines of that time.
+    Device,
+    /// Endpoints of upstreams, by the attempts in the access lines of that time.
+    Endpoint,
+}
+
+/// Which lines to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tail {
+    /// Only lines for which this holds, such as `route==home && outcome!=ok && duration>=500ms`.
+    /// Texts take `==`, `!=`, `contains` and `~` with a regular expression; `status`, `attempts`,
+    /// `request_bytes`, `response_bytes` and `duration` take `==`, `!=`, `>=`, `>`, `<=` and `<`.
+    #[arg(long = "where", value_name = "FILTER", default_value = "")]
+    pub(crate) filter: String,
+
+    /// Ends after so many lines.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) limit: u64,
+
+    #[command(flatten)]
+    pub(crate) admin: Admin,
 }
 
 /// What to do about shedding.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use headgate_admin::Running as Consuming;
 use headgate_events::{
-    Consumer, Deliver, LogError, Registered, Relay,
+    Consumer, Deliver, LogError, Registered, Relay, Traced,
     consumer::{Concurrency, Settings as Tuned},
     relay,
 };
@@ -165,9 +165,13 @@ impl Events {
         let function = Function::new(edge, handler, name, retention);
         let decorated = Decorated::new(function, parts.records.clone())?;
         let decorated = decorated.with_partitions(parts.topics.for_handlers());
-        Ok(match &parts.metrics {
+        let deliver: Arc<dyn Deliver> = match &parts.metrics {
             Some(metrics) => Arc::new(decorated.with_metrics(metrics.handler(&handler.scope()))),
             None => Arc::new(decorated),
+        };
+        Ok(match self.spans.clone() {
+            Some(spans) => Arc::new(Traced::new(deliver, spans, Arc::clone(&parts.clock))),
+            None => deliver,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::document::{
     scalar::{Address, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
     sink::Sink,
     split::Testers,
+    telemetry::{Slow, Traces},
     why::Why,
 };
 
@@ -32,6 +33,10 @@ pub(crate) struct Platform {
     pub(crate) data: Data,
     /// What `headgate why` can tell of recent exchanges.
     pub(crate) why: Why,
+    /// Which exchanges are told in the process's log because they took long.
+    pub(crate) slow: Slow,
+    /// Where traces are sent.
+    pub(crate) traces: Traces,
     /// Where idempotency records are kept.
     pub(crate) idempotency: Idempotency,
     /// Where events are kept.

@@ -183,6 +183,9 @@ pub(crate) struct Route {
     /// What answers where a request is refused for load, or where the upstream can't be reached.
     /// Without this table: the edge says what went wrong.
     pub(crate) fallback: Option<Fallback>,
+    /// Exchanges that took so long or longer are told in the process's log, each with where its time
+    /// went. Without this key: `slow.over`.
+    pub(crate) slow: Option<Length>,
     /// The last day on which the route is wanted, or a moment, in UTC. It is served on after that;
     /// `headgate audit` reports it.
     pub(crate) ends: Option<Until>,
@@ -214,6 +217,7 @@ impl Default for Route {
             rate: Vec::new(),
             throttle: Throttle::default(),
             fallback: None,
+            slow: None,
             ends: None,
         }
     }

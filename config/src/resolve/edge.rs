@@ -7,7 +7,7 @@ use headgate_gateway::{
     identity::Clients,
     settings::{
         AccessLog, Certificate, ClientAddress, ClientAuth, Drain, Edge, Limits, Passport, Push,
-        Recent, Tls,
+        Recent, Slow, TRACES_PATH, Tls, Traces,
     },
 };
 
@@ -74,7 +74,21 @@ pub(super) fn edge(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> E
             platform::AccessLog::Off => AccessLog::Off,
         },
         recent: recent(input, report),
+        slow: slow(input),
+        traces: traces(input),
     }
+}
+
+fn slow(input: &Input<'_>) -> Slow {
+    let slow = &input.platform.doc.slow;
+    Slow { over: slow.over.as_ref().map(|length| length.0), per_second: slow.per_second }
+}
+
+fn traces(input: &Input<'_>) -> Option<Traces> {
+    let traces = &input.platform.doc.traces;
+    // What has the form of a service's URL is one with any path behind it.
+    let endpoint = format!("{}{}", traces.endpoint.as_ref()?.0, TRACES_PATH).parse().ok()?;
+    Some(Traces { endpoint, per_second: traces.per_second })
 }
 
 fn recent(input: &Input<'_>, report: &mut Report) -> Recent {

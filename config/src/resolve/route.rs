@@ -102,6 +102,7 @@ pub(super) fn routes(
             },
             body_bytes_max: route.max_body.as_ref().map(|size| size.0),
             idempotency: keyed,
+            slow: route.slow.as_ref().map(|length| length.0),
             overload: protection,
         });
     }

@@ -18,6 +18,7 @@ fn event() -> Event {
     };
     let event = Event::root(root, Bytes::from_static(br#"{"amount":5}"#));
     Event {
+        is_sampled: false,
         subject: Some("order 7".into()),
         causation_id: Some("e-0".into()),
         step: "0.2.1".parse().unwrap(),
@@ -58,7 +59,7 @@ fn attributes_have_the_names_of_the_standard() {
     assert_eq!(value("ce_correlationid"), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
     assert_eq!(
         value("ce_traceparent"),
-        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")
     );
     assert_eq!(value("ce_causationid"), Some("e-0"));
     assert_eq!(value("ce_hgstep"), Some("0.2.1"));

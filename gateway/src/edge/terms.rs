@@ -12,7 +12,7 @@ use crate::{
     client,
     edge::Edge,
     geo::Geo,
-    settings::{self, AccessLog, ClientAddress},
+    settings::{self, AccessLog, ClientAddress, Slow},
 };
 
 /// Stands for team and route of requests for the edge itself; no name of a configuration begins so.
@@ -43,6 +43,8 @@ pub(crate) struct Terms {
     pub(crate) members: Members,
     /// Whether access lines are written.
     pub(crate) writes_lines: bool,
+    /// Which exchanges are told because they took long.
+    pub(crate) slow: Slow,
 }
 
 impl Terms {
@@ -61,6 +63,7 @@ impl Terms {
             rulings: OnceLock::new(),
             members: Members::of(&[("config", digest)]),
             writes_lines: edge.access_log == AccessLog::Stdout,
+            slow: edge.slow,
         }
     }
 

@@ -51,6 +51,7 @@ fn route(name: &str, pattern: &str, upstream: usize) -> settings::Route {
         retry: Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: None,
+        slow: None,
         overload: settings::RouteOverload::default(),
     }
 }

@@ -47,6 +47,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         retry: settings::Retry { max: 0, on: Vec::new(), budget: headgate_types::Ratio::default() },
         body_bytes_max: Some(headgate_types::ByteSize::from_bytes(4)),
         idempotency: None,
+        slow: None,
         overload: settings::RouteOverload::default(),
     };
     let settings =

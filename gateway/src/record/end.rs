@@ -2,11 +2,15 @@
 
 use std::{mem, time::Duration};
 
-use headgate_telemetry::access::{self, Mark};
+use headgate_telemetry::{
+    Kept,
+    access::{self, Mark},
+    otlp,
+};
 use headgate_types::{Moment, Outcome, Priority};
 use smallvec::SmallVec;
 
-use super::Record;
+use super::{Load, Record};
 use crate::{
     edge::Route,
     error, facts,
@@ -98,30 +102,56 @@ impl Record {
         }
     }
 
-    /// Writes the exchange down wherever it is kept.
-    fn keep(&mut self, outcome: Outcome, duration: Duration, now: Moment) {
-        let kept = self.edge.recent.keeps(outcome, self.is_spared(), now);
+    /// Gives the exchange's line to all who want it, and tells whether its trace can be looked up
+    /// from now on. Nothing is made of an exchange that nobody wants.
+    fn tell(
+        &mut self,
+        outcome: Outcome,
+        (duration, now): (Duration, Moment),
+        is_slow: bool,
+    ) -> bool {
         let drafted = mem::take(&mut self.facts);
-        let keeper = self.edge.facts.get();
-        let draft = keeper.and_then(|keeper| Some((keeper, keeper.last(drafted, now)?)));
-        if !self.terms.writes_lines && kept.is_none() && draft.is_none() {
-            return;
+        let Self { edge, terms, .. } = &*self;
+        let draft = edge.facts.get().and_then(|it| Some((it, it.last(drafted, now)?)));
+        let kept = edge.recent.keeps(outcome, self.is_spared(), now);
+        let traces = edge.traces.as_ref().filter(|_| self.is_sampled());
+        let is_wanted = terms.writes_lines || is_slow || edge.tails().is_followed();
+        if !is_wanted && kept.is_none() && draft.is_none() && traces.is_none() {
+            return false;
         }
         let rulings: SmallVec<[access::Ruling; 3]> = self.rulings.iter().map(told::line).collect();
         let line = self.line(outcome, duration, &rulings);
-        if self.terms.writes_lines {
+        if terms.writes_lines {
             // Those come in floods, and then cost more to write down than to refuse.
             match self.code.filter(|code| error::is_refusal(code)) {
-                Some(code) => self.edge.access.record_refusal(&line, code),
-                None => self.edge.access.record(&line),
+                Some(code) => edge.access.record_refusal(&line, code),
+                None => edge.access.record(&line),
             }
         }
+        edge.tails().tell(&line);
+        if let Some(traces) = traces {
+            traces.spans().record(&otlp::exchange(&line));
+        }
+        // What the log of slow ones names can be asked for.
+        let is_told = is_slow && edge.slow.tell(&line, terms.slow.per_second);
+        let kept = kept.or(is_told.then_some(Kept::Passed));
         if let Some(kind) = kept {
-            self.edge.recent.keep(kind, &line, &self.detail());
+            edge.recent.keep(kind, &line, &self.detail());
         }
         if let Some((keeper, draft)) = draft {
             keeper.end(draft, &self.ended_as(outcome, duration), (&line, &self.detail()));
         }
+        kept.is_some() || traces.is_some()
+    }
+
+    /// Whether it took as long as its route calls slow; where its answer lasts for as long as it
+    /// likes, up to the head of that.
+    fn is_slow(&self, now: Moment) -> bool {
+        let Some(route) = &self.route else { return false };
+        let over = route.settings.slow.or(self.terms.slow.over);
+        let head = self.journal.offset(Mark::ResponseHead).filter(|_| self.load == Load::Lasting);
+        let took = head.unwrap_or_else(|| now.since(self.started()));
+        over.is_some_and(|over| took >= over)
     }
 
     fn request_bytes(&self) -> u64 {
@@ -139,10 +169,11 @@ impl Drop for Record {
         // Dropped before anything was answered: the client left.
         let outcome = self.outcome.unwrap_or(Outcome::ClientCancelled);
         self.end_watch(outcome);
+        let is_slow = self.is_slow(now);
         self.left(now);
         let duration = now.since(self.started());
         self.count_rulings();
-        self.keep(outcome, duration, now);
+        let can_be_looked_up = self.tell(outcome, (duration, now), is_slow);
         let metrics = if let Some(route) = &self.route {
             self.counts(route)
         } else {
@@ -157,6 +188,9 @@ impl Drop for Record {
             metrics.arrived();
             metrics
         };
+        if can_be_looked_up {
+            metrics.exemplify(duration, self.trace_id(), self.time + duration);
+        }
         let arm = self.route.as_ref().and_then(|route| route.arm(self.arm));
         if let Some(arm) = arm.filter(|_| self.probe.is_none()) {
             arm.metrics.ended(outcome, self.time, duration);

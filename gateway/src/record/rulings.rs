@@ -3,7 +3,7 @@
 use headgate_router::overload::priority::is_heavy;
 use headgate_types::{Moment, Outcome, Priority, TraceId};
 
-use super::Record;
+use super::{Load, Record};
 use crate::{
     edge::{FALLBACK, Route},
     error::Error,
@@ -30,15 +30,22 @@ impl Record {
 
     /// Counts the exchange as one that the edge serves.
     pub(crate) fn arrived(&mut self) {
-        self.is_counted = true;
+        self.load = Load::Counted;
         self.edge.protection.meter.arrived();
     }
 
     /// Counts it as one no more: it has ended, or lasts for as long as it likes.
     pub(crate) fn left(&mut self, now: Moment) {
-        if std::mem::take(&mut self.is_counted) {
+        if self.load == Load::Counted {
+            self.load = Load::None;
             self.edge.protection.meter.ended(now.since(self.started()));
         }
+    }
+
+    /// Notes that its answer lasts for as long as it likes: only the head was waited for.
+    pub(crate) fn lasts(&mut self, now: Moment) {
+        self.left(now);
+        self.load = Load::Lasting;
     }
 
     /// Notes that another upstream answers in the place of the route's own.

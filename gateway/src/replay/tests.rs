@@ -50,6 +50,7 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: None,
+        slow: None,
         overload: settings::RouteOverload::default(),
         mirror: None,
         split: None,

@@ -10,6 +10,7 @@ use headgate_router::overload::{
     priority, throttle,
     verdict::{Layer, Refusal, Verdict},
 };
+use headgate_telemetry::access::Mark;
 use headgate_types::{Deadline, Moment, TraceId};
 use http::HeaderMap;
 
@@ -44,7 +45,7 @@ pub(crate) async fn admit(
     if route.settings.overload.is_exempt {
         return Ok(permits);
     }
-    let now = edge.clock.now();
+    let mut now = edge.clock.now();
     let usage = &edge.protection.usage;
     usage.ask(user, now);
     let (deadline, _) = deadline_of(route, record, headers);
@@ -72,6 +73,7 @@ pub(crate) async fn admit(
     if let Some(admission) = route.admission.as_ref().filter(|_| !record.is_degraded()) {
         let ask = Ask { edge, connection, gate: admission.gate(), call: &call };
         permits.hold_of_route(ask.pass(record, now).await?);
+        now = edge.clock.now();
     }
     // A request that becomes an event goes to none.
     let Some(upstream) = route.upstream(record.arm()) else { return Ok(permits) };
@@ -165,6 +167,7 @@ impl Ask<'_> {
         if !self.gate.is_on() {
             return permit;
         }
+        record.mark_at(Mark::Admitted, permit.started());
         let (mode, level) = (self.gate.mode(), self.call.priority.rank());
         let ruling = match permit.would_refuse() {
             Some(refusal) => Ruling::refused(refusal, mode, Ruled::WouldRefuse),

@@ -106,7 +106,7 @@ pub(crate) async fn forward(
                 call.answered(head_at, judged::by_balancer(status));
                 passed.ended(head_at, judged::by_breaker(status));
                 let decision = retry_on_status(edge, route, outgoing, number, &response);
-                attempt.end(record, answered(status));
+                attempt.end(record, answered(status), head_at);
                 let Some(wait) = decision else {
                     if matches!(judged::by_balancer(status), End::Success) {
                         succeeded(route, outgoing, number, head_at);
@@ -122,8 +122,8 @@ pub(crate) async fn forward(
             Some(Err(failed)) => failed,
             None => timed_out(limit >= remaining, outgoing, attempt.is_sent),
         };
-        attempt.end(record, failed.result);
         let failed_at = edge.clock.now();
+        attempt.end(record, failed.result, failed_at);
         let is_clients = outgoing.waits_for_client();
         if !is_clients {
             call.finish(failed_at, End::Failure);
@@ -200,7 +200,7 @@ impl<'a> Attempt<'a> {
         let mut unseen = 0;
         loop {
             let mut connection = lease.map_err(|error| no_connection(&error))?;
-            if !connection.is_reused {
+            if !connection.is_reused || connection.has_waited {
                 self.connect = Some(edge.clock.now().since(self.began));
             }
             if !outgoing.has_next() {
@@ -248,14 +248,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn end(self, record: &mut Record, result: AttemptResult) {
-        let Self { started, connect, head, .. } = self;
+    fn end(self, record: &mut Record, result: AttemptResult, at: Moment) {
+        let Self { started, began, connect, head, .. } = self;
         if let Some(connect) = connect {
-            record.mark_at(Mark::Connected, self.began + connect);
+            record.mark_at(Mark::Connected, began + connect);
         }
         let address = self.upstream.addresses.get(self.endpoint).cloned();
         let endpoint = address.unwrap_or_else(|| "".into());
-        record.attempted(access::Attempt { endpoint, started, connect, head, result });
+        let took = at.since(began);
+        record.attempted(access::Attempt { endpoint, started, connect, head, took, result });
     }
 }
 
@@ -369,7 +370,7 @@ fn answer(
     };
     let permits = outgoing.answered(response.status(), (streams, head_at));
     if permits.is_none() {
-        record.left(head_at);
+        record.lasts(head_at);
     }
     Answer { response, lease, call, permits, pace, upgrade: outgoing.upgrade.take() }
 }

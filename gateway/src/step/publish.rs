@@ -153,7 +153,9 @@ fn event(
         trace_id,
         span_id,
     };
-    Ok(Event::root(root, body))
+    let mut event = Event::root(root, body);
+    event.is_sampled = record.is_sampled();
+    Ok(event)
 }
 
 /// An id that nobody else draws: 160 random bits.

@@ -11,7 +11,8 @@ use crate::{
     record::Record,
 };
 
-/// Takes the trace from a trusted peer, makes one otherwise.
+/// Takes the trace from a trusted peer, makes one otherwise, and says whether a collector is to get
+/// it.
 pub(crate) fn begin(
     edge: &Arc<Edge>,
     terms: &Arc<Terms>,
@@ -19,5 +20,9 @@ pub(crate) fn begin(
     parts: &Parts,
 ) -> Box<Record> {
     let peer = if connection.peer_is_trusted { Peer::Trusted } else { Peer::Untrusted };
-    Record::begin((edge, terms), connection, parts, trace::accept(peer, &parts.headers))
+    let mut incoming = trace::accept(peer, &parts.headers);
+    if let Some(traces) = &edge.traces {
+        traces.sample(&mut incoming.context, edge.clock.now());
+    }
+    Record::begin((edge, terms), connection, parts, incoming)
 }

@@ -40,6 +40,8 @@ pub(crate) struct Lease {
     pub(super) endpoint: usize,
     /// Whether the connection has served before, and so may have died while it idled.
     pub(crate) is_reused: bool,
+    /// Whether the request waited for it while another one opened it.
+    pub(crate) has_waited: bool,
     /// None on a shared connection, which the pool counts.
     pub(super) counted: Option<Counted>,
     pub(super) _stream: Option<Stream>,
@@ -122,9 +124,9 @@ impl Lease {
 
     /// Takes a stream of a shared connection, waits for one that is being opened, or opens one.
     async fn share(upstream: &Arc<Upstream>, endpoint: usize) -> Result<Self, ConnectError> {
-        for _ in 0..JOINS_MAX {
+        for joins in 0..JOINS_MAX {
             match with_pool(|pool| pool.next(upstream, endpoint)) {
-                Next::Take(lease) => return Ok(lease),
+                Next::Take(lease) => return Ok(Self { has_waited: joins > 0, ..lease }),
                 Next::Wait(waiting) => waiting.end().await?,
                 Next::Open(opener) => {
                     let opened = Self::open(upstream, endpoint).await;
@@ -161,7 +163,7 @@ impl Lease {
                 (None, Some(with_pool(share)))
             }
         };
-        Ok(Self { sender, endpoint, is_reused: false, counted, _stream: stream })
+        Ok(Self { sender, endpoint, is_reused: false, has_waited: false, counted, _stream: stream })
     }
 
     /// Waits for the connection, asks for the request, sends it, and waits for the answer's head.

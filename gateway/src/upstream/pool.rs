@@ -160,7 +160,14 @@ impl Slot {
         upstream.metrics.connection_shared();
         let stream = Some(Stream::begin(&shared.streams));
         let sender = Sender::H2(shared.sender.clone());
-        Some(Lease { sender, endpoint, is_reused: true, counted: None, _stream: stream })
+        Some(Lease {
+            sender,
+            endpoint,
+            is_reused: true,
+            has_waited: false,
+            counted: None,
+            _stream: stream,
+        })
     }
 }
 
@@ -205,7 +212,14 @@ impl Pool {
             }
             let sender = Sender::H1(idle.sender);
             let counted = Some(idle.counted.used());
-            return Some(Lease { sender, endpoint, is_reused: true, counted, _stream: None });
+            return Some(Lease {
+                sender,
+                endpoint,
+                is_reused: true,
+                has_waited: false,
+                counted,
+                _stream: None,
+            });
         }
         None
     }

@@ -13,6 +13,8 @@ pub enum Mark {
     Routed,
     /// The caller is known.
     Authenticated,
+    /// A concurrency limit let the request through, at once or after a wait.
+    Admitted,
     /// The request is ready for an upstream.
     Dispatched,
     /// The first attempt began.
@@ -29,10 +31,11 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order in which lines list them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Classified,
         Self::Routed,
         Self::Authenticated,
+        Self::Admitted,
         Self::Dispatched,
         Self::AttemptStarted,
         Self::Connected,
@@ -47,6 +50,7 @@ impl Mark {
             Self::Classified => "classified",
             Self::Routed => "routed",
             Self::Authenticated => "authenticated",
+            Self::Admitted => "admitted",
             Self::Dispatched => "dispatched",
             Self::AttemptStarted => "attempt_started",
             Self::Connected => "connected",

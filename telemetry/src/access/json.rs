@@ -230,8 +230,9 @@ fn attempts(object: &mut Object<'_>, attempts: &[Attempt]) {
         if let Some(connect) = attempt.connect {
             object.number(key!("connect_us"), micros(connect));
         }
-        if let Some(head) = attempt.head {
-            object.number(key!("head_us"), micros(head));
+        match attempt.head {
+            Some(head) => object.number(key!("head_us"), micros(head)),
+            None => object.number(key!("took_us"), micros(attempt.took)),
         }
         object.word(key!("result"), attempt.result.as_str());
         object.raw(b"}");
@@ -240,11 +241,11 @@ fn attempts(object: &mut Object<'_>, attempts: &[Attempt]) {
     object.raw(b"]");
 }
 
-fn micros(length: Duration) -> u64 {
+pub(super) fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
-const fn protocol(version: http::Version) -> &'static str {
+pub(super) const fn protocol(version: http::Version) -> &'static str {
     match version {
         http::Version::HTTP_09 => "HTTP/0.9",
         http::Version::HTTP_10 => "HTTP/1.0",

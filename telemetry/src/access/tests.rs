@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// What a line borrows from.
-struct Exchange {
+pub(crate) struct Exchange {
     trace: TraceContext,
     device: Device,
     attempts: Vec<Attempt>,
@@ -19,7 +19,7 @@ fn client(address: &str) -> Members {
     Members::of_client(address.parse().unwrap(), Listener::Tls)
 }
 
-fn exchange() -> Exchange {
+pub(crate) fn exchange() -> Exchange {
     let start = Moment::from_nanos(5_000);
     let at = |micros| start + Duration::from_micros(micros);
     let mut journal = Journal::start(start);
@@ -40,6 +40,7 @@ fn exchange() -> Exchange {
                 started: Duration::from_micros(30),
                 connect: Some(Duration::from_micros(210)),
                 head: None,
+                took: Duration::from_micros(250),
                 result: AttemptResult::Reset,
             },
             Attempt {
@@ -47,6 +48,7 @@ fn exchange() -> Exchange {
                 started: Duration::from_micros(600),
                 connect: None,
                 head: Some(Duration::from_micros(1_400)),
+                took: Duration::from_micros(1_400),
                 result: AttemptResult::Ok,
             },
         ],
@@ -57,7 +59,7 @@ fn exchange() -> Exchange {
     }
 }
 
-fn line(exchange: &Exchange) -> Line<'_> {
+pub(crate) fn line(exchange: &Exchange) -> Line<'_> {
     Line {
         time: UnixTime::from_duration(Duration::from_millis(1_795_000_000_123)),
         trace: &exchange.trace,
@@ -139,6 +141,7 @@ fn line_says_everything_once() {
                 "endpoint": "127.0.0.1:7001",
                 "started_us": 30,
                 "connect_us": 210,
+                "took_us": 250,
                 "result": "reset",
             },
             { "endpoint": "127.0.0.1:7002", "started_us": 600, "head_us": 1_400, "result": "ok" },
@@ -174,7 +177,7 @@ fn reference_page_names_every_member_mark_and_result() {
     }
 }
 
-fn ruling(layer: &'static str, ruled: Ruled) -> Ruling {
+pub(crate) fn ruling(layer: &'static str, ruled: Ruled) -> Ruling {
     let is_admitted = ruled == Ruled::Admitted;
     Ruling {
         layer,
@@ -319,4 +322,49 @@ proptest! {
         prop_assert_eq!(parsed["response_bytes"].as_u64(), Some(numbers.1));
         prop_assert_eq!(parsed["duration_us"].as_u64(), Some(numbers.2.into()));
     }
+}
+
+#[test]
+fn members_are_found_by_their_names() {
+    let exchange = exchange();
+    let mut line = line(&exchange);
+    line.rulings = &[];
+    for (name, text) in [
+        ("client", "192.0.2.7"),
+        ("listener", "tls"),
+        ("protocol", "HTTP/2"),
+        ("method", "GET"),
+        ("host", "api.example"),
+        ("path", "/tv/home/1"),
+        ("outcome", "ok"),
+        ("team", "tv"),
+        ("route", "home"),
+        ("upstream", "home-next"),
+        ("device", "tv"),
+        ("priority", "standard"),
+        ("identity", "accounts"),
+        ("endpoint", "127.0.0.1:7002"),
+        ("result", "ok"),
+    ] {
+        assert_eq!(line.text(name), Some(text), "{name}");
+    }
+    assert_eq!((line.text("arm"), line.text("code"), line.text("colour")), (None, None, None));
+    let numbers = ["status", "attempts", "request_bytes", "response_bytes", "duration"];
+    let numbers = numbers.map(|name| line.number(name));
+    assert_eq!(numbers, [Some(200), Some(2), Some(0), Some(1_024), Some(2_345)]);
+    let known = [TEXTS, COUNTS, LENGTHS].concat();
+    line.code = Some("HG0001");
+    let arms = Members::of(&[
+        ("team", "a\",\"route\":\"x"),
+        ("route", "home"),
+        ("upstream", "x"),
+        ("arm", "b"),
+    ]);
+    line.route = Some(&arms);
+    assert_eq!((line.text("team"), line.text("route")), (None, Some("home")));
+    let unknown: Vec<_> = known
+        .iter()
+        .filter(|name| line.text(name).is_none() && line.number(name).is_none())
+        .collect();
+    assert_eq!(unknown, [&"team"]);
 }

@@ -8,7 +8,10 @@ use super::{ALL, Kind, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values};
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
-         `GET /metrics` on the admin address answers these in the Prometheus text format.\n\
+         `GET /metrics` on the admin address answers these in the Prometheus text format,\n\
+         or in OpenMetrics where the scraper accepts it, in which buckets of \
+         `headgate_gateway_exchange_duration_seconds` have exemplars: the trace of a recent exchange \
+         that can be looked up.\n\
          Counters begin at zero when the process starts; durations are in seconds.\n\
          Labels are bounded: the words below, or names from the configuration.\n",
     );

@@ -55,6 +55,8 @@ pub enum Unit {
     Runs,
     /// Seconds, with fractions.
     Seconds,
+    /// Spans of traces.
+    Spans,
     /// Writes of the store of records.
     Writes,
 }
@@ -89,6 +91,7 @@ impl Unit {
             Self::Requests => "requests",
             Self::Runs => "runs",
             Self::Seconds => "seconds",
+            Self::Spans => "spans",
             Self::Writes => "writes",
         }
     }

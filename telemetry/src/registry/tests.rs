@@ -47,6 +47,7 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.retry_budget("tv", "home").observe(1.0);
     metrics.health("tv", "home").observe([1; 3]);
     metrics.push().opened();
+    crate::otlp::Spans::new(&metrics).exported(1);
     metrics.config().in_force("c0ffee");
     metrics.config().parts([("tv", true)].into_iter());
     let text = metrics.exporter().render();
@@ -218,5 +219,51 @@ fn counts_of_the_store_are_taken_over_and_never_go_down() {
         ("headgate_store_closed_flag", 0),
     ] {
         assert_eq!(count(&text, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn openmetrics_says_the_same_with_exemplars() {
+    let metrics = Metrics::new();
+    let route = metrics.route("tv", "home");
+    route.arrived();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
+    let (took, time) = (Duration::from_millis(30), UnixTime::from_secs(1_795_000_000));
+    route.ended(Outcome::Ok, took);
+    route.exemplify(took, trace, time);
+    let text = metrics.exporter().render_as(Format::OpenMetrics);
+    let name = "headgate_gateway_exchange_duration_seconds";
+    let line = format!(
+        "{name}_bucket{{team=\"tv\",route=\"home\",le=\"0.05\"}} 1 \
+         # {{trace_id=\"{trace}\"}} 0.03 1795000000.000\n"
+    );
+    assert!(text.contains(&line), "{text}");
+    assert_eq!(text.matches(" # {").count(), 1, "{text}");
+    assert!(text.contains("le=\"1.0\"} 1\n") && text.ends_with("\n# EOF\n"), "{text}");
+    let counter = "# TYPE headgate_gateway_arrived_requests counter\n\
+                   headgate_gateway_arrived_requests_total{team=\"tv\",route=\"home\"} 1\n";
+    assert!(text.contains(counter), "{text}");
+    let plain = metrics.exporter().render();
+    assert!(!plain.contains("trace_id") && !plain.contains("EOF"), "{plain}");
+}
+
+#[test]
+fn format_is_what_the_scraper_asks_for() {
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                      application/openmetrics-text;version=0.0.1;q=0.5,\
+                      text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;q=0.3,*/*;q=0.2";
+    for (accept, format) in [
+        ("", Format::Text),
+        ("*/*", Format::Text),
+        ("text/html", Format::Text),
+        (prometheus, Format::OpenMetrics),
+        ("application/openmetrics-text", Format::OpenMetrics),
+        ("Application/OpenMetrics-Text; version=1.0.0", Format::OpenMetrics),
+        ("application/openmetrics-text; version=0.0.1", Format::Text),
+        ("application/openmetrics-text; q=0", Format::Text),
+        ("application/openmetrics-text; q=0.2, text/plain; q=0.5", Format::Text),
+        ("application/openmetrics-text; q=much", Format::Text),
+    ] {
+        assert_eq!(Format::accepted(accept), format, "{accept}");
     }
 }

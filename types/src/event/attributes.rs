@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::json::{JSON, SPECIFICATION, parse_traceparent};
+use super::json::{JSON, SPECIFICATION, flags, parse_traceparent};
 use crate::{Class, DecodeEventError, Event, InvalidEvent, Step, TraceId, UnixTime};
 
 impl Event {
     /// The attributes by their names in CloudEvents, without `datacontenttype`, which is always
     /// `application/json`. The data stands beside them.
     pub fn attributes(&self) -> Vec<(&'static str, Cow<'_, str>)> {
-        let traceparent = format!("00-{}-{}-01", self.trace_id, self.span_id);
+        let (trace_id, span_id) = (self.trace_id, self.span_id);
+        let traceparent = format!("00-{trace_id}-{span_id}{}", flags(self.is_sampled));
         let mut all: Vec<(&'static str, Cow<'_, str>)> = vec![
             ("specversion", SPECIFICATION.into()),
             ("id", (&*self.id).into()),
@@ -65,7 +66,7 @@ impl Event {
             return Err(refused("datacontenttype", &content_type));
         }
         let traceparent = required("traceparent")?;
-        let (trace_id, span_id) =
+        let (trace_id, span_id, is_sampled) =
             parse_traceparent(&traceparent).ok_or_else(|| refused("traceparent", &traceparent))?;
         if let Some(series) = attribute("correlationid")
             && series.parse::<TraceId>() != Ok(trace_id)
@@ -88,6 +89,7 @@ impl Event {
             time: time("time", &required("time")?)?,
             trace_id,
             span_id,
+            is_sampled,
             causation_id: optional("causationid"),
             step: step.parse::<Step>().map_err(|_| refused("hgstep", &step))?,
             key: optional("hgkey"),

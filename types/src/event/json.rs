@@ -92,7 +92,9 @@ impl Event {
             partitionkey: (&*self.partition_key).into(),
             time: self.time.to_string().into(),
             correlationid: text(&trace_id).into(),
-            traceparent: ["00-", text(&trace_id), "-", text(&span_id), "-01"].concat().into(),
+            traceparent: ["00-", text(&trace_id), "-", text(&span_id), flags(self.is_sampled)]
+                .concat()
+                .into(),
             causationid: self.causation_id.as_deref().map(Cow::from),
             hgstep: self.step.as_str().into(),
             hgkey: self.key.as_deref().map(Cow::from),
@@ -129,8 +131,8 @@ impl Event {
                 return Err(refused(attribute, value));
             }
         }
-        let (trace_id, span_id) = parse_traceparent(&wire.traceparent)
-            .filter(|(trace_id, _)| wire.correlationid.parse() == Ok(*trace_id))
+        let (trace_id, span_id, is_sampled) = parse_traceparent(&wire.traceparent)
+            .filter(|(trace_id, ..)| wire.correlationid.parse() == Ok(*trace_id))
             .ok_or_else(|| refused("traceparent", &wire.traceparent))?;
         let event = Self {
             id: wire.id.into(),
@@ -141,6 +143,7 @@ impl Event {
             time: time("time", &wire.time)?,
             trace_id,
             span_id,
+            is_sampled,
             causation_id: wire.causationid.map(Into::into),
             step: wire.hgstep.parse::<Step>().map_err(|_| refused("hgstep", &wire.hgstep))?,
             key: wire.hgkey.map(Into::into),
@@ -172,11 +175,17 @@ fn not_json(error: &serde_json::Error) -> InvalidEvent {
     InvalidEvent::DataNotJson { reason: error.to_string() }
 }
 
-/// The two ids of a `traceparent` of version 00; the flags that follow carry nothing here.
-pub(super) fn parse_traceparent(text: &str) -> Option<(TraceId, SpanId)> {
+/// The end of a `traceparent`.
+pub(super) const fn flags(is_sampled: bool) -> &'static str {
+    if is_sampled { "-01" } else { "-00" }
+}
+
+/// The two ids of a `traceparent` of version 00, and whether it is flagged as sampled.
+pub(super) fn parse_traceparent(text: &str) -> Option<(TraceId, SpanId, bool)> {
     let (trace_id, rest) = text.strip_prefix("00-")?.split_once('-')?;
-    let (span_id, _) = rest.split_once('-')?;
-    Some((trace_id.parse().ok()?, span_id.parse().ok()?))
+    let (span_id, flags) = rest.split_once('-')?;
+    let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 != 0);
+    Some((trace_id.parse().ok()?, span_id.parse().ok()?, is_sampled))
 }
 
 #[cfg(test)]

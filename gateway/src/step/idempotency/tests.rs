@@ -150,6 +150,7 @@ fn route() -> settings::Route {
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
         idempotency: Some(settings::Idempotency::default()),
+        slow: None,
         overload: settings::RouteOverload::default(),
     }
 }
