@@ -10,7 +10,7 @@ use std::{
 };
 
 use headgate_gateway::settings::Settings;
-use headgate_types::UnixTime;
+use headgate_types::{ByteSize, UnixTime};
 
 use crate::{
     digest::{Effective, digest_of},
@@ -52,6 +52,9 @@ pub struct Loaded {
     pub sinks: Vec<Sink>,
     /// Errors of events that are told, as events of their own.
     pub notices: Vec<headgate_events::NoticeClass>,
+    /// Bytes of large data of events that are kept at a time. None: no data is too large for its
+    /// event.
+    pub large_data_max: Option<ByteSize>,
     /// How long the facts of requests are kept. None: not at all.
     pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
@@ -128,8 +131,10 @@ pub enum EventLog {
     },
     /// In a Kafka cluster.
     Kafka {
-        /// Brokers to begin with, as `host:port`, with commas between them.
-        brokers: String,
+        /// Where the password for it is. None: it is asked for none.
+        password: Option<Secret>,
+        /// Everything else; the password in it is empty.
+        settings: Box<headgate_events::kafka::Settings>,
     },
 }
 
@@ -256,6 +261,7 @@ impl Attempt<'_> {
             events: self.resolved.events,
             sinks: self.resolved.sinks,
             notices: self.resolved.notices,
+            large_data_max: self.resolved.large_data_max,
             facts: self.resolved.facts,
             next_end: self.resolved.next_end,
             digest: digest_of(&effective),

@@ -58,6 +58,9 @@ pub struct Event<T = Bytes> {
     /// Who is told what comes of the series, as an opaque name; handed on to what follows. None:
     /// nobody. `hgowner`.
     pub owner: Option<Arc<str>>,
+    /// Where the data is that is too large to travel with the event, whose own data is `null` then.
+    /// None: it is here. `dataref`.
+    pub data_ref: Option<Arc<str>>,
     /// What happened, in detail. `data`.
     pub data: T,
 }
@@ -149,6 +152,7 @@ impl<T> Event<T> {
             expires_at: None,
             priority: Class::default(),
             owner: None,
+            data_ref: None,
             data,
         }
     }
@@ -176,6 +180,7 @@ impl<T> Event<T> {
             expires_at: None,
             priority: self.priority,
             owner: self.owner.clone(),
+            data_ref: None,
             data,
         })
     }
@@ -197,6 +202,7 @@ impl<T> Event<T> {
             expires_at: self.expires_at,
             priority: self.priority,
             owner: self.owner,
+            data_ref: self.data_ref,
             data,
         }
     }
@@ -229,6 +235,7 @@ impl<T> Event<T> {
             ("causationid", &self.causation_id),
             ("hgkey", &self.key),
             ("hgowner", &self.owner),
+            ("dataref", &self.data_ref),
         ];
         let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?)));
         let too_large = |(_, value): &(&str, &Arc<str>)| value.len() > ATTRIBUTE_BYTES_MAX;
@@ -250,6 +257,12 @@ impl Event {
     pub fn validate(&self) -> Result<(), InvalidEvent> {
         self.validate_lengths()?;
         json::raw(&self.data).map(|_| ())
+    }
+
+    /// The same event with a reference in place of its data, which is kept elsewhere.
+    #[must_use]
+    pub fn apart(self, reference: Arc<str>) -> Self {
+        Self { data_ref: Some(reference), data: Bytes::from_static(b"null"), ..self }
     }
 
     fn validate_lengths(&self) -> Result<(), InvalidEvent> {

@@ -8,10 +8,7 @@ use std::{collections::BTreeSet, path::Path};
 use headgate_gateway::settings;
 use headgate_idempotency::Order;
 
-pub(super) use self::{
-    notices::classes,
-    publish::{Resolver, check_publishers},
-};
+pub(super) use self::publish::{Resolver, check_claim_check, check_publishers};
 use crate::{
     document::{
         self,
@@ -23,7 +20,8 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input, Sink},
     resolve::{
-        overload,
+        kafka, overload,
+        pems::Pems,
         route::{merged, no_upstream},
         upstreams::Upstreams,
     },
@@ -37,7 +35,7 @@ const NAMES_BYTES_MAX: usize = 100;
 pub(super) fn log(
     input: &Input<'_>,
     data_dir: Option<&Path>,
-    report: &mut Report,
+    (pems, report): (&mut Pems, &mut Report),
 ) -> Option<EventLog> {
     let platform = &input.platform;
     let events = &platform.doc.events;
@@ -63,7 +61,7 @@ pub(super) fn log(
         fault(Code::NoLog, &path, "no brokers are named", help);
         return None;
     };
-    Some(EventLog::Kafka { brokers: kafka.brokers.clone() })
+    Some(kafka::log(input, kafka, pems, report))
 }
 
 /// Why events can't be kept, with what to do and the table to look at. None: they can.

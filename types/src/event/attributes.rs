@@ -29,6 +29,7 @@ impl Event {
             ("causationid", &self.causation_id),
             ("hgkey", &self.key),
             ("hgowner", &self.owner),
+            ("dataref", &self.data_ref),
         ];
         for (name, value) in optional {
             all.extend(value.as_deref().map(|value| (name, value.into())));
@@ -96,6 +97,7 @@ impl Event {
                 .map_err(|text| refused("hgprio", &text))?
                 .unwrap_or_default(),
             owner: optional("hgowner"),
+            data_ref: optional("dataref"),
             data,
         };
         event.validate()?;

@@ -64,6 +64,8 @@ struct Wire<'a> {
     hgprio: usize,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     hgowner: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    dataref: Option<Cow<'a, str>>,
     #[serde(borrow)]
     datacontenttype: Cow<'a, str>,
     #[serde(borrow)]
@@ -97,6 +99,7 @@ impl Event {
             expirytime: self.expires_at.map(|expires_at| expires_at.to_string().into()),
             hgprio: self.priority.index(),
             hgowner: self.owner.as_deref().map(Cow::from),
+            dataref: self.data_ref.as_deref().map(Cow::from),
             datacontenttype: JSON.into(),
             data: raw(&self.data)?,
         };
@@ -147,6 +150,7 @@ impl Event {
                 .copied()
                 .ok_or_else(|| refused("hgprio", &wire.hgprio.to_string()))?,
             owner: wire.hgowner.map(Into::into),
+            data_ref: wire.dataref.map(Into::into),
             data: bytes.slice_ref(wire.data.get().as_bytes()),
         };
         event.validate_lengths()?;
