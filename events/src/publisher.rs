@@ -85,9 +85,8 @@ impl PublishError {
     /// answers the client has the code.
     pub const fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Invalid(_) => Some("HG0060"),
+            Self::Invalid(_) | Self::Apart(CheckInError::TooLarge { .. }) => Some("HG0060"),
             Self::Conflict | Self::Busy { .. } => None,
-            Self::Apart(CheckInError::TooLarge { .. }) => Some("HG0060"),
             Self::Apart(CheckInError::Store(error)) => Some(error.code()),
             Self::Apart(_) => Some("HG0074"),
             Self::Store(error) => Some(error.code()),
