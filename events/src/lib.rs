@@ -12,7 +12,6 @@ mod deliver;
 mod embedded;
 pub mod envelope;
 mod error;
-#[cfg(feature = "kafka")]
 pub mod kafka;
 mod letter;
 mod log;
