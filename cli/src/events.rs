@@ -9,14 +9,17 @@ use std::{sync::Arc, time::Duration};
 use headgate_admin::EventState;
 use headgate_config::{EventLog, Loaded};
 use headgate_events::{
-    Delays, EmbeddedLog, ExchangeFeed, KafkaLog, Log, LogError, Looked, NoticeFeed, Notices, Parts,
-    Publish, PublishError, Publisher, PushHub, Results, Retention, SeriesControls, Topic, Topics,
-    kafka,
+    APART_MARGIN, Delays, EmbeddedLog, ExchangeFeed, KafkaLog, Log, LogError, Looked, NoticeFeed,
+    Notices, Parts, Publish, PublishError, Publisher, PushHub, Results, Retention, SeriesControls,
+    Topic, Topics, kafka,
 };
 use headgate_gateway::{
     self as gateway, Asked, Edge, NotPublished, Publication, ResultsAsk, server::Task,
 };
-use headgate_idempotency::{DynamoDb, OsRandom, Records};
+use headgate_idempotency::{
+    ClaimCheck, DynamoDb, OsRandom, Records,
+    claim_check::{Bounds, CheckInError},
+};
 use headgate_telemetry::{
     Metrics,
     otlp::{self, Spans},
@@ -75,9 +78,12 @@ fn opened(
             let (embedded, delays) = (Some(log.clone()), Arc::new(store.clone()));
             Opened { log: Arc::new(log), delays, embedded, outbox: None }
         })),
-        EventLog::Kafka { brokers } => {
+        EventLog::Kafka { password, settings } => {
             let Some(table) = stores.table() else { return Ok(None) };
-            let settings = kafka::Settings::new(brokers.as_str());
+            let mut settings = kafka::Settings::clone(settings);
+            if let (Some(sasl), Some(place)) = (&mut settings.sasl, password) {
+                sasl.password = kafka::Secret(place.read().map_err(Invalid::new)?);
+            }
             let log = KafkaLog::new(settings, topics.clone()).map_err(Invalid::new)?;
             let (outbox, delays) = (Some(table.clone()), Arc::new(table.clone()));
             Ok(Some(Opened { log: Arc::new(log), delays, embedded: None, outbox }))
@@ -120,6 +126,10 @@ impl Events {
             metrics: Some(metrics.clone()),
         };
         let publisher = Publisher::new(parts.clone());
+        let publisher = match claim_check(loaded, records) {
+            Some(claim_check) => publisher.with_claim_check(claim_check),
+            None => publisher,
+        };
         let handlers = Handlers::default();
         let (log, topics) = (Arc::clone(&parts.log), parts.topics.clone());
         let pushes = PushHub::new(log, topics, Some(metrics.push()));
@@ -213,6 +223,14 @@ impl Events {
     }
 }
 
+/// Room for large data, for as long as any topic keeps events. None: there is none.
+fn claim_check(loaded: &Loaded, records: &Records) -> Option<ClaimCheck> {
+    let total_bytes_max = loaded.large_data_max?;
+    let longest = loaded.settings.topics.iter().map(|topic| topic.retention).max();
+    let keep_max = longest.unwrap_or_default().saturating_add(APART_MARGIN);
+    Some(ClaimCheck::new(records, Bounds { total_bytes_max, keep_max }))
+}
+
 /// The topics that the configuration names.
 fn topics(loaded: &Loaded) -> Topics {
     let configured = loaded.settings.topics.iter().map(|topic| Topic {
@@ -295,7 +313,10 @@ fn refused(error: &PublishError) -> NotPublished {
     tracing::debug!(%error, "event not published");
     match error {
         PublishError::Conflict | PublishError::Busy { .. } => NotPublished::Conflict,
-        PublishError::Invalid(_) | PublishError::Log(LogError::Invalid(_)) => NotPublished::Invalid,
+        PublishError::Invalid(_)
+        | PublishError::Apart(CheckInError::TooLarge { .. })
+        | PublishError::Log(LogError::Invalid(_)) => NotPublished::Invalid,
+        PublishError::Apart(CheckInError::NoRoom { .. }) => NotPublished::NoRoom,
         _ => NotPublished::Unavailable,
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod exchanges;
 pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod identity;
+pub(crate) mod kafka;
 pub(crate) mod keys;
 pub(crate) mod mirror;
 pub(crate) mod overload;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use headgate_gateway::settings::Settings;
-use headgate_types::UnixTime;
+use headgate_types::{ByteSize, UnixTime};
 
 use crate::{
     digest::{Effective, digest_of},
@@ -57,6 +57,9 @@ pub struct Loaded {
     pub notices: Vec<headgate_events::NoticeClass>,
     /// Which exchanges become events. None: none do.
     pub exchanges: Option<Exchanges>,
+    /// Bytes of large data of events that are kept at a time. None: no data is too large for its
+    /// event.
+    pub large_data_max: Option<ByteSize>,
     /// How long the facts of requests are kept. None: not at all.
     pub facts: Option<Duration>,
     /// The documents as they took effect, defaults filled in, in canonical JSON.
@@ -133,8 +136,10 @@ pub enum EventLog {
     },
     /// In a Kafka cluster.
     Kafka {
-        /// Brokers to begin with, as `host:port`, with commas between them.
-        brokers: String,
+        /// Where the password for it is. None: it is asked for none.
+        password: Option<Secret>,
+        /// Everything else; the password in it is empty.
+        settings: Box<headgate_events::kafka::Settings>,
     },
 }
 
@@ -285,6 +290,7 @@ impl Attempt<'_> {
             probes: self.resolved.probes,
             notices: self.resolved.notices,
             exchanges: self.resolved.exchanges,
+            large_data_max: self.resolved.large_data_max,
             facts: self.resolved.facts,
             next_end: self.resolved.next_end,
             digest: digest_of(&effective),

@@ -173,11 +173,10 @@ fn type_of(schema: &Value) -> String {
         };
     }
     let words = schema.get("oneOf").and_then(Value::as_array);
-    let words: Vec<_> = words
-        .into_iter()
-        .flatten()
-        .filter_map(|word| Some(format!("`{}`", word.get("const")?.as_str()?)))
-        .collect();
+    let words = words.into_iter().flatten().filter_map(|word| word.get("const"));
+    let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let words: Vec<_> =
+        words.chain(listed).filter_map(|word| Some(format!("`{}`", word.as_str()?))).collect();
     if !words.is_empty() {
         return words.join(", ");
     }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use headgate_events::NoticeClass;
 use headgate_gateway::settings::Settings;
 use headgate_router::device::Rule;
-use headgate_types::{UnixTime, format_duration};
+use headgate_types::{ByteSize, UnixTime, format_duration};
 
 use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
@@ -21,6 +21,7 @@ mod edge;
 mod events;
 mod idempotency;
 mod identity;
+mod kafka;
 mod overload;
 pub(crate) mod pems;
 mod probes;
@@ -41,6 +42,7 @@ pub(crate) struct Resolved {
     pub(crate) notices: Vec<NoticeClass>,
     pub(crate) exchanges: Option<Exchanges>,
     pub(crate) probes: Vec<Probe>,
+    pub(crate) large_data_max: Option<ByteSize>,
     pub(crate) facts: Option<Duration>,
     pub(crate) origins: Vec<OriginDraft>,
     /// What is no fault yet.
@@ -78,6 +80,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     let handlers = events::handlers(input, &mut upstreams, report);
     let (routes, origins) = route::routes(input, &upstreams, report);
     events::check_publishers(input, report);
+    events::check_claim_check(input, report);
     let sinks = sinks::sinks(input, report);
     let topics = events::topics(input, &routes, &handlers, &sinks);
     claims.check_routes((input, &unknown), &routes, &origins, report);
@@ -116,8 +119,9 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     // A table is opened before any route needs it: a later load may bring one that does.
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
-    let events = events::log(input, data_dir.as_deref(), report);
-    let notices = events::classes(input);
+    let events = events::log(input, data_dir.as_deref(), (&mut pems, report));
+    let notices = platform.events.notices.on.clone();
+    let large_data_max = platform.events.claim_check.as_ref().map(|room| room.max_total.0);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
     Resolved {
         settings,
@@ -128,6 +132,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         notices,
         exchanges,
         probes: probes::probes(input),
+        large_data_max,
         facts,
         origins,
         warnings,

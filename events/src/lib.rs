@@ -13,7 +13,6 @@ mod embedded;
 pub mod envelope;
 mod error;
 mod exchanges;
-#[cfg(feature = "kafka")]
 pub mod kafka;
 mod letter;
 mod log;
@@ -57,7 +56,7 @@ pub use crate::{
     },
     notice::{Class as NoticeClass, NOTICE_KIND, Notice, NoticeFeed, Notices, Notify, Silent},
     parts::{Nudge, Parts},
-    publisher::{Publish, PublishError, Published, Publisher, fresh_id},
+    publisher::{APART_MARGIN, Publish, PublishError, Published, Publisher, fresh_id},
     push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},

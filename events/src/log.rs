@@ -177,7 +177,7 @@ pub struct Message {
 
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all messages are events")]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events")]
 pub enum Body {
     /// An event.
     Event(Event),

@@ -6,7 +6,7 @@ use std::fmt;
 
 use headgate_idempotency::Settlement;
 use headgate_types::{TraceId, UnixTime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::feed::{NOTICE_KIND, NoticeFeed, Notices};
 
@@ -46,7 +46,7 @@ pub struct Notice {
 }
 
 /// What kind of error it is, by what follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The event is given up, and stands among the dead letters.
@@ -68,6 +68,18 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Parked,
+        Self::Held,
+        Self::Rejected,
+        Self::Conflict,
+        Self::Undecodable,
+        Self::Expired,
+        Self::Dependency,
+        Self::Deferred,
+    ];
+
     /// What a settlement tells that is worth a notice, with the error's text.
     pub fn of(settlement: &Settlement) -> Option<(Self, String)> {
         Some(match settlement {

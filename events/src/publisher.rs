@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use headgate_idempotency::{
-    Child, Claim, Commit, CommitError, Once, Random, Seen, StateWrite, StoreError, partition_of,
+    Child, Claim, ClaimCheck, Commit, CommitError, Once, Random, Seen, StateWrite, StoreError,
+    claim_check::CheckInError, partition_of,
 };
 use headgate_store::{Batch, Condition, Content, Key};
-use headgate_types::{Event, InvalidEvent, TraceId, UnixTime};
-use serde::{Deserialize, Serialize};
+use headgate_types::{DATA_BYTES_MAX, Event, InvalidEvent, TraceId, UnixTime};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::{LogError, Message, Parts};
@@ -17,12 +18,15 @@ use crate::{LogError, Message, Parts};
 const SPACE: &str = "hg.publications";
 /// As long as handlers' outcomes are kept by default.
 const KEPT: Duration = Duration::from_hours(24);
+/// Large data outlasts its event in the topic, so that whoever is still at work on it finds it.
+pub const APART_MARGIN: Duration = Duration::from_hours(24);
 
 /// Publishes root events. Clones share what they work with.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     parts: Parts,
     kept: Duration,
+    claim_check: Option<ClaimCheck>,
 }
 
 /// An event to publish.
@@ -56,6 +60,9 @@ pub enum PublishError {
     /// No log accepts it.
     #[error("the event can't be published")]
     Invalid(#[from] InvalidEvent),
+    /// Its data is too large to travel with it, and there is no room for it elsewhere.
+    #[error("the event's data can't be kept")]
+    Apart(#[from] CheckInError),
     /// Its key was used for another payload.
     #[error("the key was used for another event")]
     Conflict,
@@ -78,8 +85,10 @@ impl PublishError {
     /// answers the client has the code.
     pub const fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Invalid(_) => Some("HG0060"),
+            Self::Invalid(_) | Self::Apart(CheckInError::TooLarge { .. }) => Some("HG0060"),
             Self::Conflict | Self::Busy { .. } => None,
+            Self::Apart(CheckInError::Store(error)) => Some(error.code()),
+            Self::Apart(_) => Some("HG0074"),
             Self::Store(error) => Some(error.code()),
             Self::Log(error) => Some(error.code()),
         }
@@ -134,7 +143,13 @@ impl Publication {
 impl Publisher {
     /// A publisher. What is said of topics is as the parts have it: a change needs a new publisher.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, kept: KEPT }
+        Self { parts, kept: KEPT, claim_check: None }
+    }
+
+    /// Keeps data apart that is too large for an event, which otherwise is no event.
+    #[must_use]
+    pub fn with_claim_check(self, claim_check: ClaimCheck) -> Self {
+        Self { claim_check: Some(claim_check), ..self }
     }
 
     /// Keeps publications for another time than a day.
@@ -155,6 +170,7 @@ impl Publisher {
     /// A publication that is dropped may take place or not, as a whole.
     pub async fn publish(&self, publish: Publish) -> Result<Published, PublishError> {
         let Publish { topic, event, owner, claim } = publish;
+        let event = self.lighten(&topic, event).await?;
         let payload = event.encode()?;
         let child = Child {
             id: event.id.to_string(),
@@ -183,6 +199,21 @@ impl Publisher {
             }
         }
         Ok(published)
+    }
+
+    /// The event as it travels: without its data, where that is too large and can be kept apart.
+    async fn lighten(&self, topic: &str, event: Event) -> Result<Event, PublishError> {
+        let Some(claim_check) = &self.claim_check else { return Ok(event) };
+        if event.data.len() <= DATA_BYTES_MAX {
+            return Ok(event);
+        }
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(&event.data) {
+            return Err(InvalidEvent::DataNotJson { reason: error.to_string() }.into());
+        }
+        let retention = self.parts.topics.get(topic).retention.age.unwrap_or_default();
+        let keep = retention.saturating_add(APART_MARGIN);
+        let reference = claim_check.check_in(&event.data, keep).await?;
+        Ok(event.apart(reference.to_string().into()))
     }
 
     /// Publishes the first event of a client's key.

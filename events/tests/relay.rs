@@ -12,8 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use headgate_events::{
-    Answer, Bounds, EmbeddedLog, Entry, Follower, Log, LogError, Member, Message, Place, Relay,
-    Topic, Topics, relay,
+    Answer, EmbeddedLog, Log, LogError, Message, Place, Relay, Topics, relay,
+    testing::{Before, Through},
 };
 use headgate_idempotency::{
     Store as _,
@@ -38,8 +38,12 @@ fn spend(count: &AtomicU32) -> bool {
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-impl Log for Flaky {
-    fn append(&self, messages: Vec<Message>) -> Answer<'_, Vec<Place>> {
+impl Before for Flaky {
+    fn behind(&self) -> &dyn Log {
+        &self.log
+    }
+
+    fn appending(&self, messages: Vec<Message>) -> Answer<'_, Vec<Place>> {
         Box::pin(async {
             if spend(&self.refusals) {
                 return Err(LogError::Unavailable("as told".to_owned()));
@@ -50,58 +54,6 @@ impl Log for Flaky {
             }
             Ok(places)
         })
-    }
-
-    fn ensure<'a>(&'a self, topics: &'a [Topic]) -> Answer<'a, ()> {
-        self.log.ensure(topics)
-    }
-
-    fn read<'a>(
-        &'a self,
-        topic: &'a str,
-        partition: u32,
-        from: u64,
-        rows: usize,
-    ) -> Answer<'a, Vec<Entry>> {
-        self.log.read(topic, partition, from, rows)
-    }
-
-    fn bounds<'a>(&'a self, topic: &'a str) -> Answer<'a, Option<Vec<Bounds>>> {
-        self.log.bounds(topic)
-    }
-
-    fn topics(&self) -> Answer<'_, Vec<String>> {
-        self.log.topics()
-    }
-
-    fn offsets<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Vec<Option<u64>>> {
-        self.log.offsets(group, topic)
-    }
-
-    fn groups<'a>(&'a self, topic: &'a str) -> Answer<'a, Vec<String>> {
-        self.log.groups(topic)
-    }
-
-    fn reset<'a>(
-        &'a self,
-        group: &'a str,
-        topic: &'a str,
-        partition: u32,
-        offset: u64,
-    ) -> Answer<'a, ()> {
-        self.log.reset(group, topic, partition, offset)
-    }
-
-    fn delete<'a>(&'a self, topic: &'a str) -> Answer<'a, ()> {
-        self.log.delete(topic)
-    }
-
-    fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
-        self.log.join(group, topic)
-    }
-
-    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
-        self.log.follow(topic, from)
     }
 }
 
@@ -120,7 +72,7 @@ impl Clock for RealClock {
 
 struct World {
     table: DynamoDb,
-    log: Arc<Flaky>,
+    log: Arc<Through<Flaky>>,
     _folder: tempfile::TempDir,
 }
 
@@ -135,7 +87,7 @@ impl World {
         let clock = Arc::new(RealClock(Duration::from_secs(1_700_000_000)));
         let log = EmbeddedLog::new(store, Topics::default(), clock);
         let log = Flaky { log, answers_lost: AtomicU32::new(0), refusals: AtomicU32::new(0) };
-        Some(Self { table, log: Arc::new(log), _folder: folder })
+        Some(Self { table, log: Arc::new(Through(log)), _folder: folder })
     }
 
     /// As a process that shares the table, with its own clients.
@@ -240,7 +192,7 @@ async fn what_a_dead_process_has_committed_is_found_by_another_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_whose_answer_was_lost_comes_again_with_its_id() {
     let Some(world) = World::new().await else { return };
-    world.log.answers_lost.store(1, Ordering::Relaxed);
+    world.log.0.answers_lost.store(1, Ordering::Relaxed);
     let (table, relay) = world.relay().await;
     table.commit(commit("a")).await.unwrap();
     assert_eq!(world.logged(2).await, ["a", "a"]);
@@ -251,7 +203,7 @@ async fn an_event_whose_answer_was_lost_comes_again_with_its_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_the_log_is_down() {
     let Some(world) = World::new().await else { return };
-    world.log.refusals.store(3, Ordering::Relaxed);
+    world.log.0.refusals.store(3, Ordering::Relaxed);
     let (table, relay) = world.relay().await;
     table.commit(commit("a")).await.unwrap();
     assert_eq!(world.logged(1).await, ["a"]);

@@ -71,6 +71,9 @@ pub enum Error {
     /// The log that takes events, or its store, can't be asked.
     #[error("log is not available")]
     LogUnavailable,
+    /// As much large data of events is kept as may be.
+    #[error("no room for large data of events")]
+    NoRoomForData,
     /// No such series, or it is not the caller's.
     #[error("no such series of the caller's")]
     NoSeries,
@@ -235,6 +238,7 @@ impl Error {
             Self::StoreUnavailable => "HG0025",
             Self::EventRejected(_) => "HG0040",
             Self::LogUnavailable => "HG0041",
+            Self::NoRoomForData => "HG0074",
             Self::NoSeries => "HG0042",
             Self::PushExhausted => "HG0043",
             Self::PushUnavailable => "HG0044",
@@ -266,9 +270,10 @@ impl Error {
                 Outcome::IdempotencyConflict
             }
             Self::KeyBusy => Outcome::IdempotencyBusy,
-            Self::StoreUnavailable | Self::LogUnavailable | Self::PushUnavailable => {
-                Outcome::StoreUnavailable
-            }
+            Self::StoreUnavailable
+            | Self::LogUnavailable
+            | Self::NoRoomForData
+            | Self::PushUnavailable => Outcome::StoreUnavailable,
             Self::ShedOverload(_) => Outcome::ShedOverload,
             Self::ShedPriority(_) => Outcome::ShedPriority,
             Self::BreakerOpen(_) => Outcome::BreakerOpen,
@@ -325,6 +330,7 @@ impl Error {
             | Self::LimitedConcurrency(_)
             | Self::StoreUnavailable
             | Self::LogUnavailable
+            | Self::NoRoomForData
             | Self::PushExhausted
             | Self::PushUnavailable
             | Self::Internal(_) => Side::Internal,

@@ -71,6 +71,8 @@ pub enum NotPublished {
     Conflict,
     /// No log takes such an event.
     Invalid,
+    /// Its data is large, and there is no room for more of such data.
+    NoRoom,
     /// The log or its store is down, or full.
     Unavailable,
 }

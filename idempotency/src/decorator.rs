@@ -19,6 +19,7 @@ use self::{
 };
 use crate::{
     claim::{Claim, Claimed, Once, Recorded},
+    claim_check::DataRef,
     context::{Journal, Mode as _, Shared, source},
     dead_letter::DEAD_LETTERS,
     delivery::{Delivery, Settlement},
@@ -80,9 +81,12 @@ impl InvalidTerms {
 /// What an event is to its handler.
 struct Work<T> {
     claim: Claim,
-    /// The event as the handler takes it, or why it does not.
-    decoded: Result<Event<T>, String>,
+    decoded: Decoded<T>,
 }
+
+/// An event as its handler takes it, or why it does not. None: its data stands apart, and is
+/// fetched for a run.
+type Decoded<T> = Option<Result<Event<T>, String>>;
 
 impl<H: Handler> Decorated<H> {
     /// Puts a handler in front of its records.
@@ -270,16 +274,21 @@ impl<H: Handler> Decorated<H> {
     fn work(&self, event: &Event) -> Work<H::Data> {
         let decoded = decode::<H>(event);
         let named = match &decoded {
-            Ok(event) => self.named(event),
-            Err(_) => Ok(None),
+            Some(Ok(event)) => self.named(event),
+            // Whoever only looks how an event stands has no data that could name its work.
+            Some(Err(_)) | None => Ok(None),
         };
         let (key, decoded) = match named {
             Ok(key) => (key.unwrap_or_else(|| self.own_key(event)), decoded),
-            Err(error) => (self.own_key(event), Err(error)),
+            Err(error) => (self.own_key(event), Some(Err(error))),
         };
+        let apart = event.data_ref.as_ref().filter(|_| decoded.is_none());
         let claim = Claim {
             key,
-            fingerprint: Fingerprint::of_json(&event.data),
+            fingerprint: apart.map_or_else(
+                || Fingerprint::of_json(&event.data),
+                |reference| Fingerprint::of_bytes(reference.as_bytes()),
+            ),
             lease: self.terms.lease,
             ttl: self.terms.ttl,
             on_lost: self.terms.on_lost,
@@ -317,8 +326,14 @@ impl<H: Handler> Decorated<H> {
     }
 }
 
-fn decode<H: Handler>(event: &Event) -> Result<Event<H::Data>, String> {
-    let data = calm(|| serde_json::from_slice(&event.data))?.map_err(|error| error.to_string())?;
+fn decode<H: Handler>(event: &Event) -> Decoded<H::Data> {
+    let is_here = DataRef::in_place_of_data(event).is_none();
+    is_here.then(|| with_data::<H>(event, &event.data))
+}
+
+/// An event with its data as the handler takes it, or why it does not.
+fn with_data<H: Handler>(event: &Event, data: &[u8]) -> Result<Event<H::Data>, String> {
+    let data = calm(|| serde_json::from_slice(data))?.map_err(|error| error.to_string())?;
     Ok(event.clone().with_data(data))
 }
 

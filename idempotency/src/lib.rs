@@ -12,6 +12,7 @@
 mod base32;
 mod child;
 mod claim;
+pub mod claim_check;
 mod context;
 mod dead_letter;
 mod decorator;
@@ -43,6 +44,7 @@ pub mod testing;
 
 pub use crate::child::Child;
 pub use crate::claim::{Claim, Claimed, Held, HeldAs, OnLost, Once, Recorded};
+pub use crate::claim_check::{ClaimCheck, DataRef};
 pub use crate::context::{
     Context, Effects, Emit, Keyed, KeyedEffects, Leased, LeasedEffects, Mode, PUSH_KIND,
     PUSH_TOPIC, Place, RESULT_KIND, STATE_SPACE, Transactional, Tx, Versioned,

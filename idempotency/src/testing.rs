@@ -1,5 +1,5 @@
 //! A kit for stores and for the protocol: a store in memory, clocks and chance that a test
-//! controls, and one suite of facts for every store.
+//! controls, one suite of facts for every store, and ways to real servers that can be cut.
 
 #[expect(clippy::panic, reason = "facts that do not hold end the test")]
 mod bench;
@@ -8,6 +8,7 @@ mod dynamodb_local;
 #[expect(clippy::panic, clippy::indexing_slicing, reason = "facts that do not hold end the test")]
 mod facts;
 mod failing;
+mod link;
 #[expect(clippy::panic, reason = "a server that does not start ends the test")]
 mod local;
 mod memory;
@@ -21,6 +22,7 @@ mod time;
 pub use crate::testing::crash_points::{crash_points, sweep};
 pub use crate::testing::dynamodb_local::DynamoDbLocal;
 pub use crate::testing::failing::{Failing, Fault};
+pub use crate::testing::link::{Link, Weather};
 pub use crate::testing::local::{LocalServer, Recipe};
 pub use crate::testing::memory::MemoryStore;
 pub use crate::testing::sim::{Bug, Mode, SimReport, simulate};

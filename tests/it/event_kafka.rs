@@ -2,9 +2,9 @@
 
 use std::process;
 
-use headgate_events::kafka::KafkaLocal;
-use headgate_idempotency::testing::DynamoDbLocal;
-use headgate_tests::{Edge, Site, post};
+use headgate_events::kafka::{Further, KafkaLocal, OwnKafka};
+use headgate_idempotency::testing::{DynamoDbLocal, Link, Weather};
+use headgate_tests::{Edge, Folder, Site, post};
 use serde_json::json;
 
 use crate::{
@@ -85,4 +85,32 @@ async fn result_is_pushed_at_any_edge_and_goes_on_at_another() {
     let second = two.send(of_bob("p-2")).await;
     let mut again = Stream::open(&two, "bob-key", places[0]).await;
     assert_eq!(again.pushed().await["trace_id"], second.trace_id());
+}
+
+#[tokio::test]
+async fn edge_that_is_cut_off_from_its_brokers_goes_on_after_it() {
+    let Some(table) = DynamoDbLocal::shared().filter(|_| !KafkaLocal::is_left_out()) else {
+        return;
+    };
+    let (folder, link) = (Folder::default(), Link::new().await);
+    let further = Further::Behind(link.address().port());
+    let kafka = OwnKafka::start_with(folder.path(), further).unwrap();
+    link.leads_to(kafka.further());
+    let bff = charging().await;
+    let tables = [order_route("", ""), handler("charge", &bff, "")];
+    let edge = edge("cut", &link.address().to_string(), table.endpoint(), &tables).await;
+    let charged = json!({ "charge": { "charged": true } });
+    let first = edge.send(place("o-1")).await;
+    assert_eq!(results(&edge, first.header("location")).await, charged);
+
+    link.set(Weather::Cut);
+    // What is acknowledged stands in the table, and is carried to the brokers when they are back.
+    let cut_off = edge.send(place("o-2")).await;
+    assert_eq!(cut_off.status, 202, "{}", cut_off.text());
+    link.set(Weather::Fair);
+    assert_eq!(results(&edge, cut_off.header("location")).await, charged);
+
+    link.reset();
+    let after = edge.send(place("o-3")).await;
+    assert_eq!(results(&edge, after.header("location")).await, charged);
 }

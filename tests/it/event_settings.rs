@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use headgate_tests::{Bff, Edge, Site, edge, eventually, post};
+use headgate_tests::{Bff, Edge, Ended, Site, edge, eventually, post};
 use serde_json::{Value, json};
 
 use crate::events::{JSON, charging, function, handler, order_route, place, platform, site};
@@ -38,6 +38,98 @@ async fn events_need_a_log_that_fits() {
     let unused = site(&tables).platform("[events]\nkafka = { brokers = \"127.0.0.1:1\" }");
     let unused = unused.run().await;
     assert!(unused.stderr.contains("`kafka` is not used"), "{}", unused.stderr);
+}
+
+#[tokio::test]
+async fn large_bodies_are_taken_where_there_is_room() {
+    let bff = charging().await;
+    let route = order_route(", wait = \"10s\"", "max_body = \"300KiB\"");
+    let tables = [route.clone(), handler("charge", &bff, "")];
+    let order = |id: &str, bytes: usize| {
+        let body = json!({ "order_id": id, "note": "x".repeat(bytes) }).to_string();
+        post("/tv/orders", body).header("x-api-key", "alice-key")
+    };
+    let checked = edge::run(&["check", "--config", "headgate.toml"], site(&tables).write()).await;
+    assert!(checked.stderr.contains("[events.claim_check]"), "{}", checked.stderr);
+    let room = "[events.claim_check]\nmax_body = \"300KiB\"\nmax_total = \"400KiB\"\n";
+    let edge = site(&tables).platform(room).start().await;
+
+    let reply = edge.send(order("o-1", 250 << 10)).await;
+
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let seen = bff.requests().remove(0);
+    let data: Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(data["note"].as_str().unwrap().len(), 250 << 10);
+    assert!(seen.header("ce-dataref").unwrap().starts_with("ni:///sha-256;"), "{seen:?}");
+    // What stands in the log is small, and the same body takes no more room.
+    let topic = status_of(&edge, "/v1/topics", "topics", "orders").await;
+    assert_eq!(topic["entries"], 1, "{topic}");
+    assert_eq!(edge.send(order("o-1", 250 << 10)).await.status, 200);
+    let full = edge.send(order("o-2", 250 << 10)).await;
+    assert_eq!(
+        (full.status, full.problem()["code"].as_str()),
+        (503, Some("HG0074")),
+        "{}",
+        full.text()
+    );
+    assert_eq!(edge.send(order("o-3", 10)).await.status, 200);
+    assert_eq!(edge.send(order("o-4", 310 << 10)).await.status, 413);
+}
+
+#[tokio::test]
+async fn key_with_another_large_body_is_refused() {
+    let route = order_route("", "max_body = \"300KiB\"");
+    let edge = site(&[route]).platform("[events.claim_check]\n").start().await;
+    let order = |fill: &str| {
+        let body = json!({ "order_id": "o-1", "note": fill.repeat(100_000) }).to_string();
+        let call = post("/tv/orders", body).header("x-api-key", "alice-key");
+        call.header("idempotency-key", "k")
+    };
+    assert_eq!(edge.send(order("a")).await.status, 202);
+    let repeat = edge.send(order("a")).await;
+    assert_eq!((repeat.status, repeat.header("idempotency-replayed")), (202, "true"));
+    assert_eq!(edge.send(order("b")).await.status, 422);
+}
+
+/// What `check` says of lines of `[events.kafka]`, after the brokers'.
+async fn checked_cluster(lines: &str) -> Ended {
+    let kafka = "[events]\nlog = \"kafka\"\n[events.kafka]\nbrokers = \"127.0.0.1:1\"\n";
+    let table = "[idempotency]\nstore = \"dynamodb\"\n\
+                 dynamodb = { table = \"keys\", endpoint = \"http://127.0.0.1:1\", region = \"local\" }\n";
+    let site = site(&[order_route("", "")]).platform(&format!("{kafka}{lines}\n{table}"));
+    edge::run(&["check", "--config", "headgate.toml"], site.write()).await
+}
+
+#[tokio::test]
+async fn cluster_is_spoken_to_without_a_contradiction() {
+    let sasl = |mechanism: &str, username: &str, password: &str| {
+        format!(
+            "sasl = {{ mechanism = {mechanism:?}, username = {username:?}, \
+             password = {password:?} }}\n"
+        )
+    };
+    let plain = sasl("plain", "edge", "env:KAFKA_PASSWORD");
+    for lines in [
+        "instance = \"edge-1\"\ntls = true".to_owned(),
+        format!("{plain}tls = true"),
+        sasl("scram-sha-256", "edge", "env:KAFKA_PASSWORD"),
+    ] {
+        let checked = checked_cluster(&lines).await;
+        assert_ne!(checked.code(), 2, "{lines}: {}", checked.stderr);
+    }
+    for (lines, expected) in [
+        ("instance = \"edge 1\"".to_owned(), "HG1006"),
+        (plain, "a password in plain needs TLS"),
+        (sasl("scram-sha-512", "", "env:KAFKA_PASSWORD"), "HG100"),
+        (sasl("scram-sha-512", "edge", "hunter2"), "HG1006"),
+        ("tls = { ca = \"none.pem\" }".to_owned(), "HG1015"),
+        ("tls = { cert = \"edge.pem\" }".to_owned(), "`cert` without `key`"),
+        ("tls = { key = \"edge.key\" }".to_owned(), "`key` without `cert`"),
+    ] {
+        let checked = checked_cluster(&lines).await;
+        assert_eq!(checked.code(), 2, "{lines}: {}", checked.stderr);
+        assert!(checked.stderr.contains(expected), "{lines}: {}", checked.stderr);
+    }
 }
 
 #[tokio::test]

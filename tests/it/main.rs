@@ -28,6 +28,7 @@ mod devices;
 mod drain;
 mod dynamodb;
 mod event_kafka;
+mod event_kafka_tls;
 mod event_limits;
 mod event_notices;
 mod event_settings;

@@ -64,6 +64,9 @@ pub struct Event<T = Bytes> {
     /// The probe that the series is, by its name; handed on to what follows. None: it is no probe.
     /// `hgprobe`.
     pub probe: Option<Arc<str>>,
+    /// Where the data is that is too large to travel with the event, whose own data is `null` then.
+    /// None: it is here. `dataref`.
+    pub data_ref: Option<Arc<str>>,
     /// What happened, in detail. `data`.
     pub data: T,
 }
@@ -157,6 +160,7 @@ impl<T> Event<T> {
             priority: Class::default(),
             owner: None,
             probe: None,
+            data_ref: None,
             data,
         }
     }
@@ -186,6 +190,7 @@ impl<T> Event<T> {
             priority: self.priority,
             owner: self.owner.clone(),
             probe: self.probe.clone(),
+            data_ref: None,
             data,
         })
     }
@@ -209,6 +214,7 @@ impl<T> Event<T> {
             priority: self.priority,
             owner: self.owner,
             probe: self.probe,
+            data_ref: self.data_ref,
             data,
         }
     }
@@ -242,6 +248,7 @@ impl<T> Event<T> {
             ("hgkey", &self.key),
             ("hgowner", &self.owner),
             ("hgprobe", &self.probe),
+            ("dataref", &self.data_ref),
         ];
         let optional = optional.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?)));
         let too_large = |(_, value): &(&str, &Arc<str>)| value.len() > ATTRIBUTE_BYTES_MAX;
@@ -263,6 +270,12 @@ impl Event {
     pub fn validate(&self) -> Result<(), InvalidEvent> {
         self.validate_lengths()?;
         json::raw(&self.data).map(|_| ())
+    }
+
+    /// The same event with a reference in place of its data, which is kept elsewhere.
+    #[must_use]
+    pub fn apart(self, reference: Arc<str>) -> Self {
+        Self { data_ref: Some(reference), data: Bytes::from_static(b"null"), ..self }
     }
 
     fn validate_lengths(&self) -> Result<(), InvalidEvent> {

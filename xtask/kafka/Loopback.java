@@ -5,6 +5,8 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.ThreadLocalRandom;
 import kafka.server.KafkaConfig;
@@ -20,12 +22,23 @@ import org.apache.kafka.common.utils.Time;
  * It prints "READY 127.0.0.1:PORT" once it serves. Arguments: "attached" ends it when its standard
  * input does, so that it never outlives the process that started it; "data=FOLDER" keeps its data
  * there, as a start after a kill needs, in place of a folder that goes with it; "port=PORT" listens
- * there, and the controller at the next one. Without a port it takes two that are free.
+ * there, and the controller at the next one. Without a port it takes three that are free.
+ *
+ * The third one is for a further listener, if one is wanted: "behind=PORT" has one that clients find
+ * at that port, where somebody else listens and passes connections on; "secure=FOLDER" has one with
+ * TLS that takes nobody without a certificate of FOLDER/ca.pem and the password of the user "edge",
+ * as FOLDER/password has it. Its own certificate and key are FOLDER/broker.pem.
  */
 public class Loopback {
     /** Below the ports that systems give to connections, which would take one in between. */
     private static final int FIRST = 12_000;
     private static final int LAST = 30_000;
+    /** The further listener. */
+    private static final String FURTHER = "listener.name.further.";
+    private static final String LOGIN = "org.apache.kafka.common.security.";
+
+    private static int behind;
+    private static File secure;
 
     public static void main(String[] arguments) throws Exception {
         boolean attached = false;
@@ -38,6 +51,10 @@ public class Loopback {
                 data = new File(argument.substring("data=".length()));
             } else if (argument.startsWith("port=")) {
                 port = Integer.parseInt(argument.substring("port=".length()));
+            } else if (argument.startsWith("behind=")) {
+                behind = Integer.parseInt(argument.substring("behind=".length()));
+            } else if (argument.startsWith("secure=")) {
+                secure = new File(argument.substring("secure=".length()));
             }
         }
         boolean kept = data != null;
@@ -67,10 +84,15 @@ public class Loopback {
         if (!new File(folder, "log/meta.properties").exists()) {
             // The one node is the whole quorum.
             String id = Uuid.randomUuid().toString();
-            String[] format = {
-                "format", "--standalone", "--config", file.toString(), "--cluster-id=" + id
-            };
-            int ended = StorageTool.execute(format, System.out);
+            List<String> format = new ArrayList<>(List.of(
+                "format", "--standalone", "--config", file.toString(), "--cluster-id=" + id));
+            if (secure != null) {
+                for (String hash : new String[] {"SCRAM-SHA-256", "SCRAM-SHA-512"}) {
+                    format.add("--add-scram");
+                    format.add(hash + "=[name=edge,password=" + password() + "]");
+                }
+            }
+            int ended = StorageTool.execute(format.toArray(String[]::new), System.out);
             if (ended != 0) {
                 throw new IOException("formatting ended with " + ended);
             }
@@ -82,7 +104,7 @@ public class Loopback {
         return server;
     }
 
-    private static Properties properties(String logs, int port) {
+    private static Properties properties(String logs, int port) throws IOException {
         Properties properties = new Properties();
         String controller = "127.0.0.1:" + (port + 1);
         properties.put("process.roles", "broker,controller");
@@ -102,6 +124,9 @@ public class Loopback {
         }
         properties.put("transaction.state.log.min.isr", "1");
         properties.put("share.coordinator.state.topic.min.isr", "1");
+        if (behind != 0 || secure != null) {
+            further(properties, port + 2);
+        }
         // A group begins with the members that it has.
         properties.put("group.initial.rebalance.delay.ms", "0");
         // A member that was killed is missed soon.
@@ -109,11 +134,46 @@ public class Loopback {
         return properties;
     }
 
-    /** The first of two ports that nobody uses. */
+    private static void further(Properties properties, int port) throws IOException {
+        String map = "listener.security.protocol.map";
+        String own = "FURTHER://127.0.0.1:" + port;
+        String told = behind == 0 ? own : "FURTHER://127.0.0.1:" + behind;
+        String protocol = secure == null ? "PLAINTEXT" : "SASL_SSL";
+        properties.merge("listeners", own, Loopback::and);
+        properties.merge("advertised.listeners", told, Loopback::and);
+        properties.merge(map, "FURTHER:" + protocol, Loopback::and);
+        if (secure == null) {
+            return;
+        }
+        for (String[] store : new String[][] {{"keystore", "broker.pem"}, {"truststore", "ca.pem"}}) {
+            properties.put(FURTHER + "ssl." + store[0] + ".type", "PEM");
+            String file = new File(secure, store[1]).getPath();
+            properties.put(FURTHER + "ssl." + store[0] + ".location", file);
+        }
+        properties.put(FURTHER + "ssl.client.auth", "required");
+        properties.put(FURTHER + "sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512");
+        String plain = "plain.PlainLoginModule required user_edge=\"" + password() + "\";";
+        properties.put(FURTHER + "plain.sasl.jaas.config", LOGIN + plain);
+        for (String hash : new String[] {"scram-sha-256", "scram-sha-512"}) {
+            String scram = LOGIN + "scram.ScramLoginModule required;";
+            properties.put(FURTHER + hash + ".sasl.jaas.config", scram);
+        }
+    }
+
+    private static Object and(Object first, Object second) {
+        return first + "," + second;
+    }
+
+    private static String password() throws IOException {
+        return Files.readString(new File(secure, "password").toPath()).strip();
+    }
+
+    /** The first of three ports that nobody uses. */
     private static int free() throws IOException {
         while (true) {
             int port = ThreadLocalRandom.current().nextInt(FIRST, LAST);
-            try (ServerSocket first = bound(port); ServerSocket second = bound(port + 1)) {
+            try (ServerSocket first = bound(port); ServerSocket second = bound(port + 1);
+                ServerSocket third = bound(port + 2)) {
                 return port;
             } catch (IOException taken) {
                 continue;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must pass.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -37,7 +38,8 @@ pub(crate) struct Arguments {
 /// A build or a test fails, or a program from outside can't be had.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tools::compilers()?;
-    let mut tests = cargo(["test", "--workspace", "--no-fail-fast", "--"]);
+    let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
+    with_kafka_tls(&mut tests).arg("--");
     for (variable, fetch, left_out) in OUTSIDE {
         match left_out {
             _ if !arguments.quick => tests.env(variable, fetch()?),
@@ -54,6 +56,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 ///
 /// Test targets take part although only the binary is wanted: without them cargo would choose
 /// other features for common dependencies, and build those a second time for the tests.
-pub(crate) fn build() -> std::process::Command {
-    cargo(["build", "--workspace", "--bins", "--tests"])
+pub(crate) fn build() -> Command {
+    let mut build = cargo(["build", "--workspace", "--bins", "--tests"]);
+    with_kafka_tls(&mut build);
+    build
+}
+
+/// Adds TLS to Kafka where the system has OpenSSL with its headers. An OpenSSL that is built along
+/// would take longer than all tests; without it they say what they leave out.
+fn with_kafka_tls(command: &mut Command) -> &mut Command {
+    let mut asked = process::program("pkg-config");
+    asked.args(["--exists", "openssl"]).stderr(Stdio::null());
+    if asked.status().is_ok_and(|status| status.success()) {
+        command.args(["--features", "headgate/kafka-tls"]).env("OPENSSL_NO_VENDOR", "1");
+    }
+    command
 }

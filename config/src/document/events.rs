@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use headgate_events::NoticeClass;
 use headgate_gateway::settings as gateway;
-use schemars::JsonSchema;
+use headgate_types::ByteSize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
     exchanges::Exchanges,
+    kafka::Kafka,
     platform::count,
     scalar::{
-        Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, TopicName, Webhook,
+        Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, Size, TopicName, Webhook,
     },
 };
 
@@ -23,17 +26,51 @@ pub(crate) struct Events {
     pub(crate) log: EventLog,
     /// The cluster. Only with `log = "kafka"`.
     pub(crate) kafka: Option<Kafka>,
+    /// Room for bodies that are too large for an event. Without this table there is none, and a
+    /// body has at most `64KiB`.
+    pub(crate) claim_check: Option<ClaimCheck>,
     /// Who is told when events fail.
     pub(crate) notices: Notices,
     /// Which exchanges become events.
     pub(crate) exchanges: Exchanges,
 }
 
+/// Room for bodies that are too large for an event: they are kept with the idempotency records, the
+/// event carries a reference, and handlers get the body. Each is kept a day longer than its topic
+/// keeps an event, and up to one more.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ClaimCheck {
+    /// Bytes of one body that a route may ask for with its own `max_body`: more than `64KiB`, and
+    /// at most `4MiB`.
+    pub(crate) max_body: Size,
+    /// Bytes of all bodies that are kept at a time, by all edges together. While it is full, routes
+    /// answer large bodies with 503.
+    pub(crate) max_total: Size,
+}
+
+impl Default for ClaimCheck {
+    fn default() -> Self {
+        Self { max_body: Size(APART_BODY), max_total: Size(APART_TOTAL) }
+    }
+}
+
+/// As much as a request has anywhere else.
+const APART_BODY: ByteSize = ByteSize::from_bytes(1 << 20);
+/// A thousand of the largest: noticed on no disk, and reached before a mistake fills one.
+const APART_TOTAL: ByteSize = ByteSize::from_bytes(1 << 30);
+
 /// Who is told when events fail: each error is an event of the topic `hg.notices`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Notices {
-    /// The errors that are told.
+    /// The errors that are told: `parked` (the event is a dead letter), `held` (whether an effect
+    /// happened is not known, and its key waits for a person), `rejected` (the function refused the
+    /// event for good), `conflict` (the key was used for another event's data), `undecodable` (the
+    /// entry is no event), `expired` (the event came too late), `dependency` (something that the
+    /// handler needs is down; its events wait), `deferred` (an attempt failed, and another one
+    /// follows).
+    #[schemars(schema_with = "notice_classes")]
     pub(crate) on: Vec<NoticeClass>,
     /// A URL that gets each notice as functions get events, again and again until it answers 2xx.
     pub(crate) webhook: Option<Webhook>,
@@ -47,26 +84,9 @@ impl Default for Notices {
     }
 }
 
-/// A kind of error, by what follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NoticeClass {
-    /// The event is a dead letter.
-    Parked,
-    /// Whether an effect happened is not known, and its key waits for a person.
-    Held,
-    /// The function refused the event for good.
-    Rejected,
-    /// The key was used for another event's data.
-    Conflict,
-    /// The entry is no event.
-    Undecodable,
-    /// The event came too late.
-    Expired,
-    /// Something that the handler needs is down; its events wait.
-    Dependency,
-    /// An attempt failed, and another one follows.
-    Deferred,
+/// A list of classes of errors, by their words.
+fn notice_classes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "string", "enum": NoticeClass::ALL } })
 }
 
 /// A log of events.
@@ -78,25 +98,6 @@ pub(crate) enum EventLog {
     Embedded,
     /// The topics of a Kafka cluster, for several edges.
     Kafka,
-}
-
-/// A Kafka cluster.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["brokers"]))]
-pub(crate) struct Kafka {
-    /// Brokers to begin with, as `host:port`, with commas between them.
-    #[schemars(length(min = 1, max = 4096))]
-    pub(crate) brokers: String,
-}
-
-/// The broker of a stand-alone Kafka.
-const BROKERS: &str = "127.0.0.1:9092";
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self { brokers: BROKERS.to_owned() }
-    }
 }
 
 /// What a topic is, where it is not as others. A topic is there as soon as a route publishes to it

@@ -47,7 +47,7 @@ pub(crate) struct Upstream {
     /// TLS to the endpoints: a table, or `true` for one with nothing in it. Without this key they
     /// are spoken to in plain. Paths in it are relative to the team's own folder, which no file may
     /// lie outside of; a file that changes is read again.
-    #[serde(deserialize_with = "tls::read")]
+    #[serde(deserialize_with = "tls::table_or_true")]
     #[schemars(extend("type" = ["boolean", "object"], "x-noun" = "`true` or a table"))]
     pub(crate) tls: Option<Tls>,
     /// Addresses: `host:port`, where a name is looked up for each new connection, or

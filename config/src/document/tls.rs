@@ -33,15 +33,19 @@ impl Default for Tls {
 }
 
 /// Reads a table, or `true` for one with nothing in it.
-pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tls>, D::Error> {
+pub(crate) fn table_or_true<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Written {
+    enum Written<T> {
         Switch(bool),
-        Table(Tls),
+        Table(T),
     }
     Ok(match Written::deserialize(deserializer)? {
-        Written::Switch(is_on) => is_on.then(Tls::default),
+        Written::Switch(is_on) => is_on.then(T::default),
         Written::Table(tls) => Some(tls),
     })
 }

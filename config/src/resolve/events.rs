@@ -11,8 +11,7 @@ use headgate_idempotency::Order;
 
 pub(super) use self::{
     exchanges::exchanges,
-    notices::classes,
-    publish::{Resolver, check_publishers},
+    publish::{Resolver, check_claim_check, check_publishers},
 };
 use crate::{
     document::{
@@ -25,7 +24,8 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input, Sink},
     resolve::{
-        overload,
+        kafka, overload,
+        pems::Pems,
         route::{merged, no_upstream},
         upstreams::Upstreams,
     },
@@ -39,7 +39,7 @@ const NAMES_BYTES_MAX: usize = 100;
 pub(super) fn log(
     input: &Input<'_>,
     data_dir: Option<&Path>,
-    report: &mut Report,
+    (pems, report): (&mut Pems, &mut Report),
 ) -> Option<EventLog> {
     let platform = &input.platform;
     let events = &platform.doc.events;
@@ -65,7 +65,7 @@ pub(super) fn log(
         fault(Code::NoLog, &path, "no brokers are named", help);
         return None;
     };
-    Some(EventLog::Kafka { brokers: kafka.brokers.clone() })
+    Some(kafka::log(input, kafka, pems, report))
 }
 
 /// Why events can't be kept, with what to do and the table to look at. None: they can.

@@ -16,6 +16,9 @@ fn example(schema: &Value) -> Value {
     if schema.get(SYNTAX).is_some_and(|form| form == "name") {
         return json!("tv");
     }
+    if let Some(words) = schema.get("enum").and_then(Value::as_array) {
+        return words[0].clone();
+    }
     if let Some(words) = schema.get("oneOf").and_then(Value::as_array) {
         return words[0]["const"].clone();
     }

@@ -11,7 +11,7 @@ use rdkafka::{
     producer::FutureProducer,
 };
 
-use super::{failure, settings::Settings};
+use super::{Mechanism, Sasl, Settings, Tls, failure};
 use crate::error::LogError;
 
 /// The group of those who read without one: nothing is ever committed for it.
@@ -116,7 +116,7 @@ where
     C: ClientContext,
 {
     let mut config = ClientConfig::new();
-    for (name, value) in settings.client().into_iter().chain(more) {
+    for (name, value) in of_all(settings).into_iter().chain(more) {
         config.set(name, value);
     }
     let made: KafkaResult<T> = config.create_with_context(context);
@@ -126,3 +126,44 @@ where
 fn millis(time: Duration) -> String {
     time.as_millis().to_string()
 }
+
+/// The settings of every client, by librdkafka's names.
+fn of_all(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("bootstrap.servers", settings.brokers.clone()),
+        ("client.id", settings.client_id.clone()),
+        ("allow.auto.create.topics", "false".to_owned()),
+        // A broker that restarts is found again soon.
+        ("reconnect.backoff.max.ms", "1000".to_owned()),
+    ];
+    let protocol = match (&settings.tls, &settings.sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    all.push(("security.protocol", protocol.to_owned()));
+    if let Some(Tls { ca, identity }) = &settings.tls {
+        let files = [
+            ("ssl.ca.location", ca.as_ref()),
+            ("ssl.certificate.location", identity.as_ref().map(|(certificate, _)| certificate)),
+            ("ssl.key.location", identity.as_ref().map(|(_, key)| key)),
+        ];
+        let given = files.into_iter().filter_map(|(name, file)| Some((name, file?)));
+        all.extend(given.map(|(name, file)| (name, file.display().to_string())));
+    }
+    if let Some(Sasl { mechanism, username, password }) = &settings.sasl {
+        let mechanism = match mechanism {
+            Mechanism::Plain => "PLAIN",
+            Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::ScramSha512 => "SCRAM-SHA-512",
+        };
+        all.push(("sasl.mechanism", mechanism.to_owned()));
+        all.push(("sasl.username", username.clone()));
+        all.push(("sasl.password", password.0.clone()));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

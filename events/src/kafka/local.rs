@@ -1,9 +1,6 @@
 //! Apache Kafka for one test process.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::OnceLock,
-};
+use std::{net::SocketAddr, path::Path, sync::OnceLock};
 
 use headgate_idempotency::testing::{LocalServer, Recipe};
 
@@ -16,6 +13,9 @@ const RECIPE: Recipe = Recipe {
     whole: "Loopback.class",
     call: &["java", "@arguments"],
 };
+
+/// The second listener's port is so much higher than the first one's.
+const FURTHER: u16 = 2;
 
 /// One node of Apache Kafka on loopback: one for all tests of a process, as its start takes
 /// seconds. Each test takes topics and groups of its own.
@@ -55,9 +55,21 @@ impl KafkaLocal {
 /// A node of one's own, whose data outlives it: to be killed and started again.
 #[derive(Debug)]
 pub struct OwnKafka {
-    data: PathBuf,
+    arguments: Vec<String>,
     address: String,
     server: Option<LocalServer>,
+}
+
+/// A second listener of a node.
+#[derive(Clone, Copy, Debug)]
+pub enum Further<'a> {
+    /// In plain, for clients that find it at a port of loopback where somebody else listens and
+    /// passes their connections on.
+    Behind(u16),
+    /// With TLS and passwords, for clients with a certificate of `ca.pem` in this folder and the
+    /// name `edge`, whose password is in the file `password`. The node's own certificate and key
+    /// are in `broker.pem`.
+    Secure(&'a Path),
 }
 
 impl OwnKafka {
@@ -67,14 +79,45 @@ impl OwnKafka {
     ///
     /// As [`KafkaLocal::shared`].
     pub fn start(data: &Path) -> Option<Self> {
-        let server = RECIPE.start(&[&folder(data)])?;
+        Self::with(data, vec![])
+    }
+
+    /// The same with a second listener.
+    ///
+    /// # Panics
+    ///
+    /// As [`KafkaLocal::shared`].
+    pub fn start_with(data: &Path, further: Further<'_>) -> Option<Self> {
+        let further = match further {
+            Further::Behind(port) => format!("behind={port}"),
+            Further::Secure(folder) => format!("secure={}", folder.display()),
+        };
+        Self::with(data, vec![further])
+    }
+
+    fn with(data: &Path, mut arguments: Vec<String>) -> Option<Self> {
+        arguments.push(format!("data={}", data.display()));
+        let server = start(&arguments)?;
         let address = server.address().to_owned();
-        Some(Self { data: data.to_owned(), address, server: Some(server) })
+        let (_, port) = address.rsplit_once(':').expect("it says where it listens");
+        arguments.push(format!("port={port}"));
+        Some(Self { arguments, address, server: Some(server) })
     }
 
     /// Where it listens, also after a restart.
     pub fn brokers(&self) -> &str {
         &self.address
+    }
+
+    /// Where its second listener is, also after a restart.
+    ///
+    /// # Panics
+    ///
+    /// When the node has not said where it listens.
+    pub fn further(&self) -> SocketAddr {
+        let mut address: SocketAddr = self.address.parse().expect("it says where it listens");
+        address.set_port(address.port() + FURTHER);
+        address
     }
 
     /// Ends it as a crash would.
@@ -91,11 +134,11 @@ impl OwnKafka {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        let port = self.address.rsplit(':').next().unwrap_or_default();
-        self.server = RECIPE.start(&[&folder(&self.data), &format!("port={port}")]);
+        self.server = start(&self.arguments);
     }
 }
 
-fn folder(data: &Path) -> String {
-    format!("data={}", data.display())
+fn start(arguments: &[String]) -> Option<LocalServer> {
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    RECIPE.start(&arguments)
 }

@@ -120,7 +120,7 @@ impl Settings {
         }
     }
 
-    /// Finds what contradicts itself.
+    /// Finds what contradicts itself, whatever this build can do.
     ///
     /// # Errors
     ///
@@ -130,8 +130,6 @@ impl Settings {
             "a broker has no address"
         } else if self.is_plain_in_the_clear() {
             "a password in plain needs TLS"
-        } else if !cfg!(feature = "kafka-tls") && self.needs_tls() {
-            "this build has no TLS to Kafka: build with the feature kafka-tls"
         } else if self.session_timeout >= self.poll_timeout {
             "the session timeout is not below the poll timeout"
         } else if [self.request_timeout, self.append_timeout, self.commit_every]
@@ -150,46 +148,9 @@ impl Settings {
     }
 
     /// Whether it takes what comes with OpenSSL: encryption, or the hashes of a challenge.
-    fn needs_tls(&self) -> bool {
+    #[cfg(feature = "kafka")]
+    pub(super) fn needs_tls(&self) -> bool {
         self.tls.is_some() || self.sasl.is_some()
-    }
-
-    /// The settings of every client, by librdkafka's names.
-    pub(super) fn client(&self) -> Vec<(&'static str, String)> {
-        let mut all = vec![
-            ("bootstrap.servers", self.brokers.clone()),
-            ("client.id", self.client_id.clone()),
-            ("allow.auto.create.topics", "false".to_owned()),
-            // A broker that restarts is found again soon.
-            ("reconnect.backoff.max.ms", "1000".to_owned()),
-        ];
-        let protocol = match (&self.tls, &self.sasl) {
-            (None, None) => "plaintext",
-            (Some(_), None) => "ssl",
-            (None, Some(_)) => "sasl_plaintext",
-            (Some(_), Some(_)) => "sasl_ssl",
-        };
-        all.push(("security.protocol", protocol.to_owned()));
-        if let Some(Tls { ca, identity }) = &self.tls {
-            let files = [
-                ("ssl.ca.location", ca.as_ref()),
-                ("ssl.certificate.location", identity.as_ref().map(|(certificate, _)| certificate)),
-                ("ssl.key.location", identity.as_ref().map(|(_, key)| key)),
-            ];
-            let given = files.into_iter().filter_map(|(name, file)| Some((name, file?)));
-            all.extend(given.map(|(name, file)| (name, file.display().to_string())));
-        }
-        if let Some(Sasl { mechanism, username, password }) = &self.sasl {
-            let mechanism = match mechanism {
-                Mechanism::Plain => "PLAIN",
-                Mechanism::ScramSha256 => "SCRAM-SHA-256",
-                Mechanism::ScramSha512 => "SCRAM-SHA-512",
-            };
-            all.push(("sasl.mechanism", mechanism.to_owned()));
-            all.push(("sasl.username", username.clone()));
-            all.push(("sasl.password", password.0.clone()));
-        }
-        all
     }
 }
 

@@ -1,5 +1,6 @@
 //! Events as rows: pure.
 
+use headgate_idempotency::DataRef;
 use headgate_types::Event;
 use serde_json::{Map, Value as Json};
 
@@ -34,6 +35,9 @@ pub(super) fn fate(table: &Table, entry: &Entry) -> Fate {
 }
 
 fn row(table: &Table, event: &Event, offset: u64) -> Result<Json, String> {
+    if DataRef::in_place_of_data(event).is_some() {
+        return Err("its data is large and stands apart from it".to_owned());
+    }
     let data: Json = serde_json::from_slice(&event.data)
         .map_err(|error| format!("its data can't be read: {error}"))?;
     let mut row = Map::with_capacity(table.columns.len() + 1);

@@ -18,7 +18,8 @@ use std::{
 
 use bytes::Bytes;
 use headgate_events::{
-    Body, Consumer, Deliver, Log, Message, Parts, Silent, Topic, Topics, consumer, testing::Broker,
+    Body, Consumer, Deliver, Log, Message, Parts, Silent, Topic, Topics, consumer,
+    testing::{Broker, Through},
 };
 use headgate_idempotency::{
     Backoff, Context, Decorated, Event, Fault, Handler, Keyed, KeyedEffects, Order, Place, Records,
@@ -216,7 +217,7 @@ impl World {
         let store = Wild { stopped: stopped.clone(), ..self.store.clone() };
         let random = Arc::new(SeededRandom::new(self.below(u64::MAX)));
         let records = records(&store, self.bug, &self.parts.clock, &random);
-        let log = Late { broker: self.broker.clone(), stopped: stopped.clone() };
+        let log = Through(Late { broker: self.broker.clone(), stopped: stopped.clone() });
         let parts = Parts {
             log: Arc::new(log),
             records: records.clone(),

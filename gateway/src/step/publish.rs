@@ -47,7 +47,7 @@ pub(crate) struct Taken {
 ///
 /// [`Error::KeyMissing`], [`Error::KeyMalformed`] and [`Error::KeyConflict`] of the
 /// `idempotency-key`, [`Error::EventRejected`] where the body makes no event, the errors of a body
-/// that is too large, too slow or broken, and [`Error::LogUnavailable`].
+/// that is too large, too slow or broken, [`Error::NoRoomForData`] and [`Error::LogUnavailable`].
 ///
 /// # Cancel safety
 ///
@@ -88,6 +88,7 @@ pub(crate) async fn publish(
         Ok(Err(NotPublished::Invalid)) => {
             return Err(Error::EventRejected("no log takes such an event"));
         }
+        Ok(Err(NotPublished::NoRoom)) => return Err(Error::NoRoomForData),
         // Whether it was appended is not known after the time is up; a repeat with the key tells.
         Ok(Err(NotPublished::Unavailable)) | Err(_) => return Err(Error::LogUnavailable),
     };

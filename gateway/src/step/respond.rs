@@ -256,6 +256,7 @@ fn proxy_error(error: Error) -> &'static str {
         | Error::SourceUnavailable
         | Error::StoreUnavailable
         | Error::LogUnavailable
+        | Error::NoRoomForData
         | Error::PushUnavailable
         | Error::Internal(_) => "proxy_internal_error",
     }
@@ -306,6 +307,7 @@ fn title(error: Error) -> &'static str {
         Error::StoreUnavailable => "Idempotency keys can't be checked at the moment",
         Error::EventRejected(_) => "The request makes no event",
         Error::LogUnavailable => "Events can't be taken at the moment",
+        Error::NoRoomForData => "No more large events can be taken at the moment",
         Error::PushExhausted => "As many clients as can be are waiting for results",
         Error::PushUnavailable => "Results can't be pushed at the moment",
         Error::NoSeries => "There are no such results, or they are not the caller's",

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use headgate_types::{Event, format_duration};
 use tokio::time::timeout;
 
-use super::Decorated;
+use super::{Decoded, Decorated, with_data};
 use crate::{
+    claim_check::{DataRef, FetchError},
     context::{Context, Journal, Left},
     fault::Fault,
     handler::Handler,
@@ -45,10 +46,14 @@ impl<H: Handler> Decorated<H> {
     pub(super) async fn run(
         &self,
         (event, key): (&Event, &RecordKey),
-        decoded: Result<Event<H::Data>, String>,
+        decoded: Decoded<H::Data>,
         journal: Option<Journal>,
     ) -> Ran {
         let mut cx = Context::new(self.shared(event, key), journal);
+        let decoded = match decoded {
+            Some(decoded) => decoded.map_err(End::Unreadable),
+            None => self.fetched(event).await,
+        };
         let end = match decoded {
             Ok(event) => {
                 if let Some(metrics) = &self.metrics {
@@ -56,9 +61,21 @@ impl<H: Handler> Decorated<H> {
                 }
                 self.bounded(event, &mut cx).await
             }
-            Err(error) => End::Unreadable(error),
+            Err(end) => end,
         };
         Ran { end, left: cx.finish() }
+    }
+
+    /// The event with its data, which stands apart.
+    async fn fetched(&self, event: &Event) -> Result<Event<H::Data>, End> {
+        let Some(reference) = DataRef::in_place_of_data(event) else {
+            return with_data::<H>(event, &event.data).map_err(End::Unreadable);
+        };
+        match self.records.fetch(&reference).await {
+            Ok(data) => with_data::<H>(event, &data).map_err(End::Unreadable),
+            Err(FetchError::Store(error)) => Err(End::Fault(error.into())),
+            Err(error) => Err(End::Unreadable(error.to_string())),
+        }
     }
 
     /// Runs the handler for as long as it may take.

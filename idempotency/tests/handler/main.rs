@@ -1,6 +1,8 @@
 //! Handlers and layers, from outside: what is recorded, what happens twice, what never does.
 
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod effects;

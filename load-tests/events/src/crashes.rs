@@ -1,4 +1,5 @@
-//! Workers that are killed, and a broker that is, until everything is done.
+//! Workers that are killed, stopped and cut off, and a broker that is killed, until everything is
+//! done.
 
 use std::{
     fmt,
@@ -12,10 +13,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use headgate_events::kafka::OwnKafka;
 use headgate_idempotency::testing::DynamoDbLocal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     account::{self, Left, Verdict},
+    troubles::{Troubles, Ways},
     worker::READY,
     world::{Place, World},
 };
@@ -53,6 +59,12 @@ pub struct Crashes {
     pub break_every: Option<Duration>,
     /// Kills of the broker at most. None: as many as there are.
     pub breaks_max: Option<u64>,
+    /// Between two troubles on the workers' way to the broker and to the table; each has one of the
+    /// two or both cut, slowed down or reset. None: there is none.
+    pub cut_every: Option<Duration>,
+    /// Between two stops of a worker, each for two of its sessions with the broker. None: there is
+    /// none.
+    pub stop_every: Option<Duration>,
     /// The time after which the work must be done.
     pub within: Duration,
     /// The program whose parts are started.
@@ -71,6 +83,7 @@ pub struct Report {
     deliveries: u64,
     kills: u64,
     breaks: u64,
+    troubles: Troubles,
     seconds: f64,
     verdict: Verdict,
 }
@@ -85,17 +98,22 @@ impl Report {
     pub fn breaks(&self) -> u64 {
         self.breaks
     }
+
+    /// What happened on the ways of workers, and to them.
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { on, keys, deliveries, kills, breaks, seconds, verdict } = self;
+        let Self { on, keys, deliveries, kills, breaks, troubles, seconds, verdict } = self;
         let Verdict { lost, doubled, faults, copies } = verdict;
         writeln!(
             f,
             "crashes on {on:?}: {keys} keys, {deliveries} roots, {kills} workers and {breaks} \
-             brokers killed in {seconds:.0} s: {lost} lost, {doubled} doubled, {copies} copies in \
-             the log, {} faults",
+             brokers killed, {troubles} in {seconds:.0} s: {lost} lost, {doubled} doubled, \
+             {copies} copies in the log, {} faults",
             faults.len()
         )?;
         faults.iter().try_for_each(|fault| writeln!(f, "- {fault}"))
@@ -111,9 +129,12 @@ impl fmt::Display for Report {
 pub fn crashes(sizes: &Crashes) -> Result<Report> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let broker = match sizes.on {
-        On::Embedded => None,
-        On::Kafka => Some(OwnKafka::start(&sizes.folder).context("Kafka is left out")?),
+    let (broker, ways) = match sizes.on {
+        On::Embedded => (None, None),
+        On::Kafka => {
+            let (broker, ways) = runtime.block_on(Ways::with_broker(&sizes.folder))?;
+            (Some(broker), Some(ways))
+        }
     };
     let place = place(sizes, broker.as_ref())?;
     let mut chance = fastrand::Rng::with_seed(sizes.seed);
@@ -122,17 +143,30 @@ pub fn crashes(sizes: &Crashes) -> Result<Report> {
     let began = Instant::now();
     let broker = broker.map(Broker::Running);
     let workers = Vec::new();
-    let mut run = Run { sizes, place: &place, workers, broker, kills: 0, breaks: 0, chance };
+    let troubles = Troubles::default();
+    let of_workers = ways.as_ref().map_or_else(|| place.clone(), |ways| ways.place(&place));
+    let mut run = Run {
+        sizes,
+        place: &place,
+        of_workers,
+        workers,
+        broker,
+        ways,
+        kills: 0,
+        breaks: 0,
+        troubles,
+        chance,
+    };
     runtime.block_on(run.until_done())?;
     let seconds = began.elapsed().as_secs_f64();
     run.workers.clear();
-    let (kills, breaks) = (run.kills, run.breaks);
+    let (kills, breaks, troubles) = (run.kills, run.breaks, run.troubles.clone());
     let verdict = runtime.block_on(async {
         let world = World::open(&place).await?;
         account::judge(&world, &names).await
     })?;
     let Crashes { on, keys, .. } = *sizes;
-    Ok(Report { on, keys, deliveries, kills, breaks, seconds, verdict })
+    Ok(Report { on, keys, deliveries, kills, breaks, troubles, seconds, verdict })
 }
 
 fn place(sizes: &Crashes, broker: Option<&OwnKafka>) -> Result<Place> {
@@ -168,10 +202,14 @@ async fn publish(place: &Place, names: &[String], chance: &mut fastrand::Rng) ->
 struct Run<'a> {
     sizes: &'a Crashes,
     place: &'a Place,
+    /// The same as workers see it.
+    of_workers: Place,
     workers: Vec<Worker>,
     broker: Option<Broker>,
+    ways: Option<Ways>,
     kills: u64,
     breaks: u64,
+    troubles: Troubles,
     chance: fastrand::Rng,
 }
 
@@ -211,7 +249,7 @@ impl Run<'_> {
         let began = Instant::now();
         let workers = if self.broker.is_some() { 3 } else { 1 };
         for number in 0..workers {
-            self.workers.push(Worker::start(self.sizes, self.place, number)?);
+            self.workers.push(Worker::start(self.sizes, &self.of_workers, number)?);
         }
         let looker = match self.broker {
             Some(_) => Some(World::open(self.place).await?),
@@ -219,6 +257,8 @@ impl Run<'_> {
         };
         let (mut kills, mut breaks) =
             (Calamity::new(self.sizes.kill_every), Calamity::new(self.sizes.break_every));
+        let (mut cuts, mut stops) =
+            (Calamity::new(self.sizes.cut_every), Calamity::new(self.sizes.stop_every));
         loop {
             sleep(LOOK_EVERY).await;
             let left = match &looker {
@@ -232,6 +272,22 @@ impl Run<'_> {
             if left.as_ref().is_some_and(Left::is_nothing) {
                 return Ok(());
             }
+            self.troubles.saw(left.as_ref());
+            if let Some(number) = self.troubles.over(self.ways.as_ref(), left.as_ref()) {
+                self.signal(number, Signal::SIGCONT)?;
+            }
+            if self.troubles.are_none() && cuts.is_due(left.as_ref()) {
+                if let Some(ways) = &self.ways {
+                    self.troubles.begin(ways, &mut self.chance);
+                }
+                cuts.happened(left.clone());
+            }
+            if self.troubles.are_none() && stops.is_due(left.as_ref()) {
+                let number = self.chance.usize(0..self.workers.len().max(1));
+                self.signal(number, Signal::SIGSTOP)?;
+                self.troubles.stopped(number);
+                stops.happened(left.clone());
+            }
             let within = self.sizes.within;
             ensure!(began.elapsed() < within, "not done in {within:?}: {left:?} is left");
             if kills.is_due(left.as_ref()) {
@@ -243,6 +299,12 @@ impl Run<'_> {
                 breaks.happened(left);
             }
         }
+    }
+
+    fn signal(&self, number: usize, signal: Signal) -> Result<()> {
+        let worker = self.workers.get(number).context("the worker runs")?;
+        let pid = Pid::from_raw(worker.0.id().try_into()?);
+        kill(pid, signal).with_context(|| format!("{signal} can't be sent"))
     }
 
     fn may_break(&self) -> bool {
@@ -283,7 +345,7 @@ impl Run<'_> {
             drop(self.workers.remove(number));
         }
         self.kills += 1;
-        let worker = Worker::start(self.sizes, self.place, number)?;
+        let worker = Worker::start(self.sizes, &self.of_workers, number)?;
         self.workers.insert(number, worker);
         Ok(())
     }

@@ -8,6 +8,7 @@ mod account;
 mod crashes;
 mod cycles;
 mod handlers;
+mod troubles;
 mod worker;
 mod world;
 
@@ -16,6 +17,7 @@ use anyhow::Result;
 pub use crate::{
     crashes::{Crashes, On, Report, crashes},
     cycles::{Cycles, Rate, cycles},
+    troubles::Troubles,
 };
 
 /// A part of the work that runs as a process of its own, by the same program.

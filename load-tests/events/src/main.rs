@@ -7,18 +7,28 @@ use clap::Parser;
 use headgate_load_events::{Crashes, Cycles, On, Part, crashes, cycles};
 use headgate_load_exactly_once::Machine;
 
+/// Seconds between two troubles on the workers' ways.
+const CUT_EVERY: u64 = 12;
+/// Seconds between two stops of a worker.
+const STOP_EVERY: u64 = 30;
+/// After a way is whole again, something must be done within this.
+const RECOVERY_MAX: Duration = Duration::from_secs(10);
+
 /// Measures and breaks the way of events.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A part of the work, as a process of its own.
     #[command(subcommand)]
     part: Option<Part>,
-    /// Only this scenario: `cycles`, `embedded` or `kafka`.
+    /// Only this scenario: `cycles`, `embedded`, `kafka` or `cuts`.
     #[arg(long)]
     only: Option<String>,
     /// Different events.
     #[arg(long, default_value_t = 100_000)]
     keys: u64,
+    /// Seconds of half of the rate that cycles reach. From 120 on, memory must stay what it is.
+    #[arg(long, default_value_t = 300)]
+    half_load: u64,
     /// Milliseconds between two kills of a worker. Zero: none is killed. Without it: as usual for
     /// the scenario.
     #[arg(long)]
@@ -51,29 +61,41 @@ fn main() -> Result<ExitCode> {
     let mut holds = true;
     if wants("cycles") {
         let folder = tempfile::tempdir_in(&arguments.folder)?;
-        let sizes = Cycles { events: arguments.keys, half_load: Duration::from_secs(10) };
-        let rate = cycles(&sizes, folder.path())?;
+        let half_load = Duration::from_secs(arguments.half_load);
+        let rate = cycles(&Cycles { events: arguments.keys, half_load }, folder.path())?;
+        let growth = rate.growth.map(|growth| format!(", memory {:+.1} %", growth * 100.0));
         say(&format!(
-            "cycles on the embedded engine: {:.0}/s; at half of it p50 {:?}, p99 {:?}",
-            rate.per_second, rate.p50, rate.p99
+            "cycles on the embedded engine: {:.0}/s; at half of it p50 {:?}, p99 {:?}{}",
+            rate.per_second,
+            rate.p50,
+            rate.p99,
+            growth.unwrap_or_default()
         ));
+        holds &= rate.holds();
     }
-    for (name, on, kill) in [("embedded", On::Embedded, 1_500), ("kafka", On::Kafka, 1_000)] {
+    for (name, on, kill) in
+        [("embedded", On::Embedded, 1_500), ("kafka", On::Kafka, 1_000), ("cuts", On::Kafka, 0)]
+    {
         if wants(name) {
             let folder = tempfile::tempdir_in(&arguments.folder)?;
+            let are_cut = name == "cuts";
+            let every = |seconds| are_cut.then_some(Duration::from_secs(seconds));
+            let broken = some(Duration::from_secs(arguments.break_every)).filter(|_| !are_cut);
             let report = crashes(&Crashes {
                 on,
                 keys: arguments.keys,
                 kill_every: some(Duration::from_millis(arguments.kill_every.unwrap_or(kill))),
-                break_every: some(Duration::from_secs(arguments.break_every)),
+                break_every: broken,
                 breaks_max: None,
+                cut_every: every(CUT_EVERY),
+                stop_every: every(STOP_EVERY),
                 within: Duration::from_mins(arguments.within),
                 program: env::current_exe()?,
                 folder: folder.path().to_owned(),
                 seed: arguments.seed,
             })?;
             say(&report.to_string());
-            holds &= report.holds();
+            holds &= report.holds() && report.troubles().recovery() <= RECOVERY_MAX;
         }
     }
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::handlers::{self, KIND, SCOPES, Step, TOPICS};
 
 /// How long a lost member of a group keeps its partitions.
-const SESSION: Duration = Duration::from_secs(6);
+pub(crate) const SESSION: Duration = Duration::from_secs(6);
 
 /// How long `DynamoDB` Local may take for an answer: it shares the machine with all others.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);

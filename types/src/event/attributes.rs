@@ -31,6 +31,7 @@ impl Event {
             ("hgkey", &self.key),
             ("hgowner", &self.owner),
             ("hgprobe", &self.probe),
+            ("dataref", &self.data_ref),
         ];
         for (name, value) in optional {
             all.extend(value.as_deref().map(|value| (name, value.into())));
@@ -100,6 +101,7 @@ impl Event {
                 .unwrap_or_default(),
             owner: optional("hgowner"),
             probe: optional("hgprobe"),
+            data_ref: optional("dataref"),
             data,
         };
         event.validate()?;

@@ -66,6 +66,8 @@ struct Wire<'a> {
     hgowner: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     hgprobe: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    dataref: Option<Cow<'a, str>>,
     #[serde(borrow)]
     datacontenttype: Cow<'a, str>,
     #[serde(borrow)]
@@ -102,6 +104,7 @@ impl Event {
             hgprio: self.priority.index(),
             hgowner: self.owner.as_deref().map(Cow::from),
             hgprobe: self.probe.as_deref().map(Cow::from),
+            dataref: self.data_ref.as_deref().map(Cow::from),
             datacontenttype: JSON.into(),
             data: raw(&self.data)?,
         };
@@ -154,6 +157,7 @@ impl Event {
                 .ok_or_else(|| refused("hgprio", &wire.hgprio.to_string()))?,
             owner: wire.hgowner.map(Into::into),
             probe: wire.hgprobe.map(Into::into),
+            data_ref: wire.dataref.map(Into::into),
             data: bytes.slice_ref(wire.data.get().as_bytes()),
         };
         event.validate_lengths()?;

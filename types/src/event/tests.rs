@@ -105,3 +105,14 @@ fn work_is_named_by_the_key_and_else_by_source_and_id() {
     event.key = Some("id:/hg/test/orders\no-1".into());
     assert_eq!(event.work_key(), "key:id:/hg/test/orders\no-1");
 }
+
+#[test]
+fn an_event_apart_from_its_data_carries_a_reference() {
+    let event = root("[1]").apart("ni:///sha-256;x".into());
+    assert_eq!((&*event.data, event.data_ref.as_deref()), (&b"null"[..], Some("ni:///sha-256;x")));
+    assert_eq!(Event::decode(&event.encode().unwrap()).unwrap(), event);
+    let attributes = event.attributes();
+    let attribute = |name: &str| attributes.iter().find(|(it, _)| *it == name);
+    assert_eq!(attribute("dataref").unwrap().1, "ni:///sha-256;x");
+    assert_eq!(follow(&event, 1).unwrap().data_ref, None, "its data is its own");
+}

@@ -5,10 +5,11 @@ use super::{
     server::Server,
 };
 
-/// A small heap and the first compiler alone, as above all the start has to be quick.
+/// A small heap and the first compiler alone, as above all the start has to be quick. The folder's
+/// name ends with the launcher's own version.
 pub(super) const JARS: Jars = Jars {
     project: "kafka",
-    folder: "kafka-local-4.4.0",
+    folder: "kafka-local-4.4.0-2",
     arguments: "-Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1\n\
                 -Djava.awt.headless=true -Dorg.slf4j.simpleLogger.defaultLogLevel=warn\n\
                 -cp .:*\nLoopback\n",

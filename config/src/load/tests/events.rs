@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use headgate_events::kafka::{Mechanism, Settings};
 use headgate_idempotency::Order;
 
 use super::{faults, load};
@@ -154,7 +155,8 @@ fn events_need_a_place() {
         "{PLATFORM}[events]\nlog = \"kafka\"\nkafka = {{ brokers = \"b:1\" }}\n\
          [idempotency]\nstore = \"dynamodb\"\n"
     );
-    assert_eq!(good(&both, ORDER).events, Some(EventLog::Kafka { brokers: "b:1".to_owned() }));
+    let settings = Box::new(Settings::new("b:1"));
+    assert_eq!(good(&both, ORDER).events, Some(EventLog::Kafka { password: None, settings }));
     let apart = format!("{PLATFORM}[idempotency]\nstore = \"dynamodb\"\n");
     assert!(wrong(&apart, ORDER).contains("HG1042: events in the embedded log need their records"));
 }
@@ -218,4 +220,69 @@ fn names_of_handlers_have_a_length() {
     let found = faults(&[("headgate.toml", &platform), (&path, &file)]);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("HG1007") && found[0].contains("too long together"), "{found:?}");
+}
+
+const KAFKA: &str = r#"
+[idempotency]
+store = "dynamodb"
+[events]
+log = "kafka"
+[events.kafka]
+brokers = "b:1"
+"#;
+
+#[test]
+fn cluster_is_spoken_to_as_is_said() {
+    let platform = format!(
+        "{PLATFORM}{KAFKA}instance = \"edge-1\"\ntls = true\n\
+         sasl = {{ mechanism = \"plain\", username = \"edge\", password = \"env:KAFKA_PASSWORD\" }}\n"
+    );
+    let Some(EventLog::Kafka { password, settings }) = good(&platform, ORDER).events else {
+        panic!("it is Kafka")
+    };
+    assert_eq!(password.unwrap().to_string(), "env:KAFKA_PASSWORD");
+    assert_eq!(settings.instance.as_deref(), Some("edge-1"));
+    assert!(settings.tls.is_some());
+    let sasl = settings.sasl.unwrap();
+    assert_eq!((sasl.mechanism, &*sasl.username), (Mechanism::Plain, "edge"));
+}
+
+#[test]
+fn cluster_with_a_contradiction_is_pointed_at() {
+    let wrong = |lines: &str| wrong(&format!("{PLATFORM}{KAFKA}{lines}\n"), ORDER);
+    let sasl = "sasl = { mechanism = \"plain\", username = \"e\", password = \"env:P\" }";
+    assert!(wrong(sasl).contains("HG1019: a password in plain needs TLS"), "{}", wrong(sasl));
+    let alone = wrong("tls = { cert = \"edge.pem\" }");
+    assert!(alone.contains("HG1019: `cert` without `key` (events.kafka.tls.cert)"), "{alone}");
+    let gone = wrong("tls = { ca = \"ca.pem\" }");
+    assert!(gone.contains("HG1015") && gone.contains("(events.kafka.tls.ca)"), "{gone}");
+    let open = wrong("sasl = { username = \"edge\", password = \"hunter2\" }");
+    assert!(open.contains("HG1006"), "{open}");
+    assert!(wrong("sasl = { username = \"edge\" }").contains("HG1005"));
+}
+
+#[test]
+fn large_bodies_need_room() {
+    let route = ORDER.replace("auth =", "max_body = \"512KiB\"\nauth =");
+    let without = wrong(PLATFORM, &route);
+    assert!(
+        without.contains("HG1007: max_body 512KiB is more than an event's data has"),
+        "{without}"
+    );
+    let with = |room: &str| format!("{PLATFORM}[events]\nclaim_check = {{ {room} }}\n");
+    let loaded = good(&with(""), &route);
+    let publish = loaded.settings.routes[0].publish.as_ref().unwrap();
+    assert_eq!(publish.body_bytes_max.to_string(), "512KiB");
+    assert_eq!(loaded.large_data_max.unwrap().to_string(), "1GiB");
+    let usual = good(&with(""), ORDER);
+    let usual = usual.settings.routes[0].publish.as_ref().unwrap();
+    assert_eq!(usual.body_bytes_max.to_string(), "64KiB", "a route asks for it");
+    let small = wrong(&with("max_body = \"256KiB\""), &route);
+    assert!(small.contains("HG1007"), "{small}");
+    for room in ["max_body = \"64KiB\"", "max_body = \"5MiB\"", "max_total = \"1KiB\""] {
+        let found = wrong(&with(room), ORDER);
+        assert!(found.contains("(events.claim_check."), "{room}: {found}");
+    }
+    let long = format!("{}[topic.orders]\nretention = \"500d\"\n", with(""));
+    assert!(wrong(&long, &route).contains("large data is not kept for the topic's 500d"));
 }

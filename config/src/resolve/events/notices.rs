@@ -1,16 +1,12 @@
 //! Who is told when events fail.
 
-use headgate_events::{NOTICE_KIND, NOTICE_TOPIC, NoticeClass};
+use headgate_events::{NOTICE_KIND, NOTICE_TOPIC};
 use headgate_gateway::settings;
 use headgate_idempotency::Order;
 
 use super::no_log;
 use crate::{
-    document::{
-        events::{Handler, NoticeClass as Written},
-        scalar::Called,
-        team::Upstream,
-    },
+    document::{events::Handler, scalar::Called, team::Upstream},
     fault::{Code, Draft, Report},
     load::Input,
     resolve::upstreams::Upstreams,
@@ -20,21 +16,6 @@ use crate::{
 /// The team and the name of the webhook's handler: no configured team's name has a dot.
 const TEAM: &str = "hg.notices";
 const NAME: &str = "webhook";
-
-/// The classes of errors that are told.
-pub(in crate::resolve) fn classes(input: &Input<'_>) -> Vec<NoticeClass> {
-    let class = |written: &Written| match written {
-        Written::Parked => NoticeClass::Parked,
-        Written::Held => NoticeClass::Held,
-        Written::Rejected => NoticeClass::Rejected,
-        Written::Conflict => NoticeClass::Conflict,
-        Written::Undecodable => NoticeClass::Undecodable,
-        Written::Expired => NoticeClass::Expired,
-        Written::Dependency => NoticeClass::Dependency,
-        Written::Deferred => NoticeClass::Deferred,
-    };
-    input.platform.doc.events.notices.on.iter().map(class).collect()
-}
 
 /// The webhook as a handler of notices. None: there is none.
 pub(super) fn webhook(

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use headgate_events::APART_MARGIN;
 use headgate_gateway::settings;
+use headgate_idempotency::claim_check::{APART_BYTES_MAX, APART_DAYS_MAX};
 use headgate_types::{ByteSize, DATA_BYTES_MAX, format_duration};
 use http::Method;
 
@@ -22,6 +24,32 @@ const OF_CALLS: [&str; 7] =
 const OF_ANSWERS: [&str; 6] = ["keep", "lease", "max_answer", "max_body", "on_lost", "wait"];
 /// Methods that may change something.
 const UNSAFE: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// What an event carries by itself.
+const IN_EVENT: ByteSize = ByteSize::from_bytes(DATA_BYTES_MAX as u64);
+/// The longest retention of a topic with large data.
+const KEPT_MAX: Duration = Duration::from_hours(24 * APART_DAYS_MAX).saturating_sub(APART_MARGIN);
+
+/// Tells what is wrong with the room for large bodies.
+pub(in crate::resolve) fn check_claim_check(input: &Input<'_>, report: &mut Report) {
+    let platform = &input.platform;
+    let Some(room) = &platform.doc.events.claim_check else { return };
+    let (body, total) = (room.max_body.0, room.max_total.0);
+    let most = ByteSize::from_bytes(APART_BYTES_MAX as u64);
+    let mut fault = |key: &'static str, code, message: String, help: String| {
+        let path = ["events".into(), "claim_check".into(), key.into()];
+        let draft = Draft::new(code, platform.at(&path), message);
+        report.push(draft.key(key_path(&path)).help(help));
+    };
+    if body <= IN_EVENT || body > most {
+        let message = format!("max_body {body} is no size of large data");
+        fault("max_body", Code::OutOfRange, message, format!("above {IN_EVENT}, at most {most}"));
+    }
+    if total < body {
+        let message = format!("max_total {total} has no room for one body of {body}");
+        fault("max_total", Code::Contradiction, message, format!("at least {body}"));
+    }
+}
 
 /// One route's `publish`, and the route's other keys that it has to fit.
 pub(in crate::resolve) struct Resolver<'i, 'r> {
@@ -104,17 +132,40 @@ impl Resolver<'_, '_> {
     }
 
     fn check_body(&mut self) -> ByteSize {
-        let longest = ByteSize::from_bytes(DATA_BYTES_MAX as u64);
+        let platform = &self.input.platform;
         let Some(size) = &self.route.max_body else {
-            return longest.min(self.input.platform.doc.edge.max_body.0);
+            return IN_EVENT.min(platform.doc.edge.max_body.0);
         };
         let size = size.0;
-        if size > longest {
+        let room = platform.doc.events.claim_check.as_ref().map(|room| room.max_body.0);
+        let longest = room.unwrap_or(IN_EVENT);
+        if size > longest && platform.is_whole {
             let message = format!("max_body {size} is more than an event's data has");
-            let help = format!("at most {longest}");
+            let help = match room {
+                Some(_) => format!("at most {longest}, as `[events.claim_check]` says"),
+                None => {
+                    format!("at most {longest}, or set `[events.claim_check]` in headgate.toml")
+                }
+            };
             self.fault(Code::OutOfRange, &["max_body"], message, Some(&help));
         }
+        if size > IN_EVENT {
+            self.check_retention();
+        }
         size
+    }
+
+    /// Large data is counted by the day on which it goes, for so many days.
+    fn check_retention(&mut self) {
+        let topic = self.route.publish.as_ref().and_then(|publish| publish.topic.as_ref());
+        let said = topic.and_then(|topic| self.input.platform.doc.topic.get(&topic.0));
+        let Some(kept) = said.map(|topic| topic.retention.0).filter(|kept| *kept > KEPT_MAX) else {
+            return;
+        };
+        let message = format!("large data is not kept for the topic's {}", format_duration(kept));
+        let help =
+            format!("a topic of large data keeps events {} at most", format_duration(KEPT_MAX));
+        self.fault(Code::OutOfRange, &["publish", "topic"], message, Some(&help));
     }
 
     fn fault(&mut self, code: Code, keys: &[&str], message: String, help: Option<&str>) {

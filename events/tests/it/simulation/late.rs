@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use headgate_events::{
-    Answer, Bounds, Entry, Follower, Log, Member, Message, Place, Polled, Topic, testing::Broker,
+    Answer, Log, Member, Polled,
+    testing::{Before, Broker},
 };
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
@@ -42,60 +43,12 @@ pub(super) struct Late {
     pub(super) stopped: Stopped,
 }
 
-impl Log for Late {
-    fn ensure<'a>(&'a self, topics: &'a [Topic]) -> Answer<'a, ()> {
-        self.broker.ensure(topics)
+impl Before for Late {
+    fn behind(&self) -> &dyn Log {
+        &self.broker
     }
 
-    fn append(&self, messages: Vec<Message>) -> Answer<'_, Vec<Place>> {
-        self.broker.append(messages)
-    }
-
-    fn read<'a>(
-        &'a self,
-        topic: &'a str,
-        partition: u32,
-        from: u64,
-        rows: usize,
-    ) -> Answer<'a, Vec<Entry>> {
-        self.broker.read(topic, partition, from, rows)
-    }
-
-    fn bounds<'a>(&'a self, topic: &'a str) -> Answer<'a, Option<Vec<Bounds>>> {
-        self.broker.bounds(topic)
-    }
-
-    fn topics(&self) -> Answer<'_, Vec<String>> {
-        self.broker.topics()
-    }
-
-    fn offsets<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Vec<Option<u64>>> {
-        self.broker.offsets(group, topic)
-    }
-
-    fn groups<'a>(&'a self, topic: &'a str) -> Answer<'a, Vec<String>> {
-        self.broker.groups(topic)
-    }
-
-    fn reset<'a>(
-        &'a self,
-        group: &'a str,
-        topic: &'a str,
-        partition: u32,
-        offset: u64,
-    ) -> Answer<'a, ()> {
-        self.broker.reset(group, topic, partition, offset)
-    }
-
-    fn delete<'a>(&'a self, topic: &'a str) -> Answer<'a, ()> {
-        self.broker.delete(topic)
-    }
-
-    fn follow<'a>(&'a self, topic: &'a str, from: &'a [u64]) -> Answer<'a, Box<dyn Follower>> {
-        self.broker.follow(topic, from)
-    }
-
-    fn join<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
+    fn joining<'a>(&'a self, group: &'a str, topic: &'a str) -> Answer<'a, Box<dyn Member>> {
         Box::pin(async move {
             let member = self.broker.join(group, topic).await?;
             let stopped = self.stopped.clone();
