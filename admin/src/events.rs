@@ -186,7 +186,7 @@ fn letter_failed(error: &DeadLetterError) -> Problem {
 }
 
 /// The pairs of a query, decoded.
-fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
         Some((name.to_owned(), decoded(value)?))

@@ -4,6 +4,7 @@
 
 mod api;
 mod connection;
+mod control;
 mod dashboard;
 mod events;
 mod history;
@@ -21,6 +22,10 @@ mod why;
 
 pub use crate::{
     api::{FactsAsk, Readiness, State, StatusSource, router},
+    control::{
+        ChangedOverlay, ConfigAsk, ConfigAt, ControlStatus, MadeStatus, Rollback, RolledBack,
+        VersionStatus, Versions, VersionsAsk,
+    },
     dashboard::{alerts, dashboard},
     events::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, EventState, GroupStatus, Groups,
@@ -35,7 +40,10 @@ pub use crate::{
         UpstreamLimits,
     },
     openapi::document,
-    overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
+    overlays::{
+        Answer, ChangedBy, LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish,
+        Overlays,
+    },
     passport::{PassportKeys, PassportRotated, RotateError, RotatePassport},
     server::Server,
     status::{

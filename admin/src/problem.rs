@@ -36,7 +36,7 @@ pub(crate) enum Problem {
     TooManyOverlays,
     /// No exchange of the trace is kept.
     NoExchange,
-    /// The overlay could not be kept, or as many wishes wait as may wait.
+    /// As many wishes wait as may wait, or another process takes over.
     NotTaken,
     /// No log of events, or one that does not answer.
     NoEvents,
@@ -48,11 +48,21 @@ pub(crate) enum Problem {
     KeyTooNew,
     /// The Passport keys could not be made or kept.
     KeysNotKept,
+    /// Another version stands than the one that was expected.
+    OtherVersion,
+    /// The log of operators' changes can't be reached.
+    NoControl,
+    /// The log of operators' changes did not tell in time whether it has a change.
+    ChangeInDoubt,
+    /// No such version is known.
+    NoVersion,
+    /// What was in force at a time is not remembered.
+    NotRecorded,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -72,6 +82,11 @@ impl Problem {
         Self::NoExchange,
         Self::KeyTooNew,
         Self::KeysNotKept,
+        Self::OtherVersion,
+        Self::NoControl,
+        Self::ChangeInDoubt,
+        Self::NoVersion,
+        Self::NotRecorded,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -96,6 +111,11 @@ impl Problem {
             Self::NoExchange => "HG1225",
             Self::KeyTooNew => "HG1250",
             Self::KeysNotKept => "HG1251",
+            Self::OtherVersion => "HG1260",
+            Self::NoControl => "HG1261",
+            Self::ChangeInDoubt => "HG1262",
+            Self::NoVersion => "HG1263",
+            Self::NotRecorded => "HG1264",
         }
     }
 
@@ -105,17 +125,24 @@ impl Problem {
             | Self::NoOverlay
             | Self::NoSuchKey
             | Self::NoSuchEvent
+            | Self::NoVersion
+            | Self::NotRecorded
             | Self::NoExchange => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) | Self::KeyTooNew => {
-                StatusCode::CONFLICT
-            }
-            Self::NotTaken | Self::NoRecords | Self::NoEvents | Self::KeysNotKept => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooManyOverlays
+            | Self::KeyMoved
+            | Self::LetterStands(_)
+            | Self::KeyTooNew
+            | Self::OtherVersion => StatusCode::CONFLICT,
+            Self::NotTaken
+            | Self::NoRecords
+            | Self::NoEvents
+            | Self::KeysNotKept
+            | Self::NoControl
+            | Self::ChangeInDoubt => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -129,7 +156,7 @@ impl Problem {
             Self::OverlayRefused => "The overlay can't be in force",
             Self::NoOverlay => "There is no such overlay",
             Self::TooManyOverlays => "There are as many overlays as there may be",
-            Self::NotTaken => "The overlay could not be kept; nothing has changed",
+            Self::NotTaken => "The edge takes no change for the moment; nothing has changed",
             Self::NoEvents => "The edge has no log of events, or it does not answer",
             Self::NoSuchEvent => "There is no such event",
             Self::LetterStands(_) => "The dead letter stands otherwise",
@@ -140,6 +167,11 @@ impl Problem {
             Self::NoExchange => "No exchange of this trace is kept",
             Self::KeyTooNew => "Upstreams may not have read the next key",
             Self::KeysNotKept => "The keys could not be made or kept; the same one signs on",
+            Self::OtherVersion => "Somebody else changed it meanwhile; nothing has changed",
+            Self::NoControl => "The log of changes can't be reached; nothing has changed",
+            Self::ChangeInDoubt => "Whether the change is in the log is not known yet",
+            Self::NoVersion => "There is no such version",
+            Self::NotRecorded => "This edge does not remember what was in force then",
         }
     }
 

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::consumers::Handlers;
-use crate::{exit::Invalid, reload::Running, store::Stores};
+use crate::{control::Home, exit::Invalid, reload::Running, store::Stores};
 
 /// What the parts that deal with events share.
 #[derive(Clone, Debug)]
@@ -49,6 +49,38 @@ struct Opened {
     delays: Arc<dyn Delays>,
     embedded: Option<EmbeddedLog>,
     outbox: Option<DynamoDb>,
+}
+
+/// Where what operators change stands: in the log of events where there is one.
+///
+/// # Errors
+///
+/// [`Invalid`] for a cluster whose clients can't be made.
+pub(crate) fn control_home(
+    events: Option<&Events>,
+    loaded: &Loaded,
+    stores: &Stores,
+    clock: &Arc<dyn Clock>,
+) -> Result<Home, Invalid> {
+    let Some(wanted) = &loaded.events else { return Ok(Home::Process) };
+    let topic = Topic::control(loaded.fleet.as_deref());
+    let topics = Topics::default();
+    let kind = match wanted {
+        EventLog::Kafka { .. } => "kafka",
+        _ => "embedded",
+    };
+    let log: Option<Arc<dyn Log>> = match (events, wanted) {
+        (Some(events), _) => Some(Arc::clone(&events.parts.log)),
+        (None, EventLog::Kafka { brokers }) => {
+            let settings = kafka::Settings::new(brokers.as_str());
+            Some(Arc::new(KafkaLog::new(settings, topics).map_err(Invalid::new)?))
+        }
+        (None, _) => stores.local().map(|store| {
+            let log = EmbeddedLog::new(store.clone(), topics, Arc::clone(clock));
+            Arc::new(log) as Arc<dyn Log>
+        }),
+    };
+    Ok(log.map_or(Home::Nowhere, |log| Home::Log(log, topic, kind)))
 }
 
 /// Opens the log that is wanted; none where its store could not be opened.

@@ -25,6 +25,7 @@ pub mod relay;
 mod results;
 mod series;
 pub mod sink;
+mod tail;
 mod topic;
 
 #[cfg(feature = "testing")]
@@ -58,5 +59,6 @@ pub use crate::{
     push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
-    topic::{AUDIT_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+    tail::{Tail, Tailed},
+    topic::{AUDIT_TOPIC, CONTROL_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
 };

@@ -20,6 +20,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.edge.tls.client_auth",
             "headgate.edge.tls.client_ca",
             "headgate.edge.tls.listen",
+            "headgate.events.fleet",
             "headgate.events.kafka.brokers",
             "headgate.events.log",
             "headgate.events.notices.on",

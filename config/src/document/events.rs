@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{
     platform::count,
     scalar::{
-        Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, TopicName, Webhook,
+        Backoff, EventKey, EventType, Function, Length, LengthOrZero, Name, On, TopicName, Webhook,
     },
 };
 
@@ -22,6 +22,9 @@ pub(crate) struct Events {
     pub(crate) log: EventLog,
     /// The cluster. Only with `log = "kafka"`.
     pub(crate) kafka: Option<Kafka>,
+    /// The edges that are changed together, by a name of theirs: what an operator changes on one of
+    /// them is in force on all of the same name that share a log. Without it, all that share a log.
+    pub(crate) fleet: Option<Name>,
     /// Who is told when events fail.
     pub(crate) notices: Notices,
 }
