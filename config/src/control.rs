@@ -46,6 +46,9 @@ pub enum Action {
     Rollback,
     /// Takes over overlays that an edge kept before its changes stood in a log.
     Adopt,
+    /// What another version of the program calls by another word; what it does counts all the same.
+    #[serde(other)]
+    Other,
 }
 
 impl Action {
@@ -56,6 +59,7 @@ impl Action {
             Self::Unset => "unset",
             Self::Rollback => "rollback",
             Self::Adopt => "adopt",
+            Self::Other => "other",
         }
     }
 }

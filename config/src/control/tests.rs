@@ -134,6 +134,9 @@ fn what_is_kept_and_what_is_written_comes_back_whole() {
     let change = set(&state, "edge.timeout", "2s");
     let written = serde_json::to_string(&change).unwrap();
     assert_eq!(serde_json::from_str::<Change>(&written).unwrap(), change);
+    let later = written.replace("\"set\",", "\"replace\",");
+    let later = serde_json::from_str::<Change>(&later).unwrap();
+    assert_eq!(later, Change { action: Action::Other, ..change.clone() }, "edges stay the same");
     taken(&mut state, &change);
     let head = serde_json::to_string(&state.head()).unwrap();
     let head = serde_json::from_str(&head).unwrap();
