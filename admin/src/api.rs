@@ -15,8 +15,10 @@ use headgate_types::{TraceId, parse_duration};
 use serde::Serialize;
 use tokio::{sync::watch, task::spawn_blocking};
 
-pub(crate) use self::endpoints::{Answer, ENDPOINTS, Endpoint, Parameter, Takes};
-use self::endpoints::{JSON, JWKS};
+use self::endpoints::JWKS;
+pub(crate) use self::endpoints::{
+    Answer, ENDPOINTS, Endpoint, JSON, Parameter, Takes, json, problem, query,
+};
 use crate::{
     events::{self, EventState},
     history::History,
@@ -25,7 +27,7 @@ use crate::{
     overlays::Overlays,
     passport::PassportKeys,
     probes::Probes,
-    problem::{self, Problem},
+    problem::Problem,
     status::{MirrorStatus, RouteStatus, Status, StrangleStatus},
     why::{NotKept, Why},
 };
@@ -112,7 +114,7 @@ pub struct State {
     /// The records of idempotency keys; none where no route heeds keys, or no store could be
     /// opened.
     pub records: Option<Records>,
-    /// Sets and unsets what stands over the files.
+    /// Changes what stands over the files.
     pub overlays: Arc<dyn Overlays>,
     /// Events and their handlers; none where there is no log.
     pub events: Option<EventState>,
@@ -270,7 +272,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> Response {
         Ok(text) => typed(JSON, text),
         Err(error) => {
             tracing::error!(%error, "an admin answer can't be written as JSON");
-            problem::Problem::Internal.into_response()
+            Problem::Internal.into_response()
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod connection;
+mod control;
 mod dashboard;
 mod events;
 mod history;
@@ -23,6 +24,10 @@ mod why;
 
 pub use crate::{
     api::{FactsAsk, Readiness, State, StatusSource, router},
+    control::{
+        ChangedOverlay, ConfigAsk, ConfigAt, ControlStatus, MadeStatus, Rollback, RolledBack,
+        VersionStatus, Versions, VersionsAsk,
+    },
     dashboard::{alerts, dashboard},
     events::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, EventState, GroupStatus, Groups,
@@ -37,7 +42,10 @@ pub use crate::{
         UpstreamLimits,
     },
     openapi::document,
-    overlays::{LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish, Overlays},
+    overlays::{
+        Answer, ChangedBy, LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish,
+        Overlays,
+    },
     passport::{PassportKeys, PassportRotated, RotateError, RotatePassport},
     probes::{NoProbes, ProbeBegun, ProbeList, ProbeRun, ProbeStatus, ProbeWish, Probes},
     server::Server,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Mirrors, Parameter, Ready, Routes, Strangle, Takes},
+    control::{ConfigAt, ControlStatus, Rollback, RolledBack, Versions},
     events::{
         DeadLetter, DeadLetterPage, EventEntry, EventPage, Groups, Redrive, RedrivePlan, Redriven,
         ResolveLetter, ResolvedLetter, Series, SeriesStand, SeriesWish, Topics,
@@ -108,6 +109,11 @@ fn schemas() -> Map<String, Value> {
     name::<Resolved>(&mut generator);
     name::<OverlayList>(&mut generator);
     name::<OverlayRequest>(&mut generator);
+    name::<ControlStatus>(&mut generator);
+    name::<Versions>(&mut generator);
+    name::<ConfigAt>(&mut generator);
+    name::<Rollback>(&mut generator);
+    name::<RolledBack>(&mut generator);
     name::<PassportRotated>(&mut generator);
     name::<RotatePassport>(&mut generator);
     name::<ProbeList>(&mut generator);

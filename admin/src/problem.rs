@@ -36,7 +36,7 @@ pub(crate) enum Problem {
     TooManyOverlays,
     /// No exchange of the trace is kept.
     NoExchange,
-    /// The overlay could not be kept, or as many wishes wait as may wait.
+    /// As many wishes wait as may wait, or another process takes over.
     NotTaken,
     /// No log of events, or one that does not answer.
     NoEvents,
@@ -54,11 +54,21 @@ pub(crate) enum Problem {
     TooManyTails,
     /// A filter of access lines that can't be read.
     BadFilter,
+    /// Another version stands than the one that was expected.
+    OtherVersion,
+    /// The log of operators' changes can't be reached.
+    NoControl,
+    /// The log of operators' changes did not tell in time whether it has a change.
+    ChangeInDoubt,
+    /// No such version is known.
+    NoVersion,
+    /// What was in force at a time is not remembered.
+    NotRecorded,
 }
 
 impl Problem {
     /// Every problem.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -81,6 +91,11 @@ impl Problem {
         Self::NoProbe,
         Self::TooManyTails,
         Self::BadFilter,
+        Self::OtherVersion,
+        Self::NoControl,
+        Self::ChangeInDoubt,
+        Self::NoVersion,
+        Self::NotRecorded,
     ];
 
     /// The stable code, with a page in `docs/errors/`.
@@ -108,6 +123,11 @@ impl Problem {
             Self::NoProbe => "HG1256",
             Self::TooManyTails => "HG1268",
             Self::BadFilter => "HG1269",
+            Self::OtherVersion => "HG1260",
+            Self::NoControl => "HG1261",
+            Self::ChangeInDoubt => "HG1262",
+            Self::NoVersion => "HG1263",
+            Self::NotRecorded => "HG1264",
         }
     }
 
@@ -118,20 +138,26 @@ impl Problem {
             | Self::NoSuchKey
             | Self::NoSuchEvent
             | Self::NoExchange
-            | Self::NoProbe => StatusCode::NOT_FOUND,
+            | Self::NoProbe
+            | Self::NoVersion
+            | Self::NotRecorded => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadBody | Self::BadQuery | Self::BadRequest(_) | Self::BadFilter => {
                 StatusCode::BAD_REQUEST
             }
             Self::OverlayRefused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyOverlays | Self::KeyMoved | Self::LetterStands(_) | Self::KeyTooNew => {
-                StatusCode::CONFLICT
-            }
+            Self::TooManyOverlays
+            | Self::KeyMoved
+            | Self::LetterStands(_)
+            | Self::KeyTooNew
+            | Self::OtherVersion => StatusCode::CONFLICT,
             Self::NotTaken
             | Self::NoRecords
             | Self::NoEvents
             | Self::KeysNotKept
+            | Self::NoControl
+            | Self::ChangeInDoubt
             | Self::TooManyTails => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -146,7 +172,7 @@ impl Problem {
             Self::OverlayRefused => "The overlay can't be in force",
             Self::NoOverlay => "There is no such overlay",
             Self::TooManyOverlays => "There are as many overlays as there may be",
-            Self::NotTaken => "The overlay could not be kept; nothing has changed",
+            Self::NotTaken => "The edge takes no change for the moment; nothing has changed",
             Self::NoEvents => "The edge has no log of events, or it does not answer",
             Self::NoSuchEvent => "There is no such event",
             Self::LetterStands(_) => "The dead letter stands otherwise",
@@ -160,6 +186,11 @@ impl Problem {
             Self::KeysNotKept => "The keys could not be made or kept; the same one signs on",
             Self::TooManyTails => "As many watch access lines as may",
             Self::BadFilter => "The filter can't be read",
+            Self::OtherVersion => "Somebody else changed it meanwhile; nothing has changed",
+            Self::NoControl => "The log of changes can't be reached; nothing has changed",
+            Self::ChangeInDoubt => "Whether the change is in the log is not known yet",
+            Self::NoVersion => "There is no such version",
+            Self::NotRecorded => "This edge does not remember what was in force then",
         }
     }
 

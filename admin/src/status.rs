@@ -45,6 +45,9 @@ pub struct ConfigStatus {
     pub digest: String,
     /// Since when it is in force, RFC 3339.
     pub since: String,
+    /// How many changes of operators it has taken in. Edges of one log that say the same have the
+    /// same overlays.
+    pub version: u64,
     /// When files were last loaded, RFC 3339.
     pub loaded_at: String,
     /// What came of that: `applied`, `degraded`, `unchanged` or `rejected`.

@@ -12,12 +12,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ConfigStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus,
-    History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
-    MirrorStatus, NoProbes, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays,
-    PartStatus, PassportKeys, PassportRotated, Readiness, RotateError, RouteLimits, RouteStatus,
-    Stage, State, Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, Why,
-    WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
+    ChangedBy, ConfigAsk, ConfigAt, ConfigStatus, ControlStatus, EndpointLimits, EndpointStatus,
+    FactsAsk, FaultStatus, FieldStatus, GateStatus, History, HistoryEntry, IdentityStatus,
+    InstanceLimits, LimitsStatus, ListenerStatus, MadeStatus, MirrorStatus, NoProbes, NotKept,
+    OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus, PassportKeys, PassportRotated,
+    Readiness, RolledBack, RotateError, RouteLimits, RouteStatus, Stage, State, Status,
+    StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, VersionStatus, Versions,
+    VersionsAsk, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -45,6 +46,7 @@ impl StatusSource for Edge {
             config: ConfigStatus {
                 digest: "c0ffee".to_owned(),
                 since: "2026-11-18T11:06:40.000Z".to_owned(),
+                version: 7,
                 loaded_at: "2026-11-18T11:06:41.000Z".to_owned(),
                 loaded: "degraded".to_owned(),
                 parts: vec![PartStatus {
@@ -226,25 +228,63 @@ pub(crate) fn overlay(id: u64) -> OverlayStatus {
 struct Shelf;
 
 impl Overlays for Shelf {
-    fn set(&self, wish: OverlayWish) -> Answer {
+    fn set(&self, wish: OverlayWish) -> Answer<OverlayStatus> {
         let answer = match wish.key.as_str() {
             "edge.bad" => Err(OverlayError::Refused(vec![fault()])),
             "edge.full" => Err(OverlayError::TooMany),
-            "edge.lost" => Err(OverlayError::NotKept),
+            "edge.busy" => Err(OverlayError::Busy),
             _ => Ok(OverlayStatus {
                 key: wish.key,
                 value: wish.value,
-                actor: wish.actor,
-                reason: wish.reason,
+                actor: wish.by.actor,
+                reason: wish.by.reason,
                 ..overlay(2)
             }),
         };
         Box::pin(async { answer })
     }
 
-    fn unset(&self, id: u64) -> Answer {
-        let answer = if id == 1 { Ok(overlay(1)) } else { Err(OverlayError::Unknown) };
+    fn unset(&self, id: u64, by: ChangedBy) -> Answer<OverlayStatus> {
+        let ChangedBy { actor, reason, .. } = by;
+        let known = OverlayStatus { actor, reason, ..overlay(1) };
+        let answer = if id == 1 { Ok(known) } else { Err(OverlayError::Unknown) };
         Box::pin(async { answer })
+    }
+
+    fn control(&self) -> ControlStatus {
+        ControlStatus { version: 7, topic: Some("hg.control".to_owned()), fault: None }
+    }
+
+    fn rollback(&self, to: u64, by: ChangedBy) -> Answer<RolledBack> {
+        let stands = MadeStatus {
+            version: 8,
+            actor: "bob".to_owned(),
+            reason: "INC-8".to_owned(),
+            time: "14:03".to_owned(),
+        };
+        let stands = Box::new(stands);
+        let answer = match to {
+            90 => Err(OverlayError::NoVersion),
+            91 => Err(OverlayError::Conflict { expected: by.expect.unwrap_or(7), stands }),
+            92 => Err(OverlayError::NoLog("no broker answers".to_owned())),
+            93 => Err(OverlayError::InDoubt),
+            _ => Ok(RolledBack { version: 8, to, ..RolledBack::default() }),
+        };
+        Box::pin(async { answer })
+    }
+
+    fn at(&self, at: ConfigAsk) -> Answer<ConfigAt> {
+        let found = match at {
+            ConfigAsk::Version(version) => Ok(ConfigAt { version, ..ConfigAt::default() }),
+            ConfigAsk::Time(_) => Err(OverlayError::NotRecorded),
+        };
+        Box::pin(async { found })
+    }
+
+    fn versions(&self, ask: VersionsAsk) -> Answer<Versions> {
+        let version = VersionStatus { version: 4, ..VersionStatus::default() };
+        let next = ask.before.map(|before| before - ask.limit as u64);
+        Box::pin(async move { Ok(Versions { versions: vec![version], next }) })
     }
 
     fn list(&self) -> Vec<OverlayStatus> {

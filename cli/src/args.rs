@@ -1,5 +1,6 @@
 //! The command line: verbs and their arguments.
 
+mod control;
 pub(crate) mod events;
 mod idempotency;
 pub(crate) mod identity;
@@ -14,12 +15,11 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use clap_complete::Shell;
-use headgate_admin::OverlayRequest;
 use headgate_config::audit::Severity;
 use http::{HeaderName, HeaderValue, Method, Uri};
-use serde_json::Value;
 
 pub(crate) use crate::args::{
+    control::{EndTerms, OverlayTerms, RollbackTo, SetOverlay, UnsetOverlay},
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
     overload::{By, History, Shed, ShedChaos, ShedSet, ShedSimulate, Tail, Top, Why},
     probe::Probe,
@@ -80,8 +80,11 @@ pub(crate) enum Verb {
     /// Keeps new calls from one endpoint of a running edge for a while; what is under way there goes
     /// on. It ends with its time, or by `config unset`.
     Drain(Drain),
-    /// Tells what has moved and changed on a running edge: limits, breakers, configuration.
+    /// Tells what has moved and changed on a running edge: limits, breakers, configuration; with
+    /// `--versions` what operators have changed on all edges of its log.
     History(History),
+    /// Restores what operators had put over the files at an earlier version, on all edges of the log.
+    Rollback(RollbackTo),
     /// Tells the life of a recent exchange: what decided on it, and by what numbers. Exit code 1 when
     /// none of the trace is kept.
     Why(Why),
@@ -225,61 +228,6 @@ pub(crate) enum ConfigVerb {
     Overlays(Admin),
 }
 
-/// An overlay.
-#[derive(Debug, clap::Args)]
-pub(crate) struct SetOverlay {
-    /// The key, such as `edge.timeout` or `team.tv.route.home.timeout`.
-    pub(crate) key: String,
-
-    /// The value: JSON, or else a text.
-    pub(crate) value: String,
-
-    #[command(flatten)]
-    pub(crate) terms: OverlayTerms,
-
-    #[command(flatten)]
-    pub(crate) admin: Admin,
-}
-
-/// For how long, why and by whom a value is put over the files.
-#[derive(Debug, clap::Args)]
-pub(crate) struct OverlayTerms {
-    /// How long it is in force, at most 30d.
-    #[arg(long = "for", value_name = "LENGTH")]
-    pub(crate) lifetime: String,
-
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-
-    /// Who sets it.
-    #[arg(long, value_name = "NAME", default_value = "operator")]
-    pub(crate) actor: String,
-}
-
-impl OverlayTerms {
-    /// The request for one value.
-    pub(crate) fn wish(&self, key: String, value: Value) -> OverlayRequest {
-        OverlayRequest {
-            key,
-            value,
-            lifetime: self.lifetime.clone(),
-            actor: self.actor.clone(),
-            reason: self.reason.clone(),
-        }
-    }
-}
-
-/// Which overlay.
-#[derive(Debug, clap::Args)]
-pub(crate) struct UnsetOverlay {
-    /// Its number.
-    pub(crate) id: u64,
-
-    #[command(flatten)]
-    pub(crate) admin: Admin,
-}
-
 /// Which values to list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
@@ -294,6 +242,15 @@ pub(crate) struct Show {
     /// `team.tv.route.home.timeout`, or on all keys below it.
     #[arg(long, value_name = "KEY")]
     pub(crate) why: Option<String>,
+
+    /// Lists what was in force on the running edge instead, as it took effect: at a version such as
+    /// `7`, at a time such as `14:03` or `2026-11-21T14:03:00Z` in UTC, or so long ago as `15m`.
+    #[arg(long, value_name = "WHEN", conflicts_with = "effective")]
+    pub(crate) at: Option<String>,
+
+    /// The admin listener, such as `http://127.0.0.1:9900`. By default the one of the configuration.
+    #[arg(long, value_name = "URL", requires = "at")]
+    pub(crate) admin: Option<Uri>,
 }
 
 /// Whom to ask.

@@ -1,5 +1,7 @@
 //! `headgate config`: the values in force, and which layer has set each.
 
+mod at;
+
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// Lists values and where they come from, of the files with overlays put over them; ends with 1
-/// when an overlay does not fit.
+/// when an overlay does not fit. With a time, lists what was in force on a running edge instead.
 ///
 /// # Errors
 ///
@@ -24,6 +26,9 @@ pub(crate) fn show(
     overlays: &[Overlay],
     output: &mut Output<'_>,
 ) -> anyhow::Result<ExitCode> {
+    if let Some(at) = &args.at {
+        return at::show_at(at, args, output);
+    }
     let ask = Ask {
         files: &Disk,
         path: &args.config.config,

@@ -7,7 +7,7 @@ mod sinks;
 use std::{sync::Arc, time::Duration};
 
 use headgate_admin::EventState;
-use headgate_config::{EventLog, Loaded};
+use headgate_config::{EventLog, Loaded, Secret};
 use headgate_events::{
     APART_MARGIN, Delays, EmbeddedLog, ExchangeFeed, KafkaLog, Log, LogError, Looked, NoticeFeed,
     Notices, Parts, Publish, PublishError, Publisher, PushHub, Results, Retention, SeriesControls,
@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::consumers::Handlers;
-use crate::{exit::Invalid, reload::Running, store::Stores};
+use crate::{control::Home, exit::Invalid, reload::Running, store::Stores};
 
 /// What the parts that deal with events share.
 #[derive(Clone, Debug)]
@@ -65,6 +65,50 @@ struct Opened {
     outbox: Option<DynamoDb>,
 }
 
+/// Where what operators change stands: in the log of events where there is one.
+///
+/// # Errors
+///
+/// [`Invalid`] for a cluster whose clients can't be made.
+pub(crate) fn control_home(
+    events: Option<&Events>,
+    loaded: &Loaded,
+    stores: &Stores,
+    clock: &Arc<dyn Clock>,
+) -> Result<Home, Invalid> {
+    let Some(wanted) = &loaded.events else { return Ok(Home::Process) };
+    let topic = Topic::control(loaded.fleet.as_deref());
+    let topics = Topics::default();
+    let kind = match wanted {
+        EventLog::Kafka { .. } => "kafka",
+        _ => "embedded",
+    };
+    let log: Option<Arc<dyn Log>> = match (events, wanted) {
+        (Some(events), _) => Some(Arc::clone(&events.parts.log)),
+        (None, EventLog::Kafka { password, settings }) => {
+            Some(Arc::new(cluster(settings, password.as_ref(), &topics)?))
+        }
+        (None, _) => stores.local().map(|store| {
+            let log = EmbeddedLog::new(store.clone(), topics, Arc::clone(clock));
+            Arc::new(log) as Arc<dyn Log>
+        }),
+    };
+    Ok(log.map_or(Home::Nowhere, |log| Home::Log(log, topic, kind)))
+}
+
+/// The log of a cluster, whose password is read here.
+fn cluster(
+    settings: &kafka::Settings,
+    password: Option<&Secret>,
+    topics: &Topics,
+) -> Result<KafkaLog, Invalid> {
+    let mut settings = settings.clone();
+    if let (Some(sasl), Some(place)) = (&mut settings.sasl, password) {
+        sasl.password = kafka::Secret(place.read().map_err(Invalid::new)?);
+    }
+    KafkaLog::new(settings, topics.clone()).map_err(Invalid::new)
+}
+
 /// Opens the log that is wanted; none where its store could not be opened.
 fn opened(
     wanted: &EventLog,
@@ -80,11 +124,7 @@ fn opened(
         })),
         EventLog::Kafka { password, settings } => {
             let Some(table) = stores.table() else { return Ok(None) };
-            let mut settings = kafka::Settings::clone(settings);
-            if let (Some(sasl), Some(place)) = (&mut settings.sasl, password) {
-                sasl.password = kafka::Secret(place.read().map_err(Invalid::new)?);
-            }
-            let log = KafkaLog::new(settings, topics.clone()).map_err(Invalid::new)?;
+            let log = cluster(settings, password.as_ref(), topics)?;
             let (outbox, delays) = (Some(table.clone()), Arc::new(table.clone()));
             Ok(Some(Opened { log: Arc::new(log), delays, embedded: None, outbox }))
         }

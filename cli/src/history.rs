@@ -1,14 +1,15 @@
-//! `headgate history`: what has moved and changed on a running edge.
+//! `headgate history`: what has moved and changed on a running edge, and what operators have changed.
 
 use std::process::ExitCode;
 
-use headgate_admin::{History, HistoryEntry};
+use headgate_admin::{History, HistoryEntry, VersionStatus, Versions};
 use headgate_types::format_duration;
 
 use crate::{
     admin::Admin,
     args,
     output::{Output, columns},
+    overlays::changed,
 };
 
 /// Digits of a configuration's digest.
@@ -26,6 +27,9 @@ const PAGES_MAX: usize = 1_000;
 /// the configuration, where one was named.
 pub(crate) fn history(args: &args::History, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let admin = Admin::at(&args.admin)?;
+    if args.versions {
+        return versions(&admin, args.limit, output);
+    }
     let since = format_duration(args.since);
     let mut all = History::default();
     let mut after = String::new();
@@ -45,6 +49,34 @@ pub(crate) fn history(args: &args::History, output: &mut Output<'_>) -> anyhow::
         output.out.write_all(text(&all.entries).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the last versions, the oldest of them first, with what each changed.
+fn versions(admin: &Admin, limit: u16, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+    let path = format!("/v1/control/versions?limit={limit}");
+    let Versions { versions, .. } = admin.get(&path)?.json(admin)?;
+    if output.json {
+        output.json(&versions)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if versions.is_empty() {
+        writeln!(output.out, "nobody has changed anything yet")?;
+    }
+    for version in &versions {
+        writeln!(output.out, "{}", head(version))?;
+        let set = version.set.iter().map(|one| changed("set", one));
+        let rows: Vec<_> =
+            set.chain(version.unset.iter().map(|one| changed("ended", one))).collect();
+        output.out.write_all(columns(&rows).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn head(version: &VersionStatus) -> String {
+    let VersionStatus { version, action, actor, reason, time, node, to, .. } = version;
+    let to = to.map(|to| format!(" to version {to}")).unwrap_or_default();
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("version {version} at {time}, {action}{to} by {actor} on {node}{reason}")
 }
 
 fn text(entries: &[HistoryEntry]) -> String {

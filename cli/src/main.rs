@@ -8,6 +8,7 @@ mod exit;
 mod output;
 
 mod clock;
+mod control;
 mod facts;
 mod live;
 mod machine;
@@ -66,8 +67,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What the edge's own log says: what went wrong, each change of the configuration, and upgrades. pingora
 /// tells of every connection that a client breaks off.
-const LOG_LEVEL: &str =
-    "warn,headgate::reload=info,headgate::upgrade=info,pingora_core=off,h2=error,hyper=error";
+const LOG_LEVEL: &str = "warn,headgate::control=info,headgate::reload=info,headgate::upgrade=info,\
+     pingora_core=off,h2=error,hyper=error";
 
 fn main() -> ExitCode {
     headgate_gateway::tls::install_provider();
@@ -110,6 +111,7 @@ fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
         Verb::Shed(args) => shed::shed(args, output),
         Verb::Drain(args) => drain::drain(&args, output),
         Verb::History(args) => history::history(&args, output),
+        Verb::Rollback(args) => overlays::rollback(&args, output),
         Verb::Top(args) => top::top(&args, output),
         Verb::Tail(args) => tail::tail(&args, output),
         Verb::Why(args) => why::why(&args, output),

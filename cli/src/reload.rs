@@ -1,18 +1,19 @@
 //! Owns the running configuration: finds changes, and puts what is good of them in force.
 //!
-//! One task takes every trigger, one at a time: a change of a file, SIGHUP, an overlay that is set,
-//! unset or expires. Triggers that come meanwhile are one. What loads and applies runs on a thread
+//! One task takes every trigger, one at a time: a change of a file, SIGHUP, a change of operators'
+//! that is folded, an overlay that expires. Triggers that come meanwhile are one. What loads and applies runs on a thread
 //! of its own, which gives way to the data path; whatever comes of it, the next trigger is taken.
 
 mod loader;
+mod past;
 mod running;
 mod shelf;
 mod start;
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use headgate_admin::{OverlayError, OverlayStatus, OverlayWish, Overlays};
-use headgate_config::{Watch, Watching};
+use headgate_admin::{OverlayError, OverlayStatus};
+use headgate_config::{Overlay, Watch, Watching};
 use headgate_gateway::{Edge, server::Task};
 use headgate_telemetry::ConfigMetrics;
 use headgate_types::Clock;
@@ -24,9 +25,16 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-pub(crate) use crate::reload::{loader::Loader, running::Running, start::Start};
+pub(crate) use crate::reload::{
+    loader::Loader,
+    past::{At, Found, Past},
+    running::Running,
+    shelf::Folded,
+    start::Start,
+};
 use crate::{
     aside::Aside,
+    control::{Control, Home},
     reload::loader::{Begin, Trigger},
 };
 
@@ -38,16 +46,18 @@ const QUIET_WITHIN: Duration = Duration::from_millis(300);
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Time between two looks where it does: a network's file system may not tell of another machine's.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Wishes about overlays that wait at most.
+/// Wishes of operators that wait at most.
 const WISHES_MAX: usize = 16;
 /// An expiry is looked at again after so long, in case the clock was set.
 const EXPIRY_LOOK_MAX: Duration = Duration::from_mins(1);
 
-/// A wish about overlays, and where its answer goes.
+/// What operators' changes ask for, and where the answer goes.
 #[derive(Debug)]
 enum Wish {
-    Set(OverlayWish, oneshot::Sender<Result<OverlayStatus, OverlayError>>),
-    Unset(u64, oneshot::Sender<Result<OverlayStatus, OverlayError>>),
+    /// Whether the overlay of a number fits the files beside the others.
+    Fits(Vec<Overlay>, u64, oneshot::Sender<Result<(), OverlayError>>),
+    /// Puts in force what is folded.
+    Put(Box<Folded>, oneshot::Sender<()>),
 }
 
 /// The task that owns the running configuration.
@@ -63,7 +73,7 @@ pub(crate) struct Reload {
     catches_up: bool,
 }
 
-/// Sets and unsets overlays, and shows what is in force.
+/// Puts in force what operators change, and shows what is.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     wishes: mpsc::Sender<Wish>,
@@ -102,6 +112,15 @@ impl Reload {
 
     pub(crate) fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// What operators change, which this puts in force. The edge's name in what it writes is the
+    /// machine's with the port of its admin listener.
+    pub(crate) fn control(&self, home: Home, clock: &Arc<dyn Clock>, admin: SocketAddr) -> Control {
+        let machine = rustix::system::uname();
+        let node = format!("{}:{}", machine.nodename().to_string_lossy(), admin.port());
+        let (folded, past) = self.loader.lock().known();
+        Control::new(home, (self.handle(), past), folded, (Arc::clone(clock), node))
     }
 
     /// What owns the configuration: whoever locks it, keeps it as it is.
@@ -195,10 +214,13 @@ impl Reload {
 }
 
 fn answer(loader: &mut Loader, wish: Wish) {
-    // Whoever asked may have gone; the overlay is listed all the same.
+    // Whoever asked may have gone.
     match wish {
-        Wish::Set(wish, answer) => drop(answer.send(loader.set_overlay(wish))),
-        Wish::Unset(id, answer) => drop(answer.send(loader.unset_overlay(id))),
+        Wish::Fits(overlays, id, answer) => drop(answer.send(loader.fits(&overlays, id))),
+        Wish::Put(folded, answer) => {
+            loader.put(&folded);
+            let _gone = answer.send(());
+        }
     }
 }
 
@@ -215,35 +237,56 @@ impl Handle {
         self.running.clone()
     }
 
-    fn ask(
-        &self,
-        wish: impl FnOnce(oneshot::Sender<Result<OverlayStatus, OverlayError>>) -> Wish,
-    ) -> Pin<Box<dyn Future<Output = Result<OverlayStatus, OverlayError>> + Send>> {
+    /// The overlays that have not expired, by number.
+    pub(crate) fn overlays(&self) -> Vec<OverlayStatus> {
+        self.running.borrow().overlays()
+    }
+
+    /// Whether the overlay of a number fits the files beside the others.
+    ///
+    /// # Errors
+    ///
+    /// [`OverlayError::Refused`] with all that is wrong; [`OverlayError::Busy`] when too many ask,
+    /// or another process has taken over.
+    pub(crate) async fn fits(&self, overlays: Vec<Overlay>, id: u64) -> Result<(), OverlayError> {
         let (sender, answer) = oneshot::channel();
-        let sent = self.wishes.try_send(wish(sender));
-        Box::pin(async move {
-            sent.map_err(|_full| OverlayError::Busy)?;
-            answer.await.unwrap_or(Err(OverlayError::Busy))
-        })
+        let sent = self.wishes.try_send(Wish::Fits(overlays, id, sender));
+        sent.map_err(|_full| OverlayError::Busy)?;
+        answer.await.unwrap_or(Err(OverlayError::Busy))
+    }
+
+    /// Puts in force what is folded, and returns once it is.
+    pub(crate) async fn put(&self, folded: Folded) {
+        let (sender, done) = oneshot::channel();
+        if self.wishes.send(Wish::Put(Box::new(folded), sender)).await.is_ok() {
+            // A load that panicked is told; what was in force stays.
+            drop(done.await);
+        }
     }
 }
 
-impl Overlays for Handle {
-    fn set(
-        &self,
-        wish: OverlayWish,
-    ) -> Pin<Box<dyn Future<Output = Result<OverlayStatus, OverlayError>> + Send>> {
-        self.ask(|answer| Wish::Set(wish, answer))
-    }
-
-    fn unset(
-        &self,
-        id: u64,
-    ) -> Pin<Box<dyn Future<Output = Result<OverlayStatus, OverlayError>> + Send>> {
-        self.ask(|answer| Wish::Unset(id, answer))
-    }
-
-    fn list(&self) -> Vec<OverlayStatus> {
-        self.running.borrow().overlays()
+#[cfg(test)]
+impl Handle {
+    /// One without files, which whatever it is told fits and is put in force at once.
+    pub(crate) fn willing(loaded: headgate_config::Loaded) -> Self {
+        let now = headgate_types::UnixTime::from_secs(0);
+        let (sender, running) = follow::channel(Arc::new(Running::new(Arc::new(loaded), now)));
+        let (wishes, mut wished) = mpsc::channel(WISHES_MAX);
+        tokio::spawn(async move {
+            while let Some(wish) = wished.recv().await {
+                match wish {
+                    Wish::Fits(_, _, answer) => drop(answer.send(Ok(()))),
+                    Wish::Put(folded, done) => {
+                        sender.send_modify(|running| {
+                            let running = Arc::make_mut(running);
+                            running.version = folded.control.version();
+                            Arc::make_mut(&mut running.loaded).overlays = folded.in_force(now);
+                        });
+                        let _gone = done.send(());
+                    }
+                }
+            }
+        });
+        Self { wishes, running }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use headgate_admin::{NoOverlays, Overlays, Readiness, Server, State};
+use headgate_admin::{NoOverlays, Readiness, Server, State};
 use headgate_config::Loaded;
 use headgate_gateway::{
     Drained, Edge, Parts, Phase,
@@ -24,7 +24,7 @@ use headgate_types::Clock;
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    events::Events,
+    events::{Events, control_home},
     exit::{self, Invalid},
     facts::FactsLog,
     live::{Keys, Live},
@@ -114,7 +114,9 @@ pub(crate) fn serve(
     announce(&addresses)?;
 
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
-    let (running, overlays) = in_force(reload.as_ref(), loaded, &*clock);
+    let running = in_force(reload.as_ref(), Arc::clone(&loaded), &*clock);
+    let home = control_home(events.as_ref(), &loaded, &stores, &clock)?;
+    let control = reload.as_ref().map(|reload| reload.control(home, &clock, addresses.admin));
     let timeline = Timeline::of(stores.local());
     let watched = Watched::new(&edge, &running, &clock, &metrics);
     let prober = Prober::new(&edge, &addresses.edge, &running, &clock, &metrics);
@@ -128,7 +130,7 @@ pub(crate) fn serve(
                 .with_facts(facts)
                 .with_timeline(timeline.clone()),
         ),
-        overlays,
+        overlays: control.clone().map_or_else(|| Arc::new(NoOverlays) as _, |it| Arc::new(it) as _),
         records: records.clone(),
         events: events.as_ref().map(Events::for_operators),
         probes: Arc::new(prober.clone()),
@@ -145,6 +147,7 @@ pub(crate) fn serve(
     }
     tasks.extend(stores.upkeep(records, &metrics, &clock).map(|task| ("store", task)));
     tasks.extend(reload.map(|reload| ("reload", reload.task())));
+    tasks.extend(control.map(|control| ("control", control.task())));
     tasks.extend(events.into_iter().flat_map(|it| it.tasks(&edge, running.clone())));
     tasks.extend(upgrades.map(|task| ("upgrade", task)));
     let drained = server::run(&edge, bound, signals, tasks);
@@ -179,18 +182,17 @@ impl Sockets {
     }
 }
 
-/// What is in force, as it changes, and who sets values over it.
+/// What is in force, as it changes.
 fn in_force(
     reload: Option<&Reload>,
     loaded: Arc<Loaded>,
     clock: &dyn Clock,
-) -> (watch::Receiver<Arc<Running>>, Arc<dyn Overlays>) {
-    if let Some(handle) = reload.map(Reload::handle) {
-        return (handle.running(), Arc::new(handle));
-    }
-    let running = Running::new(loaded, clock.unix_time());
-    // The last value stays when its sender is gone.
-    (watch::channel(Arc::new(running)).1, Arc::new(NoOverlays))
+) -> watch::Receiver<Arc<Running>> {
+    let fixed = || {
+        // The last value stays when its sender is gone.
+        watch::channel(Arc::new(Running::new(loaded, clock.unix_time()))).1
+    };
+    reload.map_or_else(fixed, |reload| reload.handle().running())
 }
 
 /// Names the key that asks for the address.

@@ -27,6 +27,9 @@ const OF_UPSTREAM: [&str; 2] = ["concurrency.", "breaker."];
 const OF_ROUTE: [&str; 7] =
     ["priority", "timeout", "concurrency.", "rate", "throttle.", "retry.", "fallback."];
 
+/// Why a value is ended that was set with one that can't be.
+const TAKEN_BACK: &str = "set together with one that is refused";
+
 /// Runs a verb of `shed`.
 ///
 /// # Errors
@@ -165,11 +168,16 @@ fn set(args: &args::ShedSet, output: &mut Output<'_>) -> anyhow::Result<ExitCode
     let admin = Admin::at(&args.admin)?;
     let mut all: Vec<OverlayStatus> = Vec::new();
     for (key, value) in keys {
-        match overlays::put(&admin, &args.terms.wish(key, value)) {
+        let mut wish = args.terms.wish(key, value);
+        // Each of them is a version of its own.
+        wish.expect = wish.expect.map(|expect| expect + all.len() as u64);
+        match overlays::put(&admin, &wish) {
             Ok(overlay) => all.push(overlay),
             Err(error) => {
+                let (actor, reason) = (args.terms.actor.clone(), TAKEN_BACK.to_owned());
+                let terms = args::EndTerms { actor, reason, expect: None };
                 for overlay in &all {
-                    overlays::delete(&admin, overlay.id)?.json::<OverlayStatus>(&admin)?;
+                    overlays::delete(&admin, overlay.id, &terms)?.json::<OverlayStatus>(&admin)?;
                 }
                 return Err(error);
             }

@@ -36,6 +36,7 @@ fn text(status: &Status) -> String {
         vec!["readiness".to_owned(), status.readiness.clone()],
         vec!["started".to_owned(), status.started_at.clone()],
         vec!["config".to_owned(), format!("{} since {}", config.digest, config.since)],
+        vec!["changes".to_owned(), format!("version {}", config.version)],
         vec!["files".to_owned(), files(config)],
         vec!["in flight".to_owned(), status.in_flight.to_string()],
         vec!["connections".to_owned(), status.connections.to_string()],

@@ -155,7 +155,7 @@ pub(crate) fn digest_of(text: &str) -> String {
 }
 
 /// SHA-256 of some bytes, in hexadecimal digits.
-pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
+pub fn digest_of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -28,12 +28,15 @@ mod resolve;
 
 mod changes;
 
+pub mod control;
+
 pub mod audit;
 pub mod reference;
 
 pub use crate::{
     changes::{Change, Class, SHOWN_CHARS_MAX, changes, changes_between, waiting},
     data_dir::data_dir,
+    digest::digest_of_bytes,
     fault::{Code, FAULTS_MAX, Fault, Faults, Location, Related, Style},
     files::{
         Disk, Entry, EntryKind, FILE_BYTES_MAX, FILES_MAX, Files, Memory, TEAM_BYTES_MAX,

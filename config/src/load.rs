@@ -49,6 +49,8 @@ pub struct Loaded {
     pub records: Option<Records>,
     /// Where events are kept. None where there is no place for them.
     pub events: Option<EventLog>,
+    /// The edges that are changed together. None: all that share the log.
+    pub fleet: Option<String>,
     /// Topics that go into tables of a database, in the order of the sinks' names.
     pub sinks: Vec<Sink>,
     /// Requests that the edge sends to itself, in the order of their names.
@@ -286,6 +288,7 @@ impl Attempt<'_> {
             data_dir: self.resolved.data_dir,
             records: self.resolved.records,
             events: self.resolved.events,
+            fleet: platform.doc.events.fleet.as_ref().map(|name| name.0.clone()),
             sinks: self.resolved.sinks,
             probes: self.resolved.probes,
             notices: self.resolved.notices,

@@ -195,19 +195,19 @@ fn node(value: &Json, at: &Place) -> Option<Node> {
 }
 
 /// Times as texts.
-mod rfc_3339 {
+pub(crate) mod rfc_3339 {
     use serde::{Deserializer, Serializer, de::Error as _};
 
     use super::{Deserialize as _, UnixTime, *};
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         time: &UnixTime,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(time)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<UnixTime, D::Error> {
         let text = String::deserialize(deserializer)?;

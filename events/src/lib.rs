@@ -25,6 +25,7 @@ pub mod relay;
 mod results;
 mod series;
 pub mod sink;
+mod tail;
 mod topic;
 mod traced;
 
@@ -60,6 +61,7 @@ pub use crate::{
     push::{Following, Next, PushHub, Pushed, PushedKind, Subscribe, Subscription},
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
-    topic::{AUDIT_TOPIC, EXCHANGE_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+    tail::{Tail, Tailed},
+    topic::{AUDIT_TOPIC, CONTROL_TOPIC, EXCHANGE_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
     traced::Traced,
 };

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use self::fold::Fold;
-use crate::{Actor, Body, ENTRIES_MAX, Entry, Log, LogError, Message, Topics};
+use crate::{Actor, Body, Entry, Log, LogError, Message, Tail, Tailed, Topics};
 
 /// What operators say of series. One partition, so that everybody reads it in one order.
 pub const SERIES_TOPIC: &str = "hg.series";
@@ -101,22 +101,21 @@ impl SeriesControls {
 
     async fn follow(&self) -> Result<Infallible, LogError> {
         let Inner { log, topics, fold, folded, .. } = &*self.inner;
-        log.ensure(&[topics.get(SERIES_TOPIC)]).await?;
-        let bounds = log.bounds(SERIES_TOPIC).await?.unwrap_or_default();
-        let bounds = bounds.first().copied().unwrap_or_default();
-        let mut next = fold.read().next().max(bounds.first);
-        while next < bounds.next {
-            let entries = log.read(SERIES_TOPIC, 0, next, ENTRIES_MAX).await?;
-            // What is gone or takes an offset without being an entry ends the page.
-            next = entries.last().map_or(bounds.next, |last| last.offset + 1);
-            self.take(&entries);
-        }
-        folded.send_replace(Some(next));
-        let mut follower = log.follow(SERIES_TOPIC, &[next]).await?;
+        let from = fold.read().next();
+        let mut tail = Tail::open(Arc::clone(log), topics.get(SERIES_TOPIC), from).await?;
         loop {
-            let entries = follower.next().await?;
-            self.take(&entries);
-            folded.send_replace(Some(fold.read().next()));
+            match tail.next().await? {
+                Tailed::CaughtUp(next) => {
+                    folded.send_replace(Some(next));
+                }
+                Tailed::Entries(entries) => {
+                    self.take(&entries);
+                    // Of what stands there, nothing is told before all of it is known.
+                    if folded.borrow().is_some() {
+                        folded.send_replace(Some(fold.read().next()));
+                    }
+                }
+            }
         }
     }
 

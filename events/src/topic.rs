@@ -9,6 +9,9 @@ use crate::series::SERIES_TOPIC;
 
 /// What people decided about dead letters and held keys.
 pub const AUDIT_TOPIC: &str = "hg.audit";
+/// What operators change on running edges, for edges of no fleet; a fleet's has its name behind a
+/// dot. One partition, so that everybody reads it in one order.
+pub const CONTROL_TOPIC: &str = "hg.control";
 /// Errors that a person may want to know of.
 pub const NOTICE_TOPIC: &str = "hg.notices";
 
@@ -51,14 +54,16 @@ impl Default for Retention {
 }
 
 impl Topic {
-    /// A topic of which nothing else is said. Dead letters, the audit, notices, exchanges and what
-    /// is said of series have one partition; what people decided is kept for ever, what is pushed
-    /// for a day, and exchanges as far as their bytes go.
+    /// A topic of which nothing else is said. Dead letters, the audit, notices, exchanges, what
+    /// operators change and what is said of series have one partition; what people decided is kept
+    /// for ever, what is pushed for a day, and exchanges as far as their bytes go.
     pub fn new(name: &str) -> Self {
+        let is_control = is_or_below(CONTROL_TOPIC, name);
         let is_single = name.starts_with(DEAD_LETTERS)
+            || is_control
             || matches!(name, AUDIT_TOPIC | EXCHANGE_TOPIC | NOTICE_TOPIC | SERIES_TOPIC);
         let retention = match name {
-            AUDIT_TOPIC => Retention { age: None, bytes: None },
+            _ if is_control || name == AUDIT_TOPIC => Retention { age: None, bytes: None },
             PUSH_TOPIC => Retention { age: Some(PUSHED_AGE), bytes: None },
             EXCHANGE_TOPIC => Retention { bytes: Some(EXCHANGE_BYTES), ..Retention::default() },
             _ => Retention::default(),
@@ -67,10 +72,23 @@ impl Topic {
         Self { name: name.into(), partitions, retention, replication: None }
     }
 
+    /// The topic of what operators change, of the edges of a fleet; none for those of no fleet.
+    pub fn control(fleet: Option<&str>) -> Self {
+        match fleet {
+            Some(fleet) => Self::new(&format!("{CONTROL_TOPIC}.{fleet}")),
+            None => Self::new(CONTROL_TOPIC),
+        }
+    }
+
     /// The topic of a scope's dead letters.
     pub fn dead_letters(scope: &str) -> Self {
         Self::new(&format!("{DEAD_LETTERS}{scope}"))
     }
+}
+
+/// Whether a name is this one, or has more behind a dot.
+fn is_or_below(topic: &str, name: &str) -> bool {
+    name.strip_prefix(topic).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The topics of which something is said. Clones share them.

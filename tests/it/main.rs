@@ -20,6 +20,7 @@ mod client_addresses;
 mod client_certificates;
 mod configuration;
 mod connections;
+mod control;
 mod dead_letters;
 mod deadlines;
 mod demo;

@@ -2,7 +2,7 @@
 
 mod shape;
 
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 
 pub(crate) use self::shape::{Answer, Endpoint, Parameter, Takes};
 
@@ -10,18 +10,21 @@ use super::{
     config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz, routes,
     status, strangle,
 };
-use crate::{events, idempotency, limits, overlays, passport, probes, problem, tail, why};
+use crate::{control, events, idempotency, limits, overlays, passport, probes, problem, tail, why};
 
-const OVERLAYS_PATH: &str = "/v1/overlays";
-pub(super) const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 pub(super) const JWKS: &str = "application/jwk-set+json";
 
 const fn ok(summary: &'static str, content_type: &'static str) -> Answer {
     Answer { status: 200, summary, content_type, schema: None }
 }
 
-const fn json(summary: &'static str, schema: &'static str) -> Answer {
+pub(crate) const fn json(summary: &'static str, schema: &'static str) -> Answer {
     Answer { status: 200, summary, content_type: JSON, schema: Some(schema) }
+}
+
+pub(crate) const fn problem(status: u16, summary: &'static str) -> Answer {
+    Answer { status, summary, content_type: problem::CONTENT_TYPE, schema: Some("Problem") }
 }
 
 /// Where the Passport keys are.
@@ -65,7 +68,11 @@ const ID: &[Parameter] = &[Parameter {
     summary: "The key's `id` as the list has it, with `/` and `#` escaped",
 }];
 
-const fn query(name: &'static str, kind: &'static str, summary: &'static str) -> Parameter {
+pub(crate) const fn query(
+    name: &'static str,
+    kind: &'static str,
+    summary: &'static str,
+) -> Parameter {
     Parameter { name, is_path: false, kind, summary }
 }
 
@@ -366,35 +373,11 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("OpenAPI 3.1", JSON)],
         handler: || get(document),
     },
-    Endpoint {
-        path: OVERLAYS_PATH,
-        takes: Takes::Get(&[]),
-        summary: "What stands over the files",
-        answers: &[json("The overlays, by number", "OverlayList")],
-        handler: || get(overlays::list),
-    },
-    Endpoint {
-        path: OVERLAYS_PATH,
-        takes: Takes::Post(&[], "OverlayRequest"),
-        summary: "Puts a value over the files' until it expires",
-        answers: &[Answer {
-            status: 201,
-            summary: "It is in force",
-            content_type: JSON,
-            schema: Some("OverlayStatus"),
-        }],
-        handler: || post(overlays::set),
-    },
-    Endpoint {
-        path: "/v1/overlays/{id}",
-        takes: Takes::Delete(&[Parameter {
-            name: "id",
-            is_path: true,
-            kind: "integer",
-            summary: "The overlay's number",
-        }]),
-        summary: "Ends an overlay before its time",
-        answers: &[json("It was in force until now", "OverlayStatus")],
-        handler: || delete(overlays::unset),
-    },
+    overlays::LIST,
+    overlays::SET,
+    overlays::UNSET,
+    control::STATUS,
+    control::VERSIONS,
+    control::ROLLBACK,
+    control::AT,
 ];

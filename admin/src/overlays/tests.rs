@@ -44,6 +44,7 @@ async fn everything_that_is_wrong_is_told_at_once() {
     body["key"] = json!(7);
     body["for"] = json!("31d");
     body["reason"] = json!(" ");
+    body["expect"] = json!("seven");
     body["why"] = json!("no such member");
     body.as_object_mut().unwrap().remove("actor");
     let (status, problem) = post(&body).await;
@@ -51,7 +52,7 @@ async fn everything_that_is_wrong_is_told_at_once() {
     let mut keys: Vec<_> =
         problem["faults"].as_array().unwrap().iter().map(|one| &one["key"]).collect();
     keys.sort_by_key(ToString::to_string);
-    assert_eq!(keys, ["actor", "for", "key", "reason", "why"]);
+    assert_eq!(keys, ["actor", "expect", "for", "key", "reason", "why"]);
     let document = document();
     let schema = &document["components"]["schemas"]["Problem"];
     testing::conforms(&document, schema, &problem, "problem");
@@ -60,7 +61,7 @@ async fn everything_that_is_wrong_is_told_at_once() {
 #[tokio::test]
 async fn each_refusal_has_its_status() {
     for (key, status, code) in
-        [("edge.bad", 422, "HG1205"), ("edge.full", 409, "HG1207"), ("edge.lost", 503, "HG1208")]
+        [("edge.bad", 422, "HG1205"), ("edge.full", 409, "HG1207"), ("edge.busy", 503, "HG1208")]
     {
         let mut body = asked();
         body["key"] = json!(key);
@@ -87,6 +88,12 @@ async fn overlay_ends_by_its_number() {
         |id: &str| Request::delete(format!("/v1/overlays/{id}")).body(Body::empty()).unwrap();
     let (status, body) = send(delete("1")).await;
     assert_eq!((status, &body["id"]), (200, &json!(1)));
+    let (_, body) = send(delete("1?actor=ada&reason=INC-7%20is%20over&expect=7")).await;
+    assert_eq!((&body["actor"], &body["reason"]), (&json!("ada"), &json!("INC-7 is over")));
+    for query in ["actor=", "expect=x", "who=ada"] {
+        let (status, problem) = send(delete(&format!("1?{query}"))).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("HG1210")), "{query}");
+    }
     for id in ["2", "one", "-1"] {
         let (status, problem) = send(delete(id)).await;
         assert_eq!((status, &problem["code"]), (404, &json!("HG1206")), "{id}");

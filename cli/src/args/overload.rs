@@ -169,6 +169,14 @@ pub(crate) struct History {
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Vec<String>,
 
+    /// Lists the last versions instead: what operators have changed, on whichever edge.
+    #[arg(long, conflicts_with_all = ["since", "kind"])]
+    pub(crate) versions: bool,
+
+    /// So many versions at most.
+    #[arg(long, value_name = "COUNT", default_value_t = 20, requires = "versions", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) limit: u16,
+
     #[command(flatten)]
     pub(crate) admin: Admin,
 }

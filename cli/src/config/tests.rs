@@ -17,6 +17,8 @@ fn shown(
         config: args::Config { config: folder.path().join("headgate.toml") },
         effective,
         why: why.map(str::to_owned),
+        at: None,
+        admin: None,
     };
     let mut out = Vec::new();
     let code = show(&args, overlays, &mut Output { out: &mut out, json })?;
@@ -107,7 +109,7 @@ fn a_key_without_a_value_is_told() {
 fn faults_of_the_files_are_told_instead() {
     let folder = files("timeout = 1\n").unwrap();
     let config = args::Config { config: folder.path().join("headgate.toml") };
-    let args = args::Show { config, effective: false, why: None };
+    let args = args::Show { config, effective: false, why: None, at: None, admin: None };
     let error = show(&args, &[], &mut Output { out: &mut Vec::new(), json: false }).unwrap_err();
     assert_eq!(error.downcast_ref::<headgate_config::Faults>().unwrap().len(), 1);
 }

@@ -32,3 +32,21 @@ fn digests_are_told_by_their_beginnings() {
     assert_eq!(short(digest), "314307e96612");
     assert_eq!(short("20"), "20");
 }
+
+#[test]
+fn version_is_told_in_a_line() {
+    let version = VersionStatus {
+        version: 7,
+        action: "rollback".to_owned(),
+        to: Some(3),
+        actor: "ada".to_owned(),
+        reason: "INC-7".to_owned(),
+        time: "2026-11-21T14:03:00.000Z".to_owned(),
+        node: "edge-1:9900".to_owned(),
+        ..VersionStatus::default()
+    };
+    assert_eq!(
+        head(&version),
+        "version 7 at 2026-11-21T14:03:00.000Z, rollback to version 3 by ada on edge-1:9900: INC-7"
+    );
+}

@@ -6,10 +6,9 @@ mod trigger;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use headgate_admin::{FaultStatus, OverlayError, OverlayStatus, OverlayWish};
+use headgate_admin::{FaultStatus, OverlayError};
 use headgate_config::{
-    Ask, Disk, Faults, Kept, Loaded, Noted, OVERLAYS_MAX, Overlay, Reads, Watch, Watching,
-    load_layered,
+    Ask, Disk, Faults, Kept, Loaded, Noted, Overlay, Reads, Watch, Watching, load_layered,
 };
 use headgate_gateway::Edge;
 use headgate_telemetry::{ConfigMetrics, Reload as Outcome};
@@ -19,8 +18,9 @@ use tokio::sync::watch;
 use self::logs::logged;
 pub(crate) use self::trigger::Trigger;
 use crate::reload::{
+    past::Past,
     running::{self, Running, told},
-    shelf::Shelf,
+    shelf::{Folded, Shelf},
 };
 
 /// How often a look is taken again because folders came while they were not watched.
@@ -65,14 +65,20 @@ pub(crate) struct Begin {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) reads: Reads,
     pub(crate) shelf: Shelf,
-    pub(crate) overlays: Vec<Overlay>,
-    pub(crate) last_overlay: u64,
+    /// What operators have changed, as far as this process knew.
+    pub(crate) folded: Folded,
+    /// What was in force before.
+    pub(crate) past: Past,
 }
 
 /// Owns the running configuration.
 #[derive(Debug)]
 pub(crate) struct Loader {
     begin: Begin,
+    /// What stands over the files, and has not expired.
+    overlays: Vec<Overlay>,
+    /// The version of operators' changes that they are of.
+    version: u64,
     /// What listeners and stores were made from.
     started: Arc<Loaded>,
     edge: Arc<Edge>,
@@ -94,8 +100,11 @@ impl Loader {
         metrics: ConfigMetrics,
         watch: Watch,
     ) -> Self {
-        let running = Running::new(Arc::clone(&begin.loaded), clock.unix_time());
+        let mut running = Running::new(Arc::clone(&begin.loaded), clock.unix_time());
+        running.version = begin.folded.control.version();
         let this = Self {
+            overlays: begin.folded.in_force(clock.unix_time()),
+            version: running.version,
             started: Arc::clone(&begin.loaded),
             edge: Arc::clone(edge),
             running: watch::Sender::new(Arc::new(running)),
@@ -116,10 +125,15 @@ impl Loader {
         self.running.subscribe()
     }
 
+    /// What operators had changed when this process began, and what was in force before.
+    pub(crate) fn known(&self) -> (Folded, Past) {
+        (self.begin.folded.clone(), self.begin.past.clone())
+    }
+
     /// Time until the next overlay expires or delegation ends. None while there is none.
     pub(crate) fn next_end(&self) -> Option<Duration> {
         let now = self.clock.unix_time();
-        let expiries = self.begin.overlays.iter().map(|overlay| overlay.expires);
+        let expiries = self.overlays.iter().map(|overlay| overlay.expires);
         let end = self.begin.loaded.next_end.filter(|end| *end > self.judged);
         expiries.chain(end).map(|end| end.since(now)).min()
     }
@@ -175,7 +189,7 @@ impl Loader {
         let kept = &begin.loaded.kept;
         self.judged = self.clock.unix_time();
         let (loaded, reads) =
-            begin.origin.load(Some(kept), &begin.overlays, use_kept_platform, self.judged);
+            begin.origin.load(Some(kept), &self.overlays, use_kept_platform, self.judged);
         begin.reads = reads;
         let outcome = match loaded {
             Ok(loaded) => self.apply(loaded, trigger),
@@ -199,8 +213,10 @@ impl Loader {
         self.begin.loaded = Arc::new(loaded);
         let loaded = &self.begin.loaded;
         let waits = running::waits(&self.started, loaded);
+        let version = self.version;
         self.running.send_modify(|running| {
             let running = Arc::make_mut(running);
+            running.version = version;
             if is_other {
                 running.since = now;
             }
@@ -237,8 +253,13 @@ impl Loader {
         Outcome::Rejected
     }
 
-    /// Keeps the texts that are in force for the next start.
+    /// Keeps the texts that are in force for the next start, and remembers what took effect.
     fn keep(&mut self) {
+        let (loaded, version) = (&self.begin.loaded, self.running.borrow().version);
+        let now = self.clock.unix_time();
+        if let Err(error) = self.begin.past.record(loaded, version, now) {
+            tracing::warn!(%error, "what is in force is not remembered");
+        }
         let is_kept = match self.begin.shelf.keep(&self.begin.loaded.kept) {
             Ok(()) => self.begin.shelf.lasts(),
             Err(error) => {
@@ -268,80 +289,46 @@ impl Loader {
     /// Forgets overlays whose time is over.
     fn expire(&mut self) {
         let now = self.clock.unix_time();
-        let is_over = |overlay: &Overlay| overlay.expires <= now;
-        let over: Vec<u64> =
-            self.begin.overlays.iter().filter(|one| is_over(one)).map(|one| one.id).collect();
-        if over.is_empty() {
-            return;
-        }
-        for overlay in self.begin.overlays.extract_if(.., |one| is_over(one)) {
+        for overlay in self.overlays.extract_if(.., |one| one.expires <= now) {
             let (id, key, actor) = (overlay.id, &overlay.key, &overlay.actor);
             tracing::info!(id, key, actor, "overlay expired");
         }
-        // The store's sweep removes them too.
-        if let Err(error) = self.begin.shelf.remove_overlays(&over) {
-            tracing::warn!(%error, "expired overlays not removed");
-        }
     }
 
-    /// Puts an overlay in force and keeps it, or does neither.
-    pub(crate) fn set_overlay(&mut self, wish: OverlayWish) -> Result<OverlayStatus, OverlayError> {
+    /// Whether one of these overlays fits the files beside the others; nothing changes.
+    pub(crate) fn fits(&mut self, overlays: &[Overlay], id: u64) -> Result<(), OverlayError> {
         if self.is_retired {
             return Err(OverlayError::Busy);
         }
-        self.expire();
-        if self.begin.overlays.len() >= OVERLAYS_MAX {
-            return Err(OverlayError::TooMany);
-        }
-        let now = self.clock.unix_time();
-        let id = self.begin.last_overlay + 1;
-        let OverlayWish { key, value, lifetime, actor, reason } = wish;
-        let expires = UnixTime::from_duration(now.as_duration().saturating_add(lifetime));
-        let overlay = Overlay { id, key, value, actor, reason, since: now, expires };
-        let overlays: Vec<_> = self.begin.overlays.iter().chain([&overlay]).cloned().collect();
-        let kept = &self.begin.loaded.kept;
-        let (loaded, reads) = self.begin.origin.load(Some(kept), &overlays, true, now);
+        let (kept, now) = (&self.begin.loaded.kept, self.clock.unix_time());
+        let (loaded, _) = self.begin.origin.load(Some(kept), overlays, true, now);
         let loaded = loaded.map_err(|faults| OverlayError::Refused(told(&faults)))?;
-        if let Some(out) = loaded.left_out.iter().find(|out| out.overlay.id == id) {
-            return Err(OverlayError::Refused(told(&out.faults)));
-        }
-        if let Err(error) = self.begin.shelf.put_overlay(&overlay) {
-            tracing::error!(%error, "overlay not kept and not in force");
-            return Err(OverlayError::NotKept);
-        }
-        self.begin.last_overlay = id;
-        self.begin.overlays = overlays;
-        self.begin.reads = reads;
-        let began = self.clock.now();
-        let outcome = self.apply(loaded, Trigger::Overlay);
-        self.metrics.ended(outcome, self.clock.now().since(began));
-        let (key, actor, reason) = (&overlay.key, &overlay.actor, &overlay.reason);
-        tracing::info!(id, key, actor, reason, expires = %overlay.expires, "overlay set");
-        self.follow();
-        self.status_of(id)
+        let out = loaded.left_out.iter().find(|out| out.overlay.id == id);
+        out.map_or(Ok(()), |out| Err(OverlayError::Refused(told(&out.faults))))
     }
 
-    /// Ends an overlay before its time.
-    pub(crate) fn unset_overlay(&mut self, id: u64) -> Result<OverlayStatus, OverlayError> {
+    /// Puts in force what operators have changed, and keeps it for the next start.
+    pub(crate) fn put(&mut self, folded: &Folded) {
         if self.is_retired {
-            return Err(OverlayError::Busy);
+            return;
         }
         self.expire();
-        let status = self.status_of(id)?;
-        if let Err(error) = self.begin.shelf.remove_overlays(&[id]) {
-            tracing::error!(%error, "overlay not removed and still in force");
-            return Err(OverlayError::NotKept);
+        let overlays = folded.in_force(self.clock.unix_time());
+        self.version = folded.control.version();
+        if self.overlays != overlays {
+            self.overlays = overlays;
+            self.load(Trigger::Overlay);
+            self.follow();
         }
-        self.begin.overlays.retain(|overlay| overlay.id != id);
-        tracing::info!(id, key = status.key, "overlay unset");
-        self.load(Trigger::Overlay);
-        self.follow();
-        Ok(status)
-    }
-
-    fn status_of(&self, id: u64) -> Result<OverlayStatus, OverlayError> {
-        let overlays = self.running.borrow().overlays();
-        overlays.into_iter().find(|overlay| overlay.id == id).ok_or(OverlayError::Unknown)
+        // Nothing was to be loaded, or it was rejected.
+        let version = self.version;
+        if self.running.borrow().version != version {
+            self.running.send_modify(|running| Arc::make_mut(running).version = version);
+            self.keep();
+        }
+        if let Err(error) = self.begin.shelf.keep_control(folded) {
+            tracing::error!(%error, "operators' changes not kept; a start reads them in the log");
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Running {
     pub(crate) loaded: Arc<Loaded>,
     /// Since when.
     pub(crate) since: UnixTime,
+    /// How many changes of operators it has taken in.
+    pub(crate) version: u64,
     /// When files were last read, and what came of it.
     pub(crate) last: (UnixTime, Outcome),
     /// Why the last load was rejected. Empty when it was not.
@@ -38,6 +40,7 @@ impl Running {
         Self {
             loaded,
             since: now,
+            version: 0,
             last: (now, outcome),
             rejected: Vec::new(),
             waits: Vec::new(),
@@ -74,6 +77,7 @@ impl Running {
         ConfigStatus {
             digest: loaded.digest.clone(),
             since: self.since.to_string(),
+            version: self.version,
             loaded_at: at.to_string(),
             loaded: outcome.as_str().to_owned(),
             parts: parts.collect(),

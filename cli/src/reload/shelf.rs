@@ -1,29 +1,33 @@
 //! What lasts of the configuration in the embedded store: the texts that were in force last, and
-//! overlays.
+//! what operators have changed, as far as it is folded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use headgate_config::{Kept, KeptPart, Overlay};
+use headgate_config::{
+    Kept, KeptPart, Overlay,
+    control::{Control, Head},
+};
 use headgate_store::{
     Batch, Condition, Content, Error, Key, OPERATIONS_MAX, READ_ROWS_MAX, Scalar, Store,
 };
 use headgate_types::UnixTime;
+use serde::{Deserialize, Serialize};
 
 /// Chunks of parts, by part, digest and number.
 const CHUNKS: &str = "config/chunks";
-/// Which parts are kept, and the last overlay's number.
+/// Which parts are kept, and how far operators' changes are folded.
 const HEADS: &str = "config/heads";
 /// Overlays, by number.
 const OVERLAYS: &str = "config/overlays";
 
 const MANIFEST: &[u8] = b"manifest";
-const LAST_OVERLAY: &[u8] = b"last-overlay";
+const CONTROL: &[u8] = b"control";
 const ID: &str = "id";
 const COUNT: &str = "chunks";
 
 /// Bytes of one item; half of what the store takes, and a batch takes several.
-const CHUNK_BYTES: usize = 512 << 10;
+pub(super) const CHUNK_BYTES: usize = 512 << 10;
 /// Bytes of one batch, a chunk aside.
 const BATCH_BYTES: usize = 2 << 20;
 /// Part of the chunks' names that is the manifest itself.
@@ -108,7 +112,7 @@ impl Shelf {
             return Ok(());
         }
         let mut next = BTreeMap::new();
-        let mut writer = Writer { store: &store, batch: Batch::new() };
+        let mut writer = Writer::new(&store);
         for (id, part) in wanted {
             let count = match self.kept.get(&id) {
                 Some(count) => *count,
@@ -139,47 +143,96 @@ impl Shelf {
         parts.flat_map(|(id, count)| (0..count).map(move |number| chunk(&id, number)))
     }
 
-    /// The overlays that have not expired, and the highest number that one ever had.
-    pub(crate) fn overlays(&self, now: UnixTime) -> Result<(Vec<Overlay>, u64), ShelfError> {
-        let Some(store) = &self.store else { return Ok((Vec::new(), 0)) };
+    /// What operators have changed, as it was kept last.
+    pub(crate) fn control(&self, now: UnixTime) -> Result<Folded, ShelfError> {
+        let Some(store) = &self.store else { return Ok(Folded::default()) };
         let mut found = Vec::new();
         scan(store, OVERLAYS, |_, value| found.push(value))?;
         let overlays = found.iter().map(|value| serde_json::from_slice::<Overlay>(value));
         let mut overlays = overlays.collect::<Result<Vec<_>, _>>()?;
-        overlays.retain(|overlay| overlay.expires > now);
-        let last = store.get(&Key::new(HEADS, LAST_OVERLAY))?;
-        let last = last.and_then(|item| match item.content.attributes.get(ID) {
-            Some(Scalar::Number(number)) => Some(*number),
-            _ => None,
-        });
-        Ok((overlays, last.unwrap_or_default()))
+        let Some(head) = store.get(&Key::new(HEADS, CONTROL))? else {
+            overlays.retain(|overlay| overlay.expires > now);
+            return Ok(Folded { unfolded: overlays, ..Folded::default() });
+        };
+        let Mark { head, next, home } = serde_json::from_slice(&head.content.value)?;
+        Ok(Folded { control: Control::new(head, overlays), next, unfolded: Vec::new(), home })
     }
 
-    /// Keeps an overlay until it expires, and its number for good.
-    pub(crate) fn put_overlay(&self, overlay: &Overlay) -> Result<(), ShelfError> {
-        let Some(store) = &self.store else { return Ok(()) };
-        let value = serde_json::to_vec(overlay)?.into();
-        let content = Content { value, expires: Some(overlay.expires), ..Content::default() };
-        let attributes = [(ID.to_owned(), Scalar::Number(overlay.id))].into();
-        let last = Content { attributes, ..Content::default() };
-        let batch = Batch::new().put(overlay_key(overlay.id), content, Condition::Always).put(
-            Key::new(HEADS, LAST_OVERLAY),
-            last,
-            Condition::Always,
-        );
-        store.submit(batch)?.wait()?;
-        Ok(())
-    }
-
-    /// Removes overlays.
-    pub(crate) fn remove_overlays(&self, ids: &[u64]) -> Result<(), ShelfError> {
-        let Some(store) = &self.store else { return Ok(()) };
-        remove(store, OVERLAYS, ids.iter().map(|id| Bytes::copy_from_slice(&id.to_be_bytes())))
+    /// Keeps what operators have changed in place of what was kept before. Blocks until it is on the
+    /// disk. Overlays that are no change yet stay as they are until they are.
+    ///
+    /// A crash in between leaves overlays that the mark does not know of; the changes that it does
+    /// not know of bring them to what they are to be.
+    pub(crate) fn keep_control(&self, folded: &Folded) -> Result<(), ShelfError> {
+        let Some(store) = self.store.as_ref().filter(|_| folded.unfolded.is_empty()) else {
+            return Ok(());
+        };
+        let mut kept = BTreeMap::new();
+        scan(store, OVERLAYS, |key, value| drop(kept.insert(key, value)))?;
+        let mut writer = Writer::new(store);
+        for overlay in folded.control.overlays() {
+            let (key, value) = (overlay_key(overlay.id), serde_json::to_vec(overlay)?);
+            if kept.remove(&key).is_none_or(|kept| kept != value) {
+                writer.put(Key::new(OVERLAYS, key), value.into())?;
+            }
+        }
+        writer.flush()?;
+        let (head, home) = (folded.control.head(), folded.home.clone());
+        let mark = Mark { head, next: folded.next, home };
+        let content = Content { value: serde_json::to_vec(&mark)?.into(), ..Content::default() };
+        let mark = Batch::new().put(Key::new(HEADS, CONTROL), content, Condition::Always);
+        store.submit(mark)?.wait()?;
+        remove(store, OVERLAYS, kept.into_keys())
     }
 }
 
-fn overlay_key(id: u64) -> Key {
-    Key::new(OVERLAYS, Bytes::copy_from_slice(&id.to_be_bytes()))
+/// How far operators' changes are folded, and what has come of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Folded {
+    /// What has come of them.
+    pub(crate) control: Control,
+    /// The first offset of their topic that is not taken in.
+    pub(crate) next: u64,
+    /// Overlays that were kept before changes stood in this log, and are no change in it yet.
+    pub(crate) unfolded: Vec<Overlay>,
+    /// The log that was folded. Empty: none.
+    pub(crate) home: String,
+}
+
+impl Folded {
+    /// The same for a log. What was folded of another one is no change in this one yet.
+    pub(crate) fn at(self, home: String, now: UnixTime) -> Self {
+        let is_other = self.home != home && !home.is_empty();
+        let folded = if is_other { self.anew(now) } else { self };
+        Self { home, ..folded }
+    }
+
+    /// What is in force, as that of which a log knows nothing.
+    pub(crate) fn anew(self, now: UnixTime) -> Self {
+        Self { unfolded: self.in_force(now), home: self.home, ..Self::default() }
+    }
+
+    /// The overlays that have not expired, by number.
+    pub(crate) fn in_force(&self, now: UnixTime) -> Vec<Overlay> {
+        let mut all = self.control.in_force(now);
+        let is_apart =
+            |one: &&Overlay| one.expires > now && !all.iter().any(|it| it.key == one.key);
+        let apart: Vec<_> = self.unfolded.iter().filter(is_apart).cloned().collect();
+        all.extend(apart);
+        all
+    }
+}
+
+/// A fold as it is kept, beside its overlays.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    head: Head,
+    next: u64,
+    home: String,
+}
+
+fn overlay_key(id: u64) -> Bytes {
+    Bytes::copy_from_slice(&id.to_be_bytes())
 }
 
 fn id(part: &KeptPart) -> String {
@@ -190,7 +243,8 @@ fn manifest_id(generation: u64) -> String {
     format!("{MANIFEST_PART}@{generation}")
 }
 
-fn chunk(id: &str, number: usize) -> String {
+/// The name of a chunk.
+pub(super) fn chunk(id: &str, number: usize) -> String {
     format!("{id}#{number}")
 }
 
@@ -199,7 +253,12 @@ fn joined(chunks: &BTreeMap<String, Bytes>, id: &str, count: usize) -> Vec<u8> {
     parts.flat_map(|bytes| bytes.iter().copied()).collect()
 }
 
-fn scan(store: &Store, space: &str, mut found: impl FnMut(Bytes, Bytes)) -> Result<(), Error> {
+/// Reads all of a space, in the order of its keys.
+pub(super) fn scan(
+    store: &Store,
+    space: &str,
+    mut found: impl FnMut(Bytes, Bytes),
+) -> Result<(), Error> {
     let mut after: Option<Bytes> = None;
     loop {
         let rows = store.scan(space, after.as_deref(), READ_ROWS_MAX)?;
@@ -211,7 +270,12 @@ fn scan(store: &Store, space: &str, mut found: impl FnMut(Bytes, Bytes)) -> Resu
     }
 }
 
-fn remove(store: &Store, space: &str, keys: impl Iterator<Item = Bytes>) -> Result<(), ShelfError> {
+/// Removes keys of a space.
+pub(super) fn remove(
+    store: &Store,
+    space: &str,
+    keys: impl Iterator<Item = Bytes>,
+) -> Result<(), ShelfError> {
     let mut keys = keys.peekable();
     while keys.peek().is_some() {
         let some = keys.by_ref().take(OPERATIONS_MAX);
@@ -223,30 +287,36 @@ fn remove(store: &Store, space: &str, keys: impl Iterator<Item = Bytes>) -> Resu
 }
 
 /// Writes chunks in as few batches as fit.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     store: &'a Store,
     batch: Batch,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self { store, batch: Batch::new() }
+    }
+
     /// Writes a part, and tells its number of chunks.
     fn write(&mut self, id: &str, bytes: &[u8]) -> Result<usize, Error> {
         let chunks = bytes.chunks(CHUNK_BYTES);
         let count = chunks.len();
         for (number, bytes) in chunks.enumerate() {
-            let content = Content { value: Bytes::copy_from_slice(bytes), ..Content::default() };
             let key = Key::new(CHUNKS, chunk(id, number));
-            self.batch = std::mem::take(&mut self.batch).put(key, content, Condition::Always);
-            let is_full = self.batch.bytes() >= BATCH_BYTES
-                || self.batch.operations().len() == OPERATIONS_MAX;
-            if is_full {
-                self.flush()?;
-            }
+            self.put(key, Bytes::copy_from_slice(bytes))?;
         }
         Ok(count)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    pub(super) fn put(&mut self, key: Key, value: Bytes) -> Result<(), Error> {
+        let content = Content { value, ..Content::default() };
+        self.batch = std::mem::take(&mut self.batch).put(key, content, Condition::Always);
+        let is_full =
+            self.batch.bytes() >= BATCH_BYTES || self.batch.operations().len() == OPERATIONS_MAX;
+        if is_full { self.flush() } else { Ok(()) }
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
         let batch = std::mem::take(&mut self.batch);
         if !batch.operations().is_empty() {
             self.store.submit(batch)?.wait()?;

@@ -2,15 +2,16 @@
 
 use std::{path::Path, sync::Arc};
 
-use headgate_config::{Disk, Loaded, Overlay};
+use headgate_config::{Disk, Loaded};
 use headgate_telemetry::Metrics;
-use headgate_types::{Clock, UnixTime};
+use headgate_types::Clock;
 
 use crate::{
     clock::SystemClock,
     reload::{
         loader::{Begin, Origin},
-        shelf::Shelf,
+        past::Past,
+        shelf::{Folded, Shelf},
     },
     store::Stores,
     upgrade::{Again, Error, TakeOver},
@@ -93,7 +94,11 @@ impl Start {
             tracing::error!(%error, "last good configuration can't be read");
             None
         });
-        let (overlays, last_overlay) = overlays(&shelf, clock.unix_time());
+        let folded = shelf.control(clock.unix_time()).unwrap_or_else(|error| {
+            tracing::error!(%error, "operators' changes can't be read; the log has them");
+            Folded::default()
+        });
+        let overlays = folded.in_force(clock.unix_time());
         let use_kept = take_over.is_none();
         let (loaded, reads) = origin.load(kept.as_ref(), &overlays, use_kept, clock.unix_time());
         let loaded = Arc::new(loaded?);
@@ -101,8 +106,8 @@ impl Start {
             tracing::warn!(%warning, "configuration loaded with a warning");
         }
         stores.open_table(loaded.records.as_ref())?;
-        let begin =
-            Begin { origin, loaded: Arc::clone(&loaded), reads, shelf, overlays, last_overlay };
+        let past = Past::new(stores.local().cloned());
+        let begin = Begin { origin, loaded: Arc::clone(&loaded), reads, shelf, folded, past };
         let (begin, again) = (Some(begin), None);
         Ok(Self { loaded, stores, metrics, clock, begin, again, take_over })
     }
@@ -115,14 +120,4 @@ fn origin(path: &Path, is_strict: bool) -> anyhow::Result<Origin> {
         headgate_config::load_from(&Disk, path, &environment)?;
     }
     Ok(Origin { path: path.to_owned(), environment })
-}
-
-fn overlays(shelf: &Shelf, now: UnixTime) -> (Vec<Overlay>, u64) {
-    let (overlays, last) = shelf.overlays(now).unwrap_or_else(|error| {
-        tracing::error!(%error, "overlays can't be read");
-        (Vec::new(), 0)
-    });
-    // A number that was lost is not given twice as long as the overlay that had it is there.
-    let highest = overlays.iter().map(|overlay| overlay.id).max().unwrap_or_default();
-    (overlays, last.max(highest))
 }

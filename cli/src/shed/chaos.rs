@@ -71,12 +71,12 @@ pub(super) fn chaos(args: &args::ShedChaos, output: &mut Output<'_>) -> anyhow::
         if leased_at.elapsed() >= RENEW_AFTER {
             let left = args.lifetime.saturating_sub(began.elapsed());
             let next = put(&admin, &wish(args, left))?;
-            give_back(&admin, lease.id)?;
+            give_back(&admin, lease.id, args)?;
             (lease, leased_at) = (next, Instant::now());
         }
     };
     // Before anything is told: the refusals end first.
-    give_back(&admin, lease.id)?;
+    give_back(&admin, lease.id, args)?;
     tell(args, (before, ended?), began.elapsed(), output)
 }
 
@@ -94,8 +94,9 @@ fn key(args: &args::ShedChaos) -> String {
 }
 
 /// Ends the overlay, unless it has ended.
-fn give_back(admin: &Admin, id: u64) -> anyhow::Result<()> {
-    match overlays::delete(admin, id)? {
+fn give_back(admin: &Admin, id: u64, args: &args::ShedChaos) -> anyhow::Result<()> {
+    let terms = args::EndTerms { actor: args.actor.clone(), reason: reason(args), expect: None };
+    match overlays::delete(admin, id, &terms)? {
         Answer::Refused(refused) if refused.is_unknown() => Ok(()),
         answer => answer.body().map(drop),
     }
@@ -110,8 +111,13 @@ fn wish(args: &args::ShedChaos, left: Duration) -> OverlayRequest {
         value: Value::String(format!("{}%", args.percent)),
         lifetime: format_duration(left),
         actor: args.actor.clone(),
-        reason: format!("shed chaos: {}", args.reason),
+        reason: reason(args),
+        expect: None,
     }
+}
+
+fn reason(args: &args::ShedChaos) -> String {
+    format!("shed chaos: {}", args.reason)
 }
 
 /// The routes whose requests are worth more.

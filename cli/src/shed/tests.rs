@@ -12,6 +12,7 @@ fn args(upstream: Option<&str>, route: Option<&str>, settings: &[&str]) -> args:
             lifetime: "15m".to_owned(),
             reason: "why".to_owned(),
             actor: "ada".to_owned(),
+            expect: None,
         },
         admin: args::Admin { admin: None, config: None },
     }

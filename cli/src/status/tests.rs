@@ -12,6 +12,7 @@ fn config() -> ConfigStatus {
     ConfigStatus {
         digest: "c0ffee".to_owned(),
         since: "2026-11-18T11:06:40.000Z".to_owned(),
+        version: 7,
         loaded_at: "2026-11-18T11:07:40.000Z".to_owned(),
         loaded: "degraded".to_owned(),
         parts: vec![

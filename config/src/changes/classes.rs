@@ -25,6 +25,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "headgate.events.exchanges.record",
             "headgate.events.claim_check.max_body",
             "headgate.events.claim_check.max_total",
+            "headgate.events.fleet",
             "headgate.events.kafka.brokers",
             "headgate.events.kafka.instance",
             "headgate.events.kafka.sasl.mechanism",

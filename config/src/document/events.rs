@@ -13,7 +13,8 @@ use crate::document::{
     kafka::Kafka,
     platform::count,
     scalar::{
-        Backoff, EventKey, EventType, Function, Length, LengthOrZero, On, Size, TopicName, Webhook,
+        Backoff, EventKey, EventType, Function, Length, LengthOrZero, Name, On, Size, TopicName,
+        Webhook,
     },
 };
 
@@ -29,6 +30,9 @@ pub(crate) struct Events {
     /// Room for bodies that are too large for an event. Without this table there is none, and a
     /// body has at most `64KiB`.
     pub(crate) claim_check: Option<ClaimCheck>,
+    /// The edges that are changed together, by a name of theirs: what an operator changes on one of
+    /// them is in force on all of the same name that share a log. Without it, all that share a log.
+    pub(crate) fleet: Option<Name>,
     /// Who is told when events fail.
     pub(crate) notices: Notices,
     /// Which exchanges become events.

@@ -18,4 +18,9 @@ fn topic_of_which_nothing_is_said_has_the_defaults() {
     assert_eq!(topics.partitions("orders"), PARTITIONS_DEFAULT);
     assert_eq!(topics.partitions("hg.dlq.charge"), 1, "dead letters have one partition");
     assert_eq!(topics.get(AUDIT_TOPIC).retention.age, None, "decisions are kept");
+    for fleet in [None, Some("blue")] {
+        let topic = Topic::control(fleet);
+        assert_eq!((topic.partitions, topic.retention.age), (1, None), "{}", topic.name);
+    }
+    assert_eq!(topics.partitions("hg.controls"), PARTITIONS_DEFAULT, "another one's name");
 }

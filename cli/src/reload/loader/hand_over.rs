@@ -1,6 +1,6 @@
 //! The configuration's part in a hand-over: what the new process takes over, and the old one's end.
 
-use super::{Loader, Trigger};
+use super::Loader;
 
 impl Loader {
     /// Keeps what the process begins with.
@@ -11,24 +11,12 @@ impl Loader {
         self.keep();
     }
 
-    /// Takes over what another process kept and was told up to the moment at which it handed over,
-    /// and then keeps what this one begins with.
+    /// Takes over what another process kept up to the moment at which it handed over, and then keeps
+    /// what this one begins with. What operators changed meanwhile stands in the log.
     pub(crate) fn catch_up(&mut self) {
         // Found again, since the other one may have kept another configuration meanwhile.
         if let Err(error) = self.begin.shelf.find() {
             tracing::error!(%error, "last good configuration can't be read");
-        }
-        let now = self.clock.unix_time();
-        match self.begin.shelf.overlays(now) {
-            Ok((overlays, last)) => {
-                self.begin.last_overlay = self.begin.last_overlay.max(last);
-                let is_other = self.begin.overlays != overlays;
-                self.begin.overlays = overlays;
-                if is_other {
-                    self.load(Trigger::Overlay);
-                }
-            }
-            Err(error) => tracing::error!(%error, "overlays can't be read"),
         }
         self.begin();
     }

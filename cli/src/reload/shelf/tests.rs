@@ -1,4 +1,4 @@
-use std::{path::Path, time::Duration};
+use std::{path::Path, slice::from_ref, time::Duration};
 
 use headgate_config::{Ask, Memory, load_layered};
 use headgate_store::Settings;
@@ -121,28 +121,68 @@ fn overlay(id: u64, expires: Duration) -> Overlay {
     }
 }
 
+fn control(overlays: &[Overlay]) -> Control {
+    Control::new(Control::default().head(), overlays.iter().cloned())
+}
+
 #[test]
-fn overlays_are_found_until_they_expire_and_numbers_never_come_twice() {
+fn what_operators_changed_is_found_as_it_was_kept_last() {
     let folder = tempfile::tempdir().unwrap();
     let shelf = Shelf::new(Some(open(folder.path())));
-    let (long, short) = (overlay(1, DAY * 3), overlay(2, DAY + Duration::from_secs(1)));
-    shelf.put_overlay(&long).unwrap();
-    shelf.put_overlay(&short).unwrap();
+    let (one, two) = (overlay(1, DAY * 3), overlay(2, DAY * 3));
+    assert_eq!(shelf.control(UnixTime::default()).unwrap(), Folded::default());
+    let control =
+        |all: &[Overlay], next| Folded { control: control(all), next, ..Folded::default() };
+    shelf.keep_control(&control(&[one, two.clone()], 2)).unwrap();
+    let last = Folded { home: "embedded/hg.control".to_owned(), ..control(from_ref(&two), 5) };
+    shelf.keep_control(&last).unwrap();
     drop(shelf);
 
-    let shelf = Shelf::new(Some(open(folder.path())));
-    let at = |time| UnixTime::from_duration(time);
-    assert_eq!(shelf.overlays(at(DAY)).unwrap(), (vec![long.clone(), short], 2));
-    assert_eq!(shelf.overlays(at(DAY * 2)).unwrap(), (vec![long], 2));
-    shelf.remove_overlays(&[1, 2]).unwrap();
-    assert_eq!(shelf.overlays(at(DAY)).unwrap(), (Vec::new(), 2));
+    let found = Shelf::new(Some(open(folder.path()))).control(UnixTime::default()).unwrap();
+
+    assert_eq!(found, last);
+    let now = UnixTime::from_duration(DAY);
+    assert_eq!(found.clone().at(last.home.clone(), now), last);
+    let elsewhere = found.at("kafka/hg.control".to_owned(), now);
+    assert_eq!((elsewhere.next, elsewhere.control.version()), (0, 0));
+    assert_eq!(elsewhere.unfolded, [two], "it is taken over into another log");
+}
+
+#[test]
+fn overlays_of_before_there_were_changes_stay_until_they_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let shelf = Shelf::new(Some(store.clone()));
+    let (long, short) = (overlay(1, DAY * 3), overlay(2, DAY + Duration::from_secs(1)));
+    for overlay in [&long, &short] {
+        let value = serde_json::to_vec(overlay).unwrap().into();
+        let content = Content { value, ..Content::default() };
+        let key = Key::new(OVERLAYS, overlay_key(overlay.id));
+        store.submit(Batch::new().put(key, content, Condition::Always)).unwrap().wait().unwrap();
+    }
+    let now = UnixTime::from_duration(DAY * 2);
+
+    let found = shelf.control(now).unwrap();
+
+    assert_eq!((found.next, found.control.version()), (0, 0));
+    assert_eq!(found.unfolded, from_ref(&long));
+    assert_eq!(found.in_force(now), from_ref(&long));
+    let others = Folded { control: control(&[overlay(7, DAY * 3)]), ..found.clone() };
+    assert_eq!(others.in_force(now), [overlay(7, DAY * 3)], "a change of the key counts");
+    shelf.keep_control(&others).unwrap();
+    assert_eq!(shelf.control(now).unwrap(), found, "and nothing is lost before");
+    let adopted = Folded { control: control(&[long]), next: 1, ..Folded::default() };
+    shelf.keep_control(&adopted).unwrap();
+    assert_eq!(shelf.control(now).unwrap(), adopted);
 }
 
 #[test]
 fn without_a_store_nothing_is_kept() {
     let mut shelf = Shelf::new(None);
     shelf.keep(&kept(&[("tv", 10)])).unwrap();
-    shelf.put_overlay(&overlay(1, DAY)).unwrap();
+    shelf
+        .keep_control(&Folded { control: control(&[overlay(1, DAY)]), ..Folded::default() })
+        .unwrap();
     assert!(!shelf.lasts());
     assert_eq!(shelf.find().unwrap(), None);
 }

@@ -35,6 +35,7 @@ fn config(digest: &str, overlays: &[u64]) -> ConfigStatus {
     ConfigStatus {
         digest: digest.to_owned(),
         since: String::new(),
+        version: 7,
         loaded_at: String::new(),
         loaded: "applied".to_owned(),
         parts: Vec::new(),
