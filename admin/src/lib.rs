@@ -39,9 +39,9 @@ pub use crate::{
     passport::{PassportKeys, PassportRotated, RotateError, RotatePassport},
     server::Server,
     status::{
-        ConfigStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,
-        MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status, StrangleStatus,
-        UpstreamStatus,
+        ConfigStatus, DiscoveryStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus,
+        ListenerStatus, MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status,
+        StrangleStatus, UpstreamStatus,
     },
     why::{NotKept, Why, WhyAttempt, WhyExchange, WhyLayer},
 };

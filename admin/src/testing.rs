@@ -12,12 +12,12 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ConfigStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus,
-    History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus,
-    MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
-    PassportKeys, PassportRotated, Readiness, RotateError, RouteLimits, RouteStatus, Stage, State,
-    Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, Why, WhyAttempt,
-    WhyExchange, WhyLayer, overlays::Answer,
+    ConfigStatus, DiscoveryStatus, EndpointLimits, EndpointStatus, FactsAsk, FaultStatus,
+    FieldStatus, GateStatus, History, HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus,
+    ListenerStatus, MirrorStatus, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays,
+    PartStatus, PassportKeys, PassportRotated, Readiness, RotateError, RouteLimits, RouteStatus,
+    Stage, State, Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, Why,
+    WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -35,6 +35,8 @@ impl StatusSource for Edge {
             health: None,
             fault: None,
             is_drained: false,
+            weight: 1,
+            zone: None,
         };
         Status {
             version: "0.1.0".to_owned(),
@@ -67,6 +69,12 @@ impl StatusSource for Edge {
             upstreams: vec![UpstreamStatus {
                 team: "tv".to_owned(),
                 name: "home".to_owned(),
+                discovery: Some(DiscoveryStatus {
+                    question: "home.internal:7001".to_owned(),
+                    age_seconds: Some(5),
+                    fault: None,
+                    left_out: 0,
+                }),
                 endpoints: vec![
                     endpoint("127.0.0.1:7001", Some(1.5)),
                     endpoint("127.0.0.1:7002", None),

@@ -19,11 +19,11 @@ pub use crate::{
         LayerReason, Listener, MirrorResult, Refusal, Reload, Ruled, Settled,
     },
     metrics::{
-        ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
-        DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, GroupMetrics,
-        HandlerMetrics, HealthMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
-        MirrorMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling, RulingMetrics,
-        StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
+        ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DiscoveryMetrics,
+        DynamoDbCounts, DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics,
+        GroupMetrics, HandlerMetrics, HealthMetrics, IdentityMetrics, KeyCounts, KeyMetrics,
+        Metrics, MirrorMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling,
+        RulingMetrics, StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
     },
     registry::Exporter,
 };
