@@ -135,13 +135,10 @@ pub(crate) fn serve(
     };
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
-        ("identity", identity_task(&edge)),
-        ("health", health_task(&edge)),
-        ("discovery", discovery_task(&edge)),
-        ("passport", passport_task(&edge)),
         ("machine", machine::task(&edge, threads)),
         ("timeline", watched.task(timeline)),
     ];
+    tasks.extend(own_tasks(&edge));
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);
         tasks.push(("facts", task));
@@ -261,6 +258,16 @@ fn admin_task(
             }
         })
     })
+}
+
+/// What the edge does beside its data path.
+fn own_tasks(edge: &Arc<Edge>) -> [(&'static str, Task); 4] {
+    [
+        ("identity", identity_task(edge)),
+        ("health", health_task(edge)),
+        ("discovery", discovery_task(edge)),
+        ("passport", passport_task(edge)),
+    ]
 }
 
 fn identity_task(edge: &Arc<Edge>) -> Task {

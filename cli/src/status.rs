@@ -93,10 +93,11 @@ fn discovery(upstream: &UpstreamStatus, found: &DiscoveryStatus) -> Vec<String> 
         || "NO GOOD ANSWER YET".to_owned(),
         |age| format!("last good answer {age} s ago"),
     );
-    let mut told = format!("looks up {}, {good}", found.question);
-    if found.left_out > 0 {
-        told.push_str(&format!(", {} ADDRESSES LEFT OUT", found.left_out));
-    }
+    let left_out = match found.left_out {
+        0 => String::new(),
+        count => format!(", {count} ADDRESSES LEFT OUT"),
+    };
+    let mut told = format!("looks up {}, {good}{left_out}", found.question);
     if let Some(fault) = &found.fault {
         told.extend([": ", fault]);
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 const NAME: &str = "home.internal";
-const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const FIRST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Two BFFs on one port of two addresses, which say `a` and `b`.
@@ -296,7 +296,8 @@ async fn file_of_endpoints_is_read_again_and_a_broken_one_changes_nothing() {
     until_said(&edge, "b").await;
 
     let is_held = |config: &Value| config["parts"].to_string().contains("HG1062");
-    for broken in [&whole[..whole.len() / 2], "[]", "", &format!("[{0}, {0}]", entry(&a, ""))] {
+    let half = whole.get(..whole.len() / 2).unwrap();
+    for broken in [half, "[]", "", &format!("[{0}, {0}]", entry(&a, ""))] {
         edge.folder().write(FILE, broken);
         edge.config_shows("held", is_held).await;
         assert_eq!(who(&edge, 3).await, "b", "{broken:?}");
@@ -341,7 +342,7 @@ async fn requests_with_one_key_go_to_one_endpoint() {
         .await;
     let mut client = edge.h1().await;
     let mut ask = async |key: usize| {
-        client.send(get("/tv/x").header("x-session", &format!("s-{key}"))).await.text().to_owned()
+        client.send(get("/tv/x").header("x-session", format!("s-{key}"))).await.text().to_owned()
     };
     let mut first = Vec::new();
     for key in 0..30 {

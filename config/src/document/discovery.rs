@@ -30,7 +30,7 @@ pub(crate) struct Dns {
 /// Answers of no time to live must not make a look for every request of others.
 const REFRESH_MIN: Duration = Duration::from_secs(1);
 /// An answer that is good for a day must not keep traffic at endpoints that are long gone.
-const REFRESH_MAX: Duration = Duration::from_secs(60);
+const REFRESH_MAX: Duration = Duration::from_mins(1);
 
 impl Default for Dns {
     fn default() -> Self {
