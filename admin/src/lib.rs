@@ -50,9 +50,9 @@ pub use crate::{
     probes::{NoProbes, ProbeBegun, ProbeList, ProbeRun, ProbeStatus, ProbeWish, Probes},
     server::Server,
     status::{
-        ConfigStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus, ListenerStatus,
-        MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status, StrangleStatus,
-        UpstreamStatus,
+        ConfigStatus, DiscoveryStatus, EndpointStatus, FaultStatus, FieldStatus, IdentityStatus,
+        ListenerStatus, MirrorStatus, OverlayStatus, PartStatus, RouteStatus, Stage, Status,
+        StrangleStatus, UpstreamStatus,
     },
     why::{NotKept, Why, WhyAttempt, WhyExchange, WhyLayer},
 };

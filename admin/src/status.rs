@@ -142,8 +142,23 @@ pub struct UpstreamStatus {
     pub team: String,
     /// Its name in the team.
     pub name: String,
+    /// How its endpoints are looked up. None: they are configured.
+    pub discovery: Option<DiscoveryStatus>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// How the endpoints of an upstream are looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiscoveryStatus {
+    /// What name servers are asked for.
+    pub question: String,
+    /// Seconds since the last good answer, whose endpoints are in force. None: there was none.
+    pub age_seconds: Option<u64>,
+    /// What was wrong at the last look, or none.
+    pub fault: Option<String>,
+    /// Addresses beyond the limit of one upstream, which are left out.
+    pub left_out: usize,
 }
 
 /// One endpoint of an upstream.
@@ -161,6 +176,10 @@ pub struct EndpointStatus {
     pub fault: Option<String>,
     /// Whether it gets no calls because somebody wants so.
     pub is_drained: bool,
+    /// Its share of the calls, as compared with others.
+    pub weight: u16,
+    /// The zone that it stands in. None where nobody has said.
+    pub zone: Option<String>,
 }
 
 /// One identity source.

@@ -12,13 +12,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    ChangedBy, ConfigAsk, ConfigAt, ConfigStatus, ControlStatus, EndpointLimits, EndpointStatus,
-    FactsAsk, FaultStatus, FieldStatus, GateStatus, History, HistoryEntry, IdentityStatus,
-    InstanceLimits, LimitsStatus, ListenerStatus, MadeStatus, MirrorStatus, NoProbes, NotKept,
-    OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus, PassportKeys, PassportRotated,
-    Readiness, RolledBack, RotateError, RouteLimits, RouteStatus, Stage, State, Status,
-    StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus, VersionStatus, Versions,
-    VersionsAsk, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
+    ChangedBy, ConfigAsk, ConfigAt, ConfigStatus, ControlStatus, DiscoveryStatus, EndpointLimits,
+    EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus, History, HistoryEntry,
+    IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus, MadeStatus, MirrorStatus,
+    NoProbes, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
+    PassportKeys, PassportRotated, Readiness, RolledBack, RotateError, RouteLimits, RouteStatus,
+    Stage, State, Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus,
+    VersionStatus, Versions, VersionsAsk, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -36,6 +36,8 @@ impl StatusSource for Edge {
             health: None,
             fault: None,
             is_drained: false,
+            weight: 1,
+            zone: None,
         };
         Status {
             version: "0.1.0".to_owned(),
@@ -69,6 +71,12 @@ impl StatusSource for Edge {
             upstreams: vec![UpstreamStatus {
                 team: "tv".to_owned(),
                 name: "home".to_owned(),
+                discovery: Some(DiscoveryStatus {
+                    question: "home.internal:7001".to_owned(),
+                    age_seconds: Some(5),
+                    fault: None,
+                    left_out: 0,
+                }),
                 endpoints: vec![
                     endpoint("127.0.0.1:7001", Some(1.5)),
                     endpoint("127.0.0.1:7002", None),

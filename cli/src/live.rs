@@ -11,8 +11,9 @@ pub(crate) use self::passport::Keys;
 use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
-    EndpointStatus, FactsAsk, History, IdentityStatus, LimitsStatus, ListenerStatus, MirrorStatus,
-    NotKept, RouteStatus, Status, StatusSource, StrangleStatus, UpstreamStatus, Why,
+    DiscoveryStatus, EndpointStatus, FactsAsk, History, IdentityStatus, LimitsStatus,
+    ListenerStatus, MirrorStatus, NotKept, RouteStatus, Status, StatusSource, StrangleStatus,
+    UpstreamStatus, Why,
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
@@ -195,10 +196,18 @@ fn upstream(state: &UpstreamState) -> UpstreamStatus {
         health: endpoint.health.map(|(state, _)| state.as_str().to_owned()),
         fault: endpoint.health.and_then(|(_, fault)| fault).map(str::to_owned),
         is_drained: endpoint.is_drained,
+        weight: endpoint.weight,
+        zone: endpoint.zone.as_ref().map(ToString::to_string),
     });
     UpstreamStatus {
         team: state.team.to_string(),
         name: state.name.to_string(),
+        discovery: state.discovery.as_ref().map(|discovery| DiscoveryStatus {
+            question: discovery.question.clone(),
+            age_seconds: discovery.age.map(|age| age.as_secs()),
+            fault: discovery.fault.map(|fault| fault.as_str().to_owned()),
+            left_out: discovery.left_out,
+        }),
         endpoints: endpoints.collect(),
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use headgate_admin::{NoOverlays, Readiness, Server, State};
-use headgate_config::Loaded;
+use headgate_config::{Loaded, name_servers};
 use headgate_gateway::{
     Drained, Edge, Parts, Phase,
     identity::HttpFetch,
@@ -21,7 +21,7 @@ use headgate_gateway::{
 };
 use headgate_telemetry::access;
 use headgate_types::Clock;
-use tokio::{sync::watch, time::sleep};
+use tokio::{runtime, sync::watch, time::sleep};
 
 use crate::{
     events::{Events, control_home},
@@ -42,6 +42,9 @@ const ACCESS_FLUSH: Duration = Duration::from_secs(2);
 /// Time for the first request of an operator's connection that was accepted just before another
 /// process took over.
 const FIRST_REQUEST_FOR: Duration = Duration::from_millis(500);
+
+/// Time for the first look for endpoints. What is not there by then is looked for on.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(3);
 
 /// The addresses of a bound edge.
 #[derive(Debug)]
@@ -93,6 +96,7 @@ pub(crate) fn serve(
     };
     let threads = loaded.settings.edge.threads.get();
     let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
+    look_up(&edge)?;
     let events = Events::wire((&loaded, &edge), (&stores, records.as_ref()), &clock, &metrics)?;
     let Sockets { bound, admin, addresses } = Sockets::bind(&loaded, take_over.as_mut())?;
     let hand_over = bound.hand_over();
@@ -267,6 +271,7 @@ fn edge_tasks(edge: &Arc<Edge>, threads: usize) -> impl Iterator<Item = (&'stati
     let always = [
         ("identity", identity_task(edge)),
         ("health", health_task(edge)),
+        ("discovery", discovery_task(edge)),
         ("passport", passport_task(edge)),
         ("machine", machine::task(edge, threads)),
     ];
@@ -287,6 +292,21 @@ fn health_task(edge: &Arc<Edge>) -> Task {
 fn traces_task(edge: &Arc<Edge>) -> Task {
     let edge = Arc::clone(edge);
     Box::new(|shutdown| Box::pin(edge.export_traces(shutdown)))
+}
+
+/// Has endpoints looked up that are, so that the first request finds them.
+fn look_up(edge: &Arc<Edge>) -> io::Result<()> {
+    if !edge.is_to_be_looked_up() {
+        return Ok(());
+    }
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Arc::clone(edge).discover_first(name_servers(), LOOK_UP_WITHIN));
+    Ok(())
+}
+
+fn discovery_task(edge: &Arc<Edge>) -> Task {
+    let edge = Arc::clone(edge);
+    Box::new(|shutdown| Box::pin(edge.discover(name_servers(), shutdown)))
 }
 
 fn passport_task(edge: &Arc<Edge>) -> Task {

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use headgate_admin::{ConfigStatus, OverlayStatus, PartStatus, Status};
+use headgate_admin::{
+    ConfigStatus, DiscoveryStatus, OverlayStatus, PartStatus, Status, UpstreamStatus,
+};
 
 use crate::{
     admin::Admin,
@@ -61,6 +63,7 @@ fn text(status: &Status) -> String {
         rows.push(vec![format!("identity {}", source.name), keys]);
     }
     for upstream in &status.upstreams {
+        rows.extend(upstream.discovery.as_ref().map(|found| discovery(upstream, found)));
         for endpoint in &upstream.endpoints {
             let latency = endpoint.latency_ms;
             let latency =
@@ -73,6 +76,9 @@ fn text(status: &Status) -> String {
             for word in endpoint.health.as_deref().into_iter().chain(drained) {
                 state.extend([", ", word]);
             }
+            if let Some(zone) = &endpoint.zone {
+                state.extend([", zone ", zone]);
+            }
             if let Some(fault) = &endpoint.fault {
                 state.extend([": ", fault.as_str()]);
             }
@@ -80,6 +86,23 @@ fn text(status: &Status) -> String {
         }
     }
     columns(&rows)
+}
+
+/// Where an upstream's endpoints are looked up, and what came of it.
+fn discovery(upstream: &UpstreamStatus, found: &DiscoveryStatus) -> Vec<String> {
+    let good = found.age_seconds.map_or_else(
+        || "NO GOOD ANSWER YET".to_owned(),
+        |age| format!("last good answer {age} s ago"),
+    );
+    let left_out = match found.left_out {
+        0 => String::new(),
+        count => format!(", {count} ADDRESSES LEFT OUT"),
+    };
+    let mut told = format!("looks up {}, {good}{left_out}", found.question);
+    if let Some(fault) = &found.fault {
+        told.extend([": ", fault]);
+    }
+    vec![format!("upstream {}/{}", upstream.team, upstream.name), told]
 }
 
 /// What came of the last load, and how changes are found.

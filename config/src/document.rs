@@ -2,6 +2,7 @@
 //!
 //! Doc comments here are what the schema and the reference page say.
 
+pub(crate) mod discovery;
 pub(crate) mod events;
 pub(crate) mod exchanges;
 pub(crate) mod health;

@@ -94,6 +94,10 @@ codes! {
     BadSink = "HG1043",
     /// A certificate that can't be used, in whose place the last good one is in force.
     CertificateHeld = "HG1060",
+    /// A file of endpoints that can't be used.
+    BadEndpoints = "HG1061",
+    /// A file of endpoints that can't be used, in whose place the last good one is in force.
+    EndpointsHeld = "HG1062",
 }
 
 impl fmt::Display for Code {

@@ -14,6 +14,7 @@ mod files;
 mod kept;
 mod layered;
 mod load;
+mod name_servers;
 mod overlay;
 mod provenance;
 mod source;
@@ -48,6 +49,7 @@ pub use crate::{
         EventLog, Exchanges, LOCAL_REGION, Loaded, Origin, Probe, Records, RouteOrigin, Sink,
         environment, load, load_at, load_from, load_from_at,
     },
+    name_servers::name_servers,
     overlay::{LeftOut, OVERLAY_BYTES_MAX, OVERLAYS_MAX, Overlay, may_overlay},
     provenance::{Layer, Provenance, Setting, Why},
     reads::{Noted, Reads},

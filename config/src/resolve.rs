@@ -18,6 +18,7 @@ use crate::{
 mod auth;
 pub(crate) mod claims;
 mod edge;
+mod endpoints;
 mod events;
 mod idempotency;
 mod identity;

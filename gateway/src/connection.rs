@@ -280,7 +280,8 @@ async fn serve_h2(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
         .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(PING_TIMEOUT);
+        .keep_alive_timeout(PING_TIMEOUT)
+        .enable_connect_protocol();
     let answer = answer(edge, connection);
     let hyper = builder.serve_connection(
         io,

@@ -1,5 +1,6 @@
 //! What all exchanges share: the compiled settings, the counters, the life cycle.
 
+mod found;
 mod limits;
 mod snapshot;
 mod terms;

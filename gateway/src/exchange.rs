@@ -130,6 +130,7 @@ async fn serve(
     body: ClientBody,
 ) -> Result<Entered, Error> {
     let hop = headers::strip_hop(&mut parts.headers).map_err(Error::BadRequest)?;
+    let hop = step::target::unify(parts, hop);
     let target = step::target::read(parts, hop)?;
     if path::is_reserved(target.path()) {
         let own = own((edge, &snapshot), connection, record, (parts, &target));

@@ -66,5 +66,5 @@ pub use crate::{
     replay::{Decision, Demand, DeviceRule, Replay, RouteRule, Routing, RoutingError, Unknown},
     split::{ArmState, SplitState},
     step::draw::Drawn,
-    upstream::{EndpointState, UpstreamState},
+    upstream::{DiscoveryState, EndpointState, UpstreamState},
 };

@@ -47,7 +47,7 @@ pub(crate) struct Mirror {
     reads_bodies: bool,
     places: Semaphore,
     copies: Arc<AtomicUsize>,
-    tally: Tally,
+    tally: Arc<Tally>,
     metrics: MirrorMetrics,
     clock: Arc<dyn Clock>,
 }
@@ -70,9 +70,12 @@ impl Mirror {
             BuildError::Upstream { team: Arc::clone(&route.team), route: Arc::clone(&route.name) }
         })?;
         let before = before.and_then(|route| route.mirror.as_ref());
-        if let Some(before) = before.filter(|before| before.is(&settings, &upstream)) {
-            return Ok(Some(Arc::clone(before)));
+        let known = before.filter(|before| before.is(&settings, &upstream));
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.upstream, &upstream)) {
+            return Ok(Some(Arc::clone(known)));
         }
+        // An upstream whose endpoints have changed is compared on.
+        let tally = known.map(|known| Arc::clone(&known.tally));
         // A salt of its own, so that the copied requests are not those of an arm.
         let salt = format!("mirror:{}/{}", route.team, route.name);
         Ok(Some(Arc::new(Self {
@@ -80,7 +83,9 @@ impl Mirror {
             reads_bodies: settings.compare.iter().any(headgate_router::compare::Field::is_in_body),
             places: Semaphore::new(CONCURRENCY_MAX),
             copies: Arc::default(),
-            tally: Tally::new(&settings.compare, tools.clock.unix_time()),
+            tally: tally.unwrap_or_else(|| {
+                Arc::new(Tally::new(&settings.compare, tools.clock.unix_time()))
+            }),
             metrics: tools.metrics.mirror(&route.team, &route.name),
             clock: Arc::clone(&tools.clock),
             upstream,
@@ -88,10 +93,10 @@ impl Mirror {
         })))
     }
 
-    /// Whether other settings ask for this very mirror.
+    /// Whether other settings ask for the same copies.
     fn is(&self, settings: &settings::Mirror, upstream: &Arc<Upstream>) -> bool {
         let same = settings::Mirror { upstream: self.settings.upstream, ..settings.clone() };
-        Arc::ptr_eq(&self.upstream, upstream) && same == self.settings
+        self.upstream.audience == upstream.audience && same == self.settings
     }
 
     /// Whether the request of a trace is copied.

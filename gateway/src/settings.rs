@@ -4,7 +4,7 @@
 
 use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use headgate_router::{device::Rule, pattern::Pattern};
+use headgate_router::{device::Rule, hash_by::HashBy, pattern::Pattern};
 use headgate_types::{ByteSize, Class, Ratio};
 use ipnet::IpNet;
 
@@ -39,7 +39,7 @@ pub use crate::settings::{
     recent::Recent,
     split::{Arm, Split, SplitKind, Sticky, Testers},
     telemetry::{Slow, TRACES_PATH, TRACES_PER_SECOND, Traces},
-    upstream::{Endpoint, Health, Protocol, Trust, Upstream, UpstreamTls},
+    upstream::{Address, Dns, Endpoint, Health, Protocol, Question, Trust, Upstream, UpstreamTls},
 };
 
 /// Everything that an edge needs to serve.
@@ -94,6 +94,8 @@ pub struct Edge {
     pub client_address: ClientAddress,
     /// Tells where clients are. None: nobody does.
     pub geo: Option<Geo>,
+    /// Name servers that endpoints are looked up at. None: those of this machine.
+    pub dns_servers: Option<Vec<SocketAddr>>,
     /// What a client may use up.
     pub limits: Limits,
     /// How the edge protects itself from overload.
@@ -243,6 +245,7 @@ impl Default for Edge {
             trusted_peers: Vec::new(),
             client_address: ClientAddress::default(),
             geo: None,
+            dns_servers: None,
             limits: Limits::default(),
             overload: Overload::default(),
             drain: Drain::default(),
@@ -338,6 +341,8 @@ pub struct Route {
     pub retry: Retry,
     /// Bytes of one request body. None means [`Limits::body_bytes_max`].
     pub body_bytes_max: Option<ByteSize>,
+    /// What its requests keep to their endpoints by. None: endpoints are chosen by load alone.
+    pub hash_by: Option<HashBy>,
     /// What an `idempotency-key` does. None means nothing: it is passed on like any header.
     pub idempotency: Option<Idempotency>,
     /// Exchanges that took so long are told in the process's log. None means [`Slow::over`].

@@ -53,19 +53,24 @@ where
 async fn in_time(stream: impl Future, unread: Duration) {
     let mut stream = pin!(stream);
     let mut timer: Option<Pin<Box<Sleep>>> = None;
+    // What never asks an exchange carries a tunnel, which minds its own time.
+    let mut has_asked = false;
     poll_fn(|cx| {
         DID.set(Did::Nothing);
         if stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         match DID.get() {
-            Did::Nothing => {}
+            Did::Nothing if has_asked => {}
+            Did::Nothing => return Poll::Pending,
             Did::Moved => timer = None,
             Did::Waits => {
+                has_asked = true;
                 timer = None;
                 return Poll::Pending;
             }
         }
+        has_asked = true;
         timer.get_or_insert_with(|| Box::pin(sleep(unread))).as_mut().poll(cx)
     })
     .await;

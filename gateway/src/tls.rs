@@ -121,13 +121,23 @@ fn check(settings: &settings::Certificate) -> Result<Checked, CertificateError> 
 
 /// When the first certificate of a chain in PEM ends; none when there is none that can be read.
 pub fn ends_at(cert_pem: &[u8]) -> Option<UnixTime> {
+    ends(cert_pem).min()
+}
+
+/// When the last of several authorities in PEM ends, and with it all trust; none when there is none
+/// that can be read.
+pub fn last_ends_at(authorities_pem: &[u8]) -> Option<UnixTime> {
+    ends(authorities_pem).max()
+}
+
+fn ends(pem: &[u8]) -> impl Iterator<Item = UnixTime> {
     let end = |der: CertificateDer<'_>| {
         let (_, certificate) = X509Certificate::from_der(&der).ok()?;
         // One that ended before 1970 has ended.
         let seconds = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
         Some(UnixTime::from_secs(seconds))
     };
-    CertificateDer::pem_slice_iter(cert_pem).filter_map(|der| end(der.ok()?)).min()
+    CertificateDer::pem_slice_iter(pem).filter_map(move |der| end(der.ok()?))
 }
 
 impl ResolvesServerCert for Certificates {

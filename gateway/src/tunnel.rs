@@ -6,8 +6,17 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use headgate_router::balance::{Call, End};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONNECTION, UPGRADE},
+    request::Parts,
+};
+use hyper::{
+    ext::Protocol,
+    upgrade::{OnUpgrade, Upgraded},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
@@ -16,6 +25,8 @@ use tokio::{
 
 use crate::{
     error::Error,
+    headers::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY},
+    push::accept_value,
     record::Record,
     websocket::{Frames, GOING_AWAY},
 };
@@ -31,15 +42,57 @@ const GOODBYE_SPREAD: Duration = Duration::from_secs(2);
 
 type Io = TokioIo<Upgraded>;
 
+/// The client's half of a `WebSocket` that is being opened.
+pub(crate) struct Switch {
+    downstream: OnUpgrade,
+    /// What the endpoint must say to the edge's own key. None: the key is the client's, and so is
+    /// the look at what is said to it.
+    accept: Option<HeaderValue>,
+}
+
+impl Switch {
+    /// Takes it from a request. One on a stream of HTTP/2 has no key (RFC 8441, 5), and an endpoint
+    /// that speaks HTTP/1.1 wants one, so the edge shakes hands in its place.
+    pub(crate) fn take(parts: &mut Parts) -> Option<Self> {
+        let downstream = parts.extensions.remove::<OnUpgrade>()?;
+        let accept = parts.extensions.remove::<Protocol>().and_then(|_| {
+            let key = STANDARD.encode(fastrand::u128(..).to_be_bytes());
+            let accept = accept_value(key.as_bytes());
+            parts.headers.insert(WEBSOCKET_KEY, HeaderValue::try_from(key).ok()?);
+            Some(accept)
+        });
+        Some(Self { downstream, accept })
+    }
+
+    /// Whether the client waits on a stream of HTTP/2, to which any success says that it is open.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.accept.is_some()
+    }
+
+    /// Whether the endpoint has shaken hands as it should.
+    pub(crate) fn is_agreed(&self, headers: &HeaderMap) -> bool {
+        let accept = headers.get(WEBSOCKET_ACCEPT);
+        self.accept.as_ref().is_none_or(|expected| accept == Some(expected))
+    }
+
+    /// Says to the client that it is open.
+    pub(crate) fn tell<B>(&self, response: &mut Response<B>) {
+        if self.is_stream() {
+            *response.status_mut() = StatusCode::OK;
+            response.headers_mut().remove(WEBSOCKET_ACCEPT);
+            return;
+        }
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
+}
+
 /// Joins the two sides once both have switched protocols; the call and the record end with the
 /// tunnel.
-pub(crate) fn spawn(
-    downstream: OnUpgrade,
-    upstream: OnUpgrade,
-    call: Call,
-    mut record: Box<Record>,
-) {
+pub(crate) fn spawn(switch: Switch, upstream: OnUpgrade, call: Call, mut record: Box<Record>) {
     tokio::spawn(async move {
+        let downstream = switch.downstream;
         let switched = timeout(SWITCH_WITHIN, async { tokio::try_join!(downstream, upstream) });
         let Ok(Ok((downstream, upstream))) = switched.await else {
             call.finish(record.clock().now(), End::Failure);

@@ -2,10 +2,14 @@
 
 mod check;
 mod connect;
+mod discover;
+mod dns;
 mod fitness;
 mod lease;
+mod looked_up;
 mod opening;
 mod pool;
+mod state;
 mod steps;
 pub(crate) mod tls;
 
@@ -18,12 +22,12 @@ use std::{
 };
 
 use headgate_router::{
-    balance::{Balancer, Call, Load},
-    health,
+    balance::{Balancer, Call, Place, affinity::key_of},
     overload::{
         breaker::{self, Breaker, State},
         outlier::Endpoints,
     },
+    zone::Zones,
 };
 use headgate_telemetry::{Metrics, UpstreamMetrics};
 use headgate_types::Moment;
@@ -33,40 +37,21 @@ use self::{
     fitness::{Fitness, Standing},
     tls::Tls,
 };
+pub(crate) use crate::upstream::looked_up::LookedUp;
 pub(crate) use crate::upstream::tls::is_tls;
 pub use crate::upstream::tls::{UpstreamTlsError, check as check_tls, check_authorities};
 pub(crate) use crate::upstream::{
     connect::ConnectError,
     lease::{Lease, SendError},
 };
+pub use crate::upstream::{
+    looked_up::DiscoveryState,
+    state::{EndpointState, UpstreamState},
+};
 use crate::{
     overload::{Admission, EndpointLimits, UpstreamLimits},
     settings::{self, UpstreamOverload},
 };
-
-/// An upstream as it stands at a moment.
-#[derive(Clone, Debug)]
-pub struct UpstreamState {
-    /// The team that owns it.
-    pub team: Arc<str>,
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its endpoints.
-    pub endpoints: Vec<EndpointState>,
-}
-
-/// An endpoint as it stands at a moment.
-#[derive(Clone, Debug)]
-pub struct EndpointState {
-    /// Its address.
-    pub address: Arc<str>,
-    /// What it has to do.
-    pub load: Load,
-    /// What checks say of it, and what was wrong at the last one. None where nothing is checked.
-    pub health: Option<(health::State, Option<&'static str>)>,
-    /// Whether it gets no calls because somebody wants so.
-    pub is_drained: bool,
-}
 
 /// An upstream as the data path uses it.
 pub(crate) struct Upstream {
@@ -82,6 +67,10 @@ pub(crate) struct Upstream {
     pub(crate) addresses: Vec<Arc<str>>,
     /// Who is asked next.
     pub(crate) balancer: Balancer,
+    /// Which of its endpoints are near. None: none is preferred.
+    pub(crate) zones: Option<Zones>,
+    /// What is known of where its endpoints are looked up. None: they are not.
+    pub(crate) looked_up: Option<Arc<LookedUp>>,
     /// Requests at once.
     pub(crate) admission: Arc<Admission>,
     /// What keeps calls from endpoints that fail.
@@ -103,6 +92,16 @@ fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// An endpoint as the balancer sees it.
+fn place(endpoint: &settings::Endpoint) -> Place {
+    Place { weight: endpoint.weight, seed: key_of(endpoint.address.to_string().as_bytes()) }
+}
+
+fn zones(settings: &settings::Upstream) -> Option<Zones> {
+    let endpoints = settings.endpoints.iter().map(|one| (one.zone.as_deref(), one.weight));
+    Zones::new(settings.zone.as_deref()?, endpoints)
+}
+
 /// What an upstream may take over from the one before it.
 struct Parts {
     ids: Vec<u64>,
@@ -111,6 +110,7 @@ struct Parts {
     breakers: Endpoints,
     /// What is known of the endpoints that stay.
     standings: Vec<Option<Arc<Standing>>>,
+    looked_up: Option<Arc<LookedUp>>,
     metrics: UpstreamMetrics,
 }
 
@@ -137,6 +137,7 @@ impl Upstream {
             admission: Admission::new(&settings.overload.concurrency),
             breakers: Endpoints::new(settings.endpoints.len(), breaker_settings(settings)),
             standings: vec![None; settings.endpoints.len()],
+            looked_up: None,
             metrics: metrics.upstream(&settings.team, &settings.name),
         };
         Self::with(settings, parts, (metrics, now))
@@ -153,11 +154,41 @@ impl Upstream {
         settings: &settings::Upstream,
         context: (&Metrics, Moment),
     ) -> Result<Arc<Self>, UpstreamTlsError> {
+        let question = |one: &settings::Upstream| one.dns.as_ref().map(|dns| dns.question.clone());
+        if settings.dns.is_some() && question(settings) == question(&self.settings) {
+            // What was found stays until something else is.
+            let endpoints = self.settings.endpoints.clone();
+            return self
+                .followed_by(&settings::Upstream { endpoints, ..settings.clone() }, context);
+        }
+        self.followed_by(settings, context)
+    }
+
+    /// The upstream that follows this one when its endpoints were found to be others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upstream::new`].
+    pub(crate) fn with_endpoints(
+        self: &Arc<Self>,
+        endpoints: Vec<settings::Endpoint>,
+        context: (&Metrics, Moment),
+    ) -> Result<Arc<Self>, UpstreamTlsError> {
+        self.followed_by(&settings::Upstream { endpoints, ..self.settings.clone() }, context)
+    }
+
+    fn followed_by(
+        self: &Arc<Self>,
+        settings: &settings::Upstream,
+        context: (&Metrics, Moment),
+    ) -> Result<Arc<Self>, UpstreamTlsError> {
         if self.settings == *settings {
             return Ok(Arc::clone(self));
         }
         let before = &self.settings.endpoints;
-        let kept = |endpoint| before.iter().position(|one| one == endpoint);
+        let kept = |endpoint: &settings::Endpoint| {
+            before.iter().position(|one| one.address == endpoint.address)
+        };
         let kept: Vec<_> = settings.endpoints.iter().map(kept).collect();
         let same_connections = self.settings.speaks_as(settings);
         let id = |at: &Option<usize>| {
@@ -182,6 +213,7 @@ impl Upstream {
             breakers: self.breakers.successor(known, breaker),
             balancer: self.balancer.successor(kept),
             standings,
+            looked_up: self.looked_up.clone().filter(|_| self.settings.dns == settings.dns),
             metrics: self.metrics.clone(),
         };
         Self::with(settings, parts, context)
@@ -198,7 +230,12 @@ impl Upstream {
         parts: Parts,
         (metrics, now): (&Metrics, Moment),
     ) -> Result<Arc<Self>, UpstreamTlsError> {
-        let Parts { ids, balancer, admission, breakers, standings, metrics: counts } = parts;
+        let Parts { ids, balancer, admission, breakers, standings, looked_up, metrics: counts } =
+            parts;
+        let look_up = |dns: &settings::Dns| {
+            let metrics = metrics.discovery(&settings.team, &settings.name);
+            Arc::new(LookedUp::new(dns.clone(), metrics))
+        };
         let fitness = fitness::is_wanted(settings).then(|| {
             let metrics = metrics.health(&settings.team, &settings.name);
             Fitness::new(settings, standings.into_iter(), metrics, now)
@@ -209,7 +246,9 @@ impl Upstream {
             audience: format!("{}/{}", settings.team, settings.name).into(),
             addresses: settings.endpoints.iter().map(|one| one.to_string().into()).collect(),
             settings: settings.clone(),
-            balancer,
+            zones: zones(settings),
+            looked_up: looked_up.or_else(|| settings.dns.as_ref().map(look_up)),
+            balancer: balancer.placed(settings.endpoints.iter().map(place)),
             admission,
             breakers,
             fitness,
@@ -263,26 +302,6 @@ impl Upstream {
         self.ids.get(endpoint).copied().unwrap_or(u64::MAX)
     }
 
-    /// The upstream as it stands.
-    pub(crate) fn state(&self, now: Moment) -> UpstreamState {
-        let checked = |at| {
-            let standing = self.fitness.as_ref()?.standing(at)?.checked();
-            let is_checked = self.settings.health.is_some();
-            is_checked.then(|| (standing.health.state(), standing.fault))
-        };
-        let endpoint = |(at, address): (usize, &Arc<str>)| EndpointState {
-            address: Arc::clone(address),
-            load: self.balancer.load(at, now),
-            health: checked(at),
-            is_drained: self.fitness.as_ref().is_some_and(|fitness| fitness.is_drained(at)),
-        };
-        UpstreamState {
-            team: Arc::clone(&self.settings.team),
-            name: Arc::clone(&self.settings.name),
-            endpoints: self.addresses.iter().enumerate().map(endpoint).collect(),
-        }
-    }
-
     /// The head of a request that the edge itself makes, in the protocol that the endpoints speak.
     ///
     /// # Errors
@@ -315,10 +334,16 @@ impl Upstream {
 
     /// The host for a client that names none: only HTTP/1.0 may.
     pub(crate) fn default_host(&self) -> HeaderValue {
+        let question = self.settings.dns.as_ref().map(|dns| &dns.question);
+        if let Some(question @ settings::Question::Addresses { .. }) = question
+            && let Ok(host) = HeaderValue::try_from(question.to_string())
+        {
+            return host;
+        }
         let first = self.settings.endpoints.first();
-        let host = first.and_then(|endpoint| match endpoint {
-            settings::Endpoint::Tcp(address) => HeaderValue::from_str(address).ok(),
-            settings::Endpoint::Unix(_) => None,
+        let host = first.and_then(|endpoint| match &endpoint.address {
+            settings::Address::Tcp(address) => HeaderValue::from_str(address).ok(),
+            settings::Address::Unix(_) => None,
         });
         host.unwrap_or(HeaderValue::from_static("localhost"))
     }

@@ -15,10 +15,14 @@
 //! * An estimate that nothing has renewed fades to zero by the same law, counted from the last
 //!   sample or the last call, whichever was later. So an endpoint that was penalized is asked
 //!   again after a while, one call at a time until one has answered.
+//! * Endpoints may have weights. Then each of the two is drawn by them, both draws apart, so that it
+//!   is at times the same one twice: an endpoint of a tenth of the weight gets about a tenth of the
+//!   calls, however quick it is. Calls in flight count by weight.
 //! * An endpoint without any sample is taken for as fast as the one it is compared with, and only
 //!   calls in flight count: a new one gets its share from the start, and no more than that.
 
 use std::{
+    num::NonZeroU16,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -28,6 +32,7 @@ use std::{
 
 use headgate_types::Moment;
 
+pub mod affinity;
 mod estimate;
 
 use estimate::Estimate;
@@ -40,7 +45,33 @@ pub const PENALTY: Duration = Duration::from_secs(5);
 /// Picks among the endpoints of one upstream. Lock-free; shared by all threads.
 #[derive(Debug)]
 pub struct Balancer {
-    endpoints: Vec<Arc<Endpoint>>,
+    endpoints: Vec<Slot>,
+    /// Whether not all weights are the same.
+    is_weighted: bool,
+}
+
+/// An endpoint in its place among the others.
+#[derive(Debug)]
+struct Slot {
+    endpoint: Arc<Endpoint>,
+    place: Place,
+    /// Its weight as a multiple of the mean one.
+    relative: f64,
+}
+
+/// What an endpoint is configured to be for a balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its share of the calls, as compared with others.
+    pub weight: NonZeroU16,
+    /// What its scores for keys are drawn by, such as [`affinity::key_of`] its address.
+    pub seed: u64,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { weight: NonZeroU16::MIN, seed: 0 }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +104,28 @@ pub struct Load {
 impl Balancer {
     /// Makes a balancer for that many endpoints.
     pub fn new(endpoints_count: usize) -> Self {
-        Self { endpoints: (0..endpoints_count).map(|_| Arc::default()).collect() }
+        Self::of((0..endpoints_count).map(|_| Arc::default()))
+    }
+
+    fn of(endpoints: impl Iterator<Item = Arc<Endpoint>>) -> Self {
+        let slot = |endpoint| Slot { endpoint, place: Place::default(), relative: 1.0 };
+        Self { endpoints: endpoints.map(slot).collect(), is_weighted: false }
+    }
+
+    /// The same with a place for each endpoint, in their order.
+    #[must_use]
+    pub fn placed(mut self, places: impl IntoIterator<Item = Place>) -> Self {
+        for (slot, place) in self.endpoints.iter_mut().zip(places) {
+            slot.place = place;
+        }
+        let weight = |slot: &Slot| f64::from(slot.place.weight.get());
+        let mean = self.endpoints.iter().map(weight).sum::<f64>() / self.endpoints.len() as f64;
+        for slot in &mut self.endpoints {
+            slot.relative = weight(slot) / mean;
+        }
+        let first = self.endpoints.first().map(|slot| slot.place.weight);
+        self.is_weighted = self.endpoints.iter().any(|slot| Some(slot.place.weight) != first);
+        self
     }
 
     /// Makes the balancer that follows this one when the endpoints have changed: for each endpoint
@@ -82,8 +134,8 @@ impl Balancer {
     /// What is known of an endpoint stays, and so do its calls in flight.
     #[must_use]
     pub fn successor(&self, kept: impl IntoIterator<Item = Option<usize>>) -> Self {
-        let known = |index: Option<usize>| self.endpoints.get(index?).cloned();
-        Self { endpoints: kept.into_iter().map(|index| known(index).unwrap_or_default()).collect() }
+        let known = |index: Option<usize>| Some(Arc::clone(&self.endpoints.get(index?)?.endpoint));
+        Self::of(kept.into_iter().map(|index| known(index).unwrap_or_default()))
     }
 
     /// Picks an endpoint that was not tried, and counts the call as in flight until it ends.
@@ -91,29 +143,52 @@ impl Balancer {
     /// None when all were tried. `random` must be drawn evenly from all of `u64` for each pick.
     pub fn pick(&self, now: Moment, random: u64, is_tried: impl Fn(usize) -> bool) -> Option<Call> {
         let open = || (0..self.endpoints.len()).filter(|index| !is_tried(*index));
-        let (first, second) = two_of(open().count(), random);
-        let at = |place| {
-            let index = open().nth(place)?;
-            Some((index, self.endpoints.get(index)?))
+        let (first, second) = if self.is_weighted {
+            self.two_by_weight(open, random)
+        } else {
+            let (first, second) = two_of(open().count(), random);
+            (open().nth(first), open().nth(second))
         };
+        let at = |index: Option<usize>| Some((index?, self.endpoints.get(index?)?));
         let (first, second) = (at(first)?, at(second)?);
-        let (index, endpoint) = if second.1.is_lighter_than(first.1, now) { second } else { first };
-        Some(Call::start(index, Arc::clone(endpoint), now))
+        let (index, slot) = if second.1.is_lighter_than(first.1, now) { second } else { first };
+        Some(Call::start(index, Arc::clone(&slot.endpoint), now))
+    }
+
+    /// Draws two endpoints by their weights, each on its own.
+    fn two_by_weight<I: Iterator<Item = usize>>(
+        &self,
+        open: impl Fn() -> I,
+        random: u64,
+    ) -> (Option<usize>, Option<usize>) {
+        let weight =
+            |index: usize| self.endpoints.get(index).map_or(0, |slot| slot.place.weight.get());
+        let all = open().map(|index| usize::from(weight(index))).sum();
+        let draw = |random| {
+            let mut left = scaled(random, all);
+            open().find(|index| {
+                let own = usize::from(weight(*index));
+                let is_it = left < own;
+                left = left.saturating_sub(own);
+                is_it
+            })
+        };
+        (draw(random >> 32), draw(random & u64::from(u32::MAX)))
     }
 
     /// Whether an endpoint has its even share, rounded up, of all calls in flight.
     pub fn is_laden(&self, endpoint: usize) -> bool {
-        let calls = |endpoint: &Arc<Endpoint>| endpoint.in_flight.load(Ordering::Relaxed);
-        let all: u64 = self.endpoints.iter().map(calls).sum();
-        let own = self.endpoints.get(endpoint).map_or(0, calls);
-        own > 0 && own.saturating_mul(self.endpoints.len() as u64) >= all
+        let all: u64 = self.endpoints.iter().map(|slot| slot.endpoint.calls()).sum();
+        let Some(slot) = self.endpoints.get(endpoint) else { return false };
+        let own = slot.endpoint.calls() as f64;
+        own > 0.0 && own * self.endpoints.len() as f64 >= all as f64 * slot.relative
     }
 
     /// How an endpoint stands. An index that does not exist has no load.
     pub fn load(&self, endpoint: usize, now: Moment) -> Load {
-        self.endpoints.get(endpoint).map_or_else(Load::default, |endpoint| Load {
-            in_flight: endpoint.in_flight.load(Ordering::Relaxed),
-            latency: endpoint.latency(now).map(Duration::from_secs_f64),
+        self.endpoints.get(endpoint).map_or_else(Load::default, |slot| Load {
+            in_flight: slot.endpoint.calls(),
+            latency: slot.endpoint.latency(now).map(Duration::from_secs_f64),
         })
     }
 }
@@ -141,11 +216,17 @@ impl Endpoint {
         self.estimate.faded(asked_at, now)
     }
 
+    fn calls(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl Slot {
     fn is_lighter_than(&self, other: &Self, now: Moment) -> bool {
-        let calls = |endpoint: &Self| endpoint.in_flight.load(Ordering::Relaxed);
+        let calls = |slot: &Self| slot.endpoint.calls() as f64 / slot.relative;
         let (ours, theirs) = (calls(self), calls(other));
-        match (self.latency(now), other.latency(now)) {
-            (Some(our), Some(their)) => our * (ours as f64 + 1.0) < their * (theirs as f64 + 1.0),
+        match (self.endpoint.latency(now), other.endpoint.latency(now)) {
+            (Some(our), Some(their)) => our * (ours + 1.0) < their * (theirs + 1.0),
             _ => ours < theirs,
         }
     }

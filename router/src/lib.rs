@@ -14,6 +14,7 @@
 
 pub mod error;
 
+pub mod discovery;
 pub mod event_key;
 pub mod facts;
 pub mod filter;
@@ -31,7 +32,9 @@ pub mod split;
 
 pub mod balance;
 pub mod deadline;
+pub mod hash_by;
 pub mod retry;
+pub mod zone;
 
 pub mod overload;
 

@@ -95,6 +95,14 @@ impl Pattern {
         })
     }
 
+    /// The position of the segment that a parameter takes, counted from 0. None where no parameter
+    /// of one segment has that name.
+    pub fn position(&self, parameter: &str) -> Option<usize> {
+        self.segments.iter().position(
+            |segment| matches!(segment, Segment::Parameter(name) if name.as_ref() == parameter),
+        )
+    }
+
     /// The tests of headers, as they are written, such as `header.x-beta=1`.
     pub fn header_predicates(&self) -> impl Iterator<Item = String> {
         let is_header = |predicate: &&Predicate| matches!(predicate, Predicate::Header(..));

@@ -227,6 +227,12 @@ catalog! {
     HEALTH: Kind::Gauge, Endpoints, "headgate_gateway_health_endpoints", [TEAM, UPSTREAM, HEALTH_STATE];
     /// Health checks of the upstream's endpoints.
     HEALTH_CHECKS: Kind::Counter, Checks, "headgate_gateway_health_checks_total", [TEAM, UPSTREAM, FETCH];
+    /// Looks for the endpoints of the upstream, where they are looked up by DNS. One that failed has changed nothing.
+    DISCOVERY_LOOKUPS: Kind::Counter, Lookups, "headgate_gateway_discovery_lookups_total", [TEAM, UPSTREAM, FETCH];
+    /// Endpoints that were found at the last good look.
+    DISCOVERED: Kind::Gauge, Endpoints, "headgate_gateway_discovery_endpoints", [TEAM, UPSTREAM];
+    /// When the last good look was, in seconds since 1970; 0 before the first.
+    DISCOVERY_GOOD: Kind::Gauge, Seconds, "headgate_gateway_discovery_last_success_timestamp_seconds", [TEAM, UPSTREAM];
     /// Attempts at the upstream, by result.
     ATTEMPTS: Kind::Counter, Attempts, "headgate_gateway_upstream_attempts_total", [TEAM, UPSTREAM, ATTEMPT_RESULT];
     /// Time to open a connection to the upstream.

@@ -20,11 +20,11 @@ pub use crate::{
         LayerReason, Listener, MirrorResult, ProbeResult, Refusal, Reload, Ruled, Settled,
     },
     metrics::{
-        ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DynamoDbCounts,
-        DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics, GroupMetrics,
-        HandlerMetrics, HealthMetrics, IdentityMetrics, KeyCounts, KeyMetrics, Metrics,
-        MirrorMetrics, ProbeMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics, Ruling,
-        RulingMetrics, StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
+        ArmCounts, ArmMetrics, ArmNames, BreakerMetrics, ConfigMetrics, DiscoveryMetrics,
+        DynamoDbCounts, DynamoDbMetrics, EdgeMetrics, FactsMetrics, GateLevels, GateMetrics,
+        GroupMetrics, HandlerMetrics, HealthMetrics, IdentityMetrics, KeyCounts, KeyMetrics,
+        Metrics, MirrorMetrics, ProbeMetrics, PushMetrics, RetryBudgetMetrics, RouteMetrics,
+        Ruling, RulingMetrics, StoreCounts, StoreMetrics, TopicMetrics, UpstreamMetrics,
     },
     registry::{Exporter, Format},
 };

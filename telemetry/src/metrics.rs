@@ -36,7 +36,7 @@ pub use crate::metrics::{
     probe::ProbeMetrics,
     push::PushMetrics,
     store::{StoreCounts, StoreMetrics},
-    upstream::{HealthMetrics, UpstreamMetrics},
+    upstream::{DiscoveryMetrics, HealthMetrics, UpstreamMetrics},
 };
 use crate::{
     catalog::{self, Metric, NAMES_MAX, NO_ROUTE, OTHER, Values},

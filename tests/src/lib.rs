@@ -17,6 +17,7 @@
 
 pub mod bff;
 pub mod client;
+pub mod dns;
 pub mod edge;
 pub mod folder;
 pub mod identity;

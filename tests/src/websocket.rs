@@ -1,5 +1,8 @@
 //! WebSocket frames (RFC 6455), as few as the tests need.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::{Connection, Raw};
 
 /// A text frame's opcode.
@@ -69,14 +72,23 @@ pub async fn read_frame(raw: &mut Raw) -> (u8, Vec<u8>) {
     (head[0] & 0xf, raw.bytes(length).await)
 }
 
+/// What a server says to a client's key (RFC 6455, 4.2.2).
+fn accept(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
+}
+
 /// Accepts a WebSocket and plays an echo server: text comes back, a ping is answered by a pong, a
 /// close by a close.
 pub async fn echo(mut connection: Connection) {
     let Some(request) = connection.head().await else { return };
     assert_eq!(request.header("upgrade"), Some("websocket"), "{}", request.head);
-    let accept = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-    connection.write(accept).await;
+    let accept = accept(request.header("sec-websocket-key").unwrap());
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-accept: {accept}\r\n\r\n"
+    );
+    connection.write(head).await;
     while let Some(head) = connection.take(2).await {
         let length = match head[1] & 0x7f {
             126 => {

@@ -74,6 +74,10 @@ pub(super) fn upstream(loaded: &Loaded, route: &Route, drawn: Option<Drawn>, id:
         return Decision::not_made("the upstream is not there");
     };
     let endpoints: Vec<_> = upstream.endpoints.iter().map(ToString::to_string).collect();
-    let reason = format!("{source}; endpoints {}", endpoints.join(", "));
+    let endpoints = match &upstream.dns {
+        Some(dns) => format!("by DNS of {}", dns.question),
+        None => endpoints.join(", "),
+    };
+    let reason = format!("{source}; endpoints {endpoints}");
     Decision::made(upstream.name.as_ref(), reason)
 }

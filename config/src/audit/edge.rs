@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use headgate_gateway::tls;
 
 use crate::{
-    audit::{EXPIRY_DAYS, Mark, Subject, secrets::KeyView},
+    audit::{EXPIRY_DAYS, Mark, Subject, secrets::KeyView, upstreams},
     document::scalar::{LastDay, count_of_days},
     source::Step,
 };
 
 /// A moment as a day.
-fn day(seconds: u64) -> String {
+pub(super) fn day(seconds: u64) -> String {
     LastDay::day_of(seconds).to_string()
 }
 
@@ -33,10 +33,10 @@ fn certificates<'s>(
 
 pub(super) fn expired_certificates(subject: &Subject<'_>) -> Vec<Mark> {
     let over = certificates(subject).filter(|(.., ends)| subject.days_until(*ends).is_none());
-    over.map(|(path, file, ends)| {
+    let own = over.map(|(path, file, ends)| {
         subject.mark(&path, &file, format!("the certificate ended on {}", day(ends)))
-    })
-    .collect()
+    });
+    own.chain(upstreams::expired(subject)).collect()
 }
 
 pub(super) fn expiring_certificates(subject: &Subject<'_>) -> Vec<Mark> {
@@ -45,7 +45,7 @@ pub(super) fn expiring_certificates(subject: &Subject<'_>) -> Vec<Mark> {
         let message = format!("the certificate ends on {}, in {}", day(ends), count_of_days(days));
         Some(subject.mark(&path, &file, message))
     };
-    certificates(subject).filter_map(mark).collect()
+    certificates(subject).filter_map(mark).chain(upstreams::expiring(subject)).collect()
 }
 
 pub(super) fn plain_keys(subject: &Subject<'_>) -> Vec<Mark> {

@@ -109,7 +109,9 @@ pub(super) fn limits_above_connections(subject: &Subject<'_>) -> Vec<Mark> {
     let find = |upstream: &Upstream| {
         let limit = usize::try_from(upstream.overload.concurrency.max).unwrap_or(usize::MAX);
         let connections = upstream.endpoints.len() * upstream.connections_max.get();
-        let is_above = upstream.protocol == Protocol::H1 && limit > connections;
+        // How many endpoints will be found is not known.
+        let is_known = upstream.dns.is_none();
+        let is_above = is_known && upstream.protocol == Protocol::H1 && limit > connections;
         let message =
             format!("{limit} requests at once may be let in, for {connections} connections");
         is_above.then(|| mark(subject, upstream, "concurrency", message)).flatten()

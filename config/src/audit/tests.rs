@@ -300,6 +300,32 @@ fn certificates_that_end() {
 }
 
 #[test]
+fn certificates_of_upstreams_that_end() {
+    let (old, new, shown) = (certificate(10), certificate(16), certificate(15));
+    let routes = "team = 'tv'\n[upstream.u]\nendpoints = ['a.example:1']\n\
+        tls = { ca = 'ca.pem', cert = 'c.pem', key = 'c.key' }\n\
+        [route.r]\nmatch = 'GET /tv/a'\nto = 'u'\n";
+    let authorities = old.0 + &new.0;
+    let files = [
+        ("headgate.toml", "[team.tv]\nclaims = [{ host = '*', prefix = '/tv/' }]\n"),
+        ("routes.d/tv/r.toml", routes),
+        ("routes.d/tv/ca.pem", authorities.as_str()),
+        ("routes.d/tv/c.pem", &shown.0),
+        ("routes.d/tv/c.key", &shown.1),
+    ];
+    let place = "routes.d/tv/r.toml:4:7 tv/u:";
+    assert_eq!(
+        found("HGA007", &files),
+        [format!("{place} the certificate that the edge shows ended on 2027-01-15")]
+    );
+    // Of two authorities one is over; the other is trusted on.
+    assert_eq!(
+        found("HGA008", &files),
+        [format!("{place} the last authority ends on 2027-01-16, in 1 day")]
+    );
+}
+
+#[test]
 fn the_first_of_a_chain_to_end_counts() {
     let platform = "[edge.tls]\nlisten = ['127.0.0.1:0']\ncert = 'a.pem'\nkey = 'a.key'\n";
     let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();

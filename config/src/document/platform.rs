@@ -14,7 +14,7 @@ use crate::document::{
     owner::Team,
     probe::Probe,
     push::Push,
-    scalar::{Address, Length, LengthOrZero, Network, ServiceUrl, Size, Test},
+    scalar::{Address, Length, LengthOrZero, Name, Network, ServiceUrl, Size, Test},
     sink::Sink,
     split::Testers,
     telemetry::{Slow, Traces},
@@ -95,6 +95,13 @@ pub(crate) struct Edge {
     /// File of MaxMind's format that tells where addresses are, as databases of countries and cities
     /// do. With it BFFs get `headgate-geo`. A file that changes is read again.
     pub(crate) geo: Option<String>,
+    /// Name servers at which upstreams' `dns` is looked up. Without this key: those in
+    /// `/etc/resolv.conf`, as they are when the process starts.
+    #[schemars(length(min = 1, max = 8))]
+    pub(crate) dns_servers: Option<Vec<Address>>,
+    /// The zone that this edge stands in. Endpoints of the same zone are preferred while they have
+    /// the capacity for their share of all calls. Without this key: all zones are alike.
+    pub(crate) zone: Option<Name>,
     /// Bytes of one request body. A route may set its own.
     pub(crate) max_body: Size,
     /// Bytes of one request head, and of an HTTP/2 header list.
@@ -145,6 +152,8 @@ impl Default for Edge {
             trusted_peers: Vec::new(),
             client_address: ClientAddress::default(),
             geo: None,
+            dns_servers: None,
+            zone: None,
             max_body: Size(limits.body_bytes_max),
             max_head: Size(limits.header_bytes_max),
             max_headers: count(limits.headers_max.get()),

@@ -8,9 +8,10 @@ use std::{
 };
 
 use headgate_events::sink;
-use headgate_gateway::settings::Endpoint;
+use headgate_gateway::settings;
 use headgate_router::{
-    compare::Field, device, event_key, overload::mode::Mode, pattern::Pattern, retry, split::Weight,
+    compare::Field, device, event_key, hash_by, overload::mode::Mode, pattern::Pattern, retry,
+    split::Weight,
 };
 use headgate_types::{ByteSize, Ratio, format_duration, parse_duration};
 use ipnet::IpNet;
@@ -33,8 +34,8 @@ pub(crate) use form::{Form, Misfit};
 pub(crate) use last_day::{LastDay, count_of_days};
 use rate::{read_rate, read_route_id, write_rate};
 use web::{
-    is_fetchable, is_host_name, is_host_pattern, is_path_prefix, is_service, read_endpoint,
-    read_sha256,
+    is_fetchable, is_host_name, is_host_pattern, is_path_prefix, is_service, read_dns_name,
+    read_endpoint, read_sha256,
 };
 
 /// Bytes of a name: it goes into headers, metrics and logs.
@@ -210,7 +211,7 @@ forms! {
     write ToString::to_string;
 
     /// An address of an upstream.
-    EndpointAddress(Endpoint), form "endpoint",
+    EndpointAddress(settings::Address), form "endpoint",
     expected "\"host:port\", \"[::1]:port\" or \"unix:/path/to/socket\"",
     examples ["127.0.0.1:7001", "unix:/run/home.sock"],
     read read_endpoint,
@@ -221,6 +222,13 @@ forms! {
     expected "a host such as \"home.internal\" or an address, without a port",
     examples ["home.internal"],
     read |text| is_host_name(text).then(|| text.to_ascii_lowercase()),
+    write Clone::clone;
+
+    /// A name that is looked up, a whole one.
+    DnsName(String), form "dns-name",
+    expected "a name such as \"home.tv.svc.cluster.local\" or \"_http._tcp.home.example\"",
+    examples ["home.tv.svc.cluster.local"],
+    read read_dns_name,
     write Clone::clone;
 
     /// What a check asks for.
@@ -248,6 +256,13 @@ forms! {
     EventKey(event_key::EventKey), form "event-key",
     expected "the place of a key in a request",
     examples ["body.order_id"],
+    read |text| text.parse().map_err(|error| (Code::BadExpression, error)),
+    write ToString::to_string;
+
+    /// What requests keep to their endpoints by.
+    HashBy(hash_by::HashBy), form "hash-by",
+    expected "what requests keep to their endpoints by",
+    examples ["device_id", "header.x-session", "path.profile"],
     read |text| text.parse().map_err(|error| (Code::BadExpression, error)),
     write ToString::to_string;
 

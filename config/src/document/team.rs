@@ -8,12 +8,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
+    discovery::Dns,
     events::{Handler, Publish},
     health::Health,
     idempotency::Idempotency,
     mirror::Mirror,
     overload::{Breaker, Concurrency, Fallback, RateLimit, Throttle},
-    scalar::{Condition, EndpointAddress, LayerMode, Length, Match, Share, Size, Until},
+    scalar::{Condition, EndpointAddress, HashBy, LayerMode, Length, Match, Share, Size, Until},
     split::{Canary, Experiment, Strangle},
     tls::{self, Tls},
 };
@@ -40,7 +41,6 @@ pub(crate) struct TeamFile {
 /// A named service.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["endpoints"]))]
 pub(crate) struct Upstream {
     /// The protocol that the endpoints speak.
     pub(crate) protocol: Protocol,
@@ -51,9 +51,17 @@ pub(crate) struct Upstream {
     #[schemars(extend("type" = ["boolean", "object"], "x-noun" = "`true` or a table"))]
     pub(crate) tls: Option<Tls>,
     /// Addresses: `host:port`, where a name is looked up for each new connection, or
-    /// `unix:/path/to/socket`.
+    /// `unix:/path/to/socket`. An upstream has these, `endpoints_file` or `dns`.
     #[schemars(length(min = 1, max = 256))]
     pub(crate) endpoints: Vec<EndpointAddress>,
+    /// JSON file with a list of endpoints, each with its `address`, and where wanted its `weight`
+    /// (from 1, as compared with others) and its `zone`. Relative to the team's own folder, which
+    /// it may not lie outside of. A file that changes is read again; one that can't be used leaves
+    /// the last good list in force.
+    pub(crate) endpoints_file: Option<String>,
+    /// Where endpoints are looked up, again and again. What can't be looked up leaves the last
+    /// endpoints in force.
+    pub(crate) dns: Option<Dns>,
     /// Time to open a connection.
     pub(crate) connect_timeout: Length,
     /// Connections to one endpoint by each thread, idle or not.
@@ -93,6 +101,8 @@ impl Default for Upstream {
             protocol: Protocol::default(),
             tls: None,
             endpoints: Vec::new(),
+            endpoints_file: None,
+            dns: None,
             connect_timeout: Length(CONNECT_TIMEOUT),
             max_connections: CONNECTIONS_MAX,
             max_idle: IDLE_MAX,
@@ -167,6 +177,11 @@ pub(crate) struct Route {
     /// What is tried again, on another endpoint where there is one. Only requests without a body
     /// are, and only until a part of the answer has been passed on.
     pub(crate) retry: Retry,
+    /// What requests keep to their endpoints by: those with the same `device_id`, `user`, `client`
+    /// (its address), `header.NAME` or `path.NAME` (the segment `{NAME}` of the match) go to the
+    /// same endpoint, for as long as it may be asked and has not much more than its share of calls
+    /// in flight. Requests without it, and all without this key, go where the load is least.
+    pub(crate) hash_by: Option<HashBy>,
     /// Bytes of one request body. Without this key: `edge.max_body`.
     pub(crate) max_body: Option<Size>,
     /// What an `idempotency-key` does: the first request with it is passed on, and later ones get
@@ -211,6 +226,7 @@ impl Default for Route {
             timeout: None,
             try_timeout: None,
             retry: Retry::default(),
+            hash_by: None,
             max_body: None,
             idempotency: None,
             concurrency: None,

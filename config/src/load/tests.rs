@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::{Faults, Loaded, Memory, Origin, Style, load_from};
 
+mod endpoints;
 mod events;
 mod idempotency;
 mod identity;

@@ -61,6 +61,10 @@ pub(super) fn edge(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> E
         trusted_peers: edge.trusted_peers.iter().map(|network| network.0).collect(),
         client_address: client_address(input, report),
         geo: None,
+        dns_servers: edge
+            .dns_servers
+            .as_ref()
+            .map(|servers| servers.iter().map(|server| server.0).collect()),
         limits: limits(edge),
         overload: overload::edge(&edge.overload),
         drain: drain(input, report),

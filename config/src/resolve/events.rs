@@ -161,7 +161,7 @@ fn function(
             let overload = overload::upstream(&upstream, &at, report);
             // No configured name has a dot.
             let own = format!("handler.{name}");
-            Some(upstreams.add((team, &own), &upstream, vec![endpoint.clone()], (None, overload)))
+            Some(upstreams.add((team, &own), &upstream, endpoint.clone().into(), (None, overload)))
         }
         Called::Upstream { name: upstream, .. } => {
             let found = upstreams.position(team, upstream);

@@ -1,5 +1,5 @@
-//! Certificates and keys from files. They change by themselves, often one after the other, so that
-//! what was good last stays in force until all of it is good again.
+//! Certificates, keys and endpoints from files. They change by themselves, often one after the
+//! other, so that what was good last stays in force until all of it is good again.
 
 use std::{
     collections::BTreeMap,

@@ -19,7 +19,7 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
     resolve::{
-        OriginDraft, auth, claims, events, idempotency, of_route, overload,
+        NOBODY, OriginDraft, auth, claims, events, idempotency, of_route, overload,
         split::{self, Legacy},
         upstreams::Upstreams,
     },
@@ -81,6 +81,7 @@ pub(super) fn routes(
         let at = one.at("match");
         one.devices(pattern.0.devices());
         one.versions(&pattern.0);
+        one.hash_by(&pattern.0);
         claims::check_public(file, name, (auth.as_ref(), ceiling), one.report);
         origins.push(OriginDraft { at, priority: priority_from, timeout: timeout_from });
         routes.push(settings::Route {
@@ -101,6 +102,7 @@ pub(super) fn routes(
                 budget: route.retry.budget.0,
             },
             body_bytes_max: route.max_body.as_ref().map(|size| size.0),
+            hash_by: route.hash_by.as_ref().map(|hash_by| hash_by.0.clone()),
             idempotency: keyed,
             slow: route.slow.as_ref().map(|length| length.0),
             overload: protection,
@@ -259,6 +261,20 @@ impl Resolver<'_, '_> {
             };
             let message = format!("no device class {class:?}");
             self.fault(Code::Unresolved, "match", message, Some(help));
+        }
+    }
+
+    /// A key that no request can have.
+    fn hash_by(&mut self, pattern: &Pattern) {
+        let Some(hash_by) = self.route.hash_by.as_ref().map(|hash_by| &hash_by.0) else { return };
+        if hash_by.needs_caller() && self.route.auth == NOBODY {
+            let message = format!("a route without `auth` knows no {hash_by}");
+            let help = "name an identity source in `auth`, or hash by something of the request";
+            self.fault(Code::Contradiction, "hash_by", message, Some(help.to_owned()));
+        } else if !hash_by.fits(pattern) {
+            let message = format!("no segment of the match is named as in {hash_by}");
+            let help = "name one as `{NAME}` in the match".to_owned();
+            self.fault(Code::Unresolved, "hash_by", message, Some(help));
         }
     }
 

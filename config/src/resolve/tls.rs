@@ -1,7 +1,5 @@
 //! TLS to upstreams.
 
-use std::path::{Component, Path, PathBuf};
-
 use headgate_gateway::{
     settings::{Certificate, Trust, UpstreamTls},
     tls::{self as gateway, CertificateError, Certificates},
@@ -9,49 +7,15 @@ use headgate_gateway::{
 
 use crate::{
     document::{
-        team::{Protocol, TeamFile, Upstream},
+        team::{Protocol, Upstream},
         tls::Tls,
     },
-    fault::{Code, Draft, Report},
-    load::{Document, Input},
-    resolve::pems::{PemFault, Pems},
-    source::{Step, key_path},
+    fault::{Code, Report},
+    resolve::{
+        pems::{PemFault, Pems},
+        upstreams::At,
+    },
 };
-
-/// An upstream's table in its team's file.
-pub(super) struct At<'a> {
-    pub(super) input: &'a Input<'a>,
-    pub(super) file: &'a Document<TeamFile>,
-    pub(super) name: &'a str,
-}
-
-impl At<'_> {
-    fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
-        let keys = keys.iter().map(|key| Step::from(*key));
-        let path: Vec<_> =
-            [Step::from("upstream"), self.name.into()].into_iter().chain(keys).collect();
-        Draft::new(code, self.file.at(&path), message).key(key_path(&path))
-    }
-
-    /// A file of the team.
-    fn path(&self, key: &'static str, file: &str, report: &mut Report) -> Option<PathBuf> {
-        let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        let folder = self.input.routes_dir.join(&self.file.doc.team);
-        let path = folder.join(file);
-        // Whoever writes the folder has not this process's rights: neither a path nor a link leads
-        // out of it.
-        let leads_out = |(root, target): (PathBuf, PathBuf)| !target.starts_with(root);
-        let resolve = |path: &Path| self.input.files.resolve(path).ok();
-        let is_out = !Path::new(file).components().all(plain)
-            || resolve(&folder).zip(resolve(&path)).is_some_and(leads_out);
-        if is_out {
-            let message = format!("file {file} lies outside the folder {}", folder.display());
-            report.push(self.draft(Code::BadCertificate, &["tls", key], message));
-            return None;
-        }
-        Some(path)
-    }
-}
 
 /// How an upstream is spoken to by TLS. None: in plain, or not at all because of a fault.
 pub(super) fn upstream(
@@ -97,7 +61,7 @@ fn trust(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Option
         let message = "`ca` has no effect where nothing is verified".to_owned();
         report.push(at.draft(Code::Contradiction, &["tls", "ca"], message));
     }
-    let path = at.path("ca", ca, report)?;
+    let path = at.path((Code::BadCertificate, &["tls", "ca"]), ca, report)?;
     let check = |ca: &Certificate| {
         gateway::check_authorities(&ca.cert_pem).map_err(|error| (false, error.to_string()))
     };
@@ -119,7 +83,8 @@ fn client(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Optio
             return None;
         }
     };
-    let (cert, key) = (at.path("cert", cert, report), at.path("key", key, report));
+    let mut path = |key, file| at.path((Code::BadCertificate, &["tls", key]), file, report);
+    let (cert, key) = (path("cert", cert), path("key", key));
     let place = |code, fault: PemFault| {
         let key = if fault.is_key { "key" } else { "cert" };
         at.draft(code, &["tls", key], fault.message)

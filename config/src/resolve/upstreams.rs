@@ -1,6 +1,10 @@
 //! The upstreams of all teams.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    path::{Component, Path, PathBuf},
+};
 
 use headgate_gateway::settings;
 use headgate_router::health::Thresholds;
@@ -8,12 +12,66 @@ use headgate_router::health::Thresholds;
 use crate::{
     document::{
         health::Health,
-        team::{self, Protocol},
+        team::{self, Protocol, TeamFile},
     },
-    fault::Report,
-    load::Input,
-    resolve::{edge::at_least_one, overload, pems::Pems, route::merged, tls},
+    fault::{Code, Draft, Report},
+    load::{Document, Input},
+    resolve::{
+        edge::at_least_one,
+        endpoints::{self, Endpoints},
+        overload,
+        pems::Pems,
+        route::merged,
+        tls,
+    },
+    source::{Step, key_path},
 };
+
+/// An upstream's table in its team's file.
+pub(super) struct At<'a> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) file: &'a Document<TeamFile>,
+    pub(super) name: &'a str,
+}
+
+impl At<'_> {
+    /// Whether a key is written, good or not.
+    pub(super) fn has(&self, keys: &[&str]) -> bool {
+        let table = self.file.root.get("upstream").and_then(|all| all.get(self.name));
+        keys.iter().try_fold(table, |table, key| Some(table?.get(key))).flatten().is_some()
+    }
+
+    pub(super) fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
+        let keys = keys.iter().map(|key| Step::from(*key));
+        let path: Vec<_> =
+            [Step::from("upstream"), self.name.into()].into_iter().chain(keys).collect();
+        Draft::new(code, self.file.at(&path), message).key(key_path(&path))
+    }
+
+    /// A file of the team, which the keys name; one that lies elsewhere is a fault of that code.
+    pub(super) fn path(
+        &self,
+        (code, keys): (Code, &[&'static str]),
+        file: &str,
+        report: &mut Report,
+    ) -> Option<PathBuf> {
+        let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        let folder = self.input.routes_dir.join(&self.file.doc.team);
+        let path = folder.join(file);
+        // Whoever writes the folder has not this process's rights: neither a path nor a link leads
+        // out of it.
+        let leads_out = |(root, target): (PathBuf, PathBuf)| !target.starts_with(root);
+        let resolve = |path: &Path| self.input.files.resolve(path).ok();
+        let is_out = !Path::new(file).components().all(plain)
+            || resolve(&folder).zip(resolve(&path)).is_some_and(leads_out);
+        if is_out {
+            let message = format!("file {file} lies outside the folder {}", folder.display());
+            report.push(self.draft(code, keys, message));
+            return None;
+        }
+        Some(path)
+    }
+}
 
 /// All upstreams, with their positions by team and name.
 #[derive(Default)]
@@ -32,7 +90,7 @@ impl Upstreams {
         &mut self,
         (team, name): (&str, &str),
         upstream: &team::Upstream,
-        endpoints: Vec<settings::Endpoint>,
+        endpoints: Endpoints,
         (tls, overload): (Option<settings::UpstreamTls>, settings::UpstreamOverload),
     ) -> usize {
         let position = self.list.len();
@@ -40,7 +98,9 @@ impl Upstreams {
         self.list.push(settings::Upstream {
             team: team.into(),
             name: name.into(),
-            endpoints,
+            endpoints: endpoints.list,
+            dns: endpoints.dns,
+            zone: endpoints.zone,
             protocol: match upstream.protocol {
                 Protocol::H1 => settings::Protocol::H1,
                 Protocol::H2 => settings::Protocol::H2,
@@ -81,10 +141,10 @@ fn health(health: &Health) -> settings::Health {
 pub(super) fn upstreams(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
-        let endpoints = upstream.endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
         let at = overload::At::new(file, "upstream", name);
         let overload = overload::upstream(upstream, &at, report);
-        let at = tls::At { input, file, name };
+        let at = At { input, file, name };
+        let endpoints = endpoints::of(&at, upstream, (pems, report));
         let tls = tls::upstream(&at, upstream, (pems, report));
         let position = upstreams.add((team, name), upstream, endpoints, (tls, overload));
         if let Some(upstream) = upstreams.list.get(position) {

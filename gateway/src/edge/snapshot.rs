@@ -47,11 +47,11 @@ pub(crate) struct Tools {
 
 /// The routing side of the settings, compiled; an exchange keeps the one that it began with until
 /// its answer begins.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) terms: Arc<Terms>,
-    pub(crate) table: Table,
-    pub(crate) classifier: Classifier,
+    pub(crate) table: Arc<Table>,
+    pub(crate) classifier: Arc<Classifier>,
     pub(crate) needs_claims: bool,
     /// Who may ask what the edge makes of a caller. None: nobody.
     pub(crate) whoami: Option<settings::Auth>,
@@ -62,7 +62,7 @@ pub(crate) struct Snapshot {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) identity_names: Vec<Arc<str>>,
     /// Who may choose an arm. None: nobody.
-    pub(crate) testers: Option<Testers>,
+    pub(crate) testers: Option<Arc<Testers>>,
     /// What facts hold of a request.
     pub(crate) watches: Arc<Watches>,
     /// The `headgate-device` value of each class.
@@ -73,7 +73,7 @@ pub(crate) struct Snapshot {
 pub(crate) type Functions = HashMap<String, Function>;
 
 /// A function as it is called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Function {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) path: PathAndQuery,
@@ -167,7 +167,8 @@ impl Snapshot {
         let table = Table::build(patterns).map_err(BuildError::Ties)?;
         let route = |one: &settings::Route| {
             let before = known.routes.get(&(&*one.team, &*one.name)).copied();
-            Route::compile((one, settings), &upstreams, tools, before)
+            let timeout = one.timeout.unwrap_or(settings.edge.limits.request_timeout);
+            Route::compile((one, timeout), &upstreams, tools, before)
         };
         let classes = settings.devices.iter().map(|rule| &rule.name);
         let function = |one: &settings::Handler| {
@@ -183,15 +184,15 @@ impl Snapshot {
             whoami: settings.whoami.clone(),
             needs_claims: classifier.needs_claims() || table.needs_claims(),
             terms: Arc::new(Terms::new(&settings.edge, &tools.metrics, digest)),
-            table,
-            classifier,
+            table: Arc::new(table),
+            classifier: Arc::new(classifier),
             routes: settings.routes.iter().map(route).collect::<Result<_, _>>()?,
             functions,
             authenticator: authenticator(identity, tools, before)?,
             watches: Arc::new(Watches::of(settings)),
             identity_names: identity.iter().map(|source| Arc::clone(&source.name)).collect(),
             testers: match &settings.testers {
-                Some(testers) => Some(Testers::new(testers, tools)?),
+                Some(testers) => Some(Arc::new(Testers::new(testers, tools)?)),
                 None => None,
             },
             devices: classes
@@ -247,8 +248,8 @@ fn rates(one: &settings::Route, before: Option<&Arc<Route>>) -> Vec<Arc<RouteRat
 }
 
 impl Route {
-    fn compile(
-        (one, settings): (&settings::Route, &Settings),
+    pub(super) fn compile(
+        (one, timeout): (&settings::Route, Duration),
         upstreams: &[Arc<Upstream>],
         tools: &Tools,
         before: Option<&Arc<Self>>,
@@ -263,7 +264,6 @@ impl Route {
             (None, Some(publish)) => ("topic", &*publish.topic),
             (None, None) => ("upstream", ""),
         };
-        let timeout = one.timeout.unwrap_or(settings.edge.limits.request_timeout);
         if let Some(before) = before
             && before.sends_to(one, upstreams)
             && before.timeout == timeout
@@ -304,7 +304,7 @@ impl Route {
     }
 
     /// Whether a route's upstreams are the very ones that this one has.
-    fn sends_to(&self, one: &settings::Route, upstreams: &[Arc<Upstream>]) -> bool {
+    pub(super) fn sends_to(&self, one: &settings::Route, upstreams: &[Arc<Upstream>]) -> bool {
         let is = |own: &Arc<Upstream>, index: usize| {
             upstreams.get(index).is_some_and(|other| Arc::ptr_eq(own, other))
         };

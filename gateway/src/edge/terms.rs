@@ -1,6 +1,9 @@
 //! What holds for every connection and exchange that begins now.
 
-use std::{net::IpAddr, sync::OnceLock};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::OnceLock,
+};
 
 use headgate_telemetry::{
     Metrics, RouteMetrics, RulingMetrics, access::Members, catalog::NO_ROUTE,
@@ -30,6 +33,8 @@ pub(crate) struct Terms {
     pub(crate) client_address: ClientAddress,
     /// Tells where clients are.
     pub(crate) geo: Option<Geo>,
+    /// Name servers that endpoints are looked up at. None: those of this machine.
+    pub(crate) dns_servers: Option<Vec<SocketAddr>>,
     pub(crate) digest: Box<str>,
     /// Requests that no route took.
     pub(crate) unrouted: RouteMetrics,
@@ -56,6 +61,7 @@ impl Terms {
             trusted_peers: edge.trusted_peers.clone(),
             client_address: edge.client_address,
             geo: edge.geo.clone(),
+            dns_servers: edge.dns_servers.clone(),
             digest: digest.into(),
             unrouted: metrics.no_route(),
             own: metrics.route(OWN, OWN),

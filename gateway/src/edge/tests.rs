@@ -2,6 +2,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use headgate_router::{
     balance::End,
+    discovery::Pace,
     overload::{breaker, mode::Mode, rate::Rate},
     split::Weight,
 };
@@ -12,7 +13,7 @@ use super::*;
 use crate::{
     identity::testing::{NoFetch, StoppedClock},
     settings::{
-        self, ApiKey, ApiKeys, Auth, Concurrency, Endpoint, IdentityKind, IdentitySource, Protocol,
+        self, Address, ApiKey, ApiKeys, Auth, Concurrency, IdentityKind, IdentitySource, Protocol,
         Retry,
     },
 };
@@ -21,7 +22,7 @@ fn upstream(name: &str, endpoints: &[&str]) -> settings::Upstream {
     settings::Upstream {
         team: "tv".into(),
         name: name.into(),
-        endpoints: endpoints.iter().map(|one| Endpoint::Tcp((*one).into())).collect(),
+        endpoints: endpoints.iter().map(|one| Address::Tcp((*one).into()).into()).collect(),
         protocol: Protocol::H1,
         tls: None,
         connect_timeout: Duration::from_secs(1),
@@ -30,6 +31,8 @@ fn upstream(name: &str, endpoints: &[&str]) -> settings::Upstream {
         idle_timeout: Duration::from_secs(1),
         health: None,
         slow_start: None,
+        dns: None,
+        zone: None,
         drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     }
@@ -50,6 +53,7 @@ fn route(name: &str, pattern: &str, upstream: usize) -> settings::Route {
         try_timeout: None,
         retry: Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
+        hash_by: None,
         idempotency: None,
         slow: None,
         overload: settings::RouteOverload::default(),
@@ -137,6 +141,42 @@ fn endpoint_that_stays_keeps_its_calls_and_connections() {
     let (old, new) = (&before.upstreams[0], &after.upstreams[0]);
     assert_eq!(old.endpoint_id(1), new.endpoint_id(0));
     assert!(![old.endpoint_id(0), old.endpoint_id(1)].contains(&new.endpoint_id(1)));
+}
+
+#[test]
+fn endpoints_that_were_found_change_one_upstream_and_the_routes_to_it() {
+    let (edge, _writer) = edge();
+    let mut settings = settings();
+    let question = |port| settings::Question::Addresses { name: "home.internal".into(), port };
+    let pace = Pace { least: Duration::from_secs(1), longest: Duration::from_secs(60) };
+    settings.upstreams[0].endpoints.clear();
+    settings.upstreams[0].dns = Some(settings::Dns { question: question(1), pace });
+    edge.apply(&settings, "second").unwrap();
+    let before = edge.snapshot();
+    let looked_up = before.upstreams[0].looked_up.clone().unwrap();
+    let found = |all: &[&str]| all.iter().map(|one| Address::Tcp((*one).into()).into()).collect();
+    edge.found(&looked_up, found(&["10.0.0.1:1", "10.0.0.2:1"])).unwrap();
+    let first = edge.snapshot();
+    edge.found(&looked_up, found(&["10.0.0.2:1", "10.0.0.3:1"])).unwrap();
+    let second = edge.snapshot();
+
+    assert_eq!(*second.upstreams[0].addresses, ["10.0.0.2:1".into(), "10.0.0.3:1".into()]);
+    let id = |snapshot: &Snapshot, at| snapshot.upstreams[0].endpoint_id(at);
+    assert_eq!(id(&first, 1), id(&second, 0));
+    let to = second.routes[0].upstream(None).unwrap();
+    assert!(is_same(to, &second.upstreams[0]) && is_same(&before.table, &second.table));
+    assert!(is_same(&before.routes[0].end, &second.routes[0].end), "tunnels stay");
+    assert!(is_same(&before.routes[1], &second.routes[1]));
+
+    // What was found outlasts a reload, but not another question, to which it is no answer.
+    settings.upstreams[0].idle_timeout = Duration::from_secs(9);
+    edge.apply(&settings, "third").unwrap();
+    assert_eq!(edge.snapshot().upstreams[0].addresses.len(), 2);
+    settings.upstreams[0].dns = Some(settings::Dns { question: question(2), pace });
+    edge.apply(&settings, "fourth").unwrap();
+    assert!(edge.snapshot().upstreams[0].addresses.is_empty());
+    edge.found(&looked_up, found(&["10.0.0.4:1"])).unwrap();
+    assert!(edge.snapshot().upstreams[0].addresses.is_empty(), "nobody asks that any more");
 }
 
 #[test]

@@ -29,6 +29,8 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         idle_timeout: Duration::from_secs(1),
         health: None,
         slow_start: None,
+        dns: None,
+        zone: None,
         drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     };
@@ -46,6 +48,7 @@ fn edge() -> (Arc<Edge>, access::Writer) {
         try_timeout: None,
         retry: settings::Retry { max: 0, on: Vec::new(), budget: headgate_types::Ratio::default() },
         body_bytes_max: Some(headgate_types::ByteSize::from_bytes(4)),
+        hash_by: None,
         idempotency: None,
         slow: None,
         overload: settings::RouteOverload::default(),

@@ -28,6 +28,8 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         idle_timeout: Duration::from_secs(1),
         health: None,
         slow_start: None,
+        dns: None,
+        zone: None,
         drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     };
@@ -49,6 +51,7 @@ fn settings(devices: &[(&str, &[&str])], routes: &[(&str, &str, bool)]) -> Setti
         try_timeout: None,
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
+        hash_by: None,
         idempotency: None,
         slow: None,
         overload: settings::RouteOverload::default(),

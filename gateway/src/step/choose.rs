@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use headgate_router::{
     balance::Call,
+    hash_by,
     overload::{
         breaker::{End, Pass},
         verdict::{Layer, Reason, Refusal},
     },
 };
 use headgate_types::Moment;
+use http::HeaderMap;
 
 use crate::{
     error::Error,
     overload::{Ruled, Ruling},
     record::Record,
-    step::admit::low_half,
+    step::{admit::low_half, dispatch::Context},
     upstream::Upstream,
 };
 
@@ -27,15 +29,22 @@ const TRIED_MAX: usize = 8;
 pub(crate) struct Tried {
     places: [usize; TRIED_MAX],
     count: usize,
+    /// The key by which endpoints are chosen. None: by load alone.
+    key: Option<u64>,
 }
 
 impl Default for Tried {
     fn default() -> Self {
-        Self { places: [usize::MAX; TRIED_MAX], count: 0 }
+        Self { places: [usize::MAX; TRIED_MAX], count: 0, key: None }
     }
 }
 
 impl Tried {
+    /// None yet, and all are chosen by a key if there is one.
+    pub(crate) fn by(key: Option<u64>) -> Self {
+        Self { key, ..Self::default() }
+    }
+
     fn has(&self, endpoint: usize) -> bool {
         self.places.contains(&endpoint)
     }
@@ -75,6 +84,21 @@ impl Drop for Passed {
             self.upstream.breakers.give_back(self.endpoint, &pass);
         }
     }
+}
+
+/// What the route's requests keep to their endpoints by, of a request that has it.
+pub(crate) fn key_of(context: &Context<'_>, record: &Record, headers: &HeaderMap) -> Option<u64> {
+    let Context { route, caller, target, .. } = context;
+    let hash_by = route.settings.hash_by.as_ref()?;
+    let identity = caller.map(|caller| &caller.identity);
+    hash_by.key(&hash_by::Asked {
+        headers,
+        path: target.path(),
+        pattern: &route.settings.pattern,
+        device_id: identity.map(|identity| identity.device_id.as_ref()),
+        user: identity.map(|identity| identity.subject.as_ref()),
+        client: record.client().address,
+    })
 }
 
 /// An endpoint that was not tried and that its breaker lets be asked; when there is none, one that
@@ -125,16 +149,26 @@ pub(crate) fn pick(
     let fit = fitness.map(|fitness| fitness.fit(now, fastrand::u64(..)));
     let is_left_out = |endpoint| fit.is_some_and(|fit| !fit.has(endpoint)) || is_out(endpoint);
     let is_drained = |endpoint| fitness.is_some_and(|fitness| fitness.is_drained(endpoint));
+    // A key keeps to its endpoint, wherever that is.
+    let near = upstream.zones.as_ref().filter(|_| tried.key.is_none());
+    let near = near.map(|zones| (zones, zones.draw(|at| !is_left_out(at), fastrand::u64(..))));
+    let is_far = |at| near.is_some_and(|(zones, zone)| !zones.is_in(at, zone));
+    let key = tried.key;
+    let pick = |is_out: &dyn Fn(usize) -> bool| match key {
+        Some(key) => balancer.pick_for(key, now, is_out),
+        None => balancer.pick(now, draw, is_out),
+    };
     let mut barred = Tried::default();
     let mut refusal = None;
     loop {
-        let picked = balancer
-            .pick(now, draw, |at| tried.has(at) || barred.has(at) || is_left_out(at))
-            .or_else(|| balancer.pick(now, draw, |at| barred.has(at) || is_left_out(at)))
+        let is_new = |at| !tried.has(at) && !barred.has(at) && !is_left_out(at);
+        let picked = pick(&|at| !is_new(at) || is_far(at))
+            .or_else(|| near.and_then(|_| pick(&|at| !is_new(at))))
+            .or_else(|| pick(&|at| barred.has(at) || is_left_out(at)))
             // Those that checks find healthy fail: the others can't be worse.
             .or_else(|| {
                 let is_bad = |at| barred.has(at) || is_out(at) || is_drained(at);
-                fitness.and_then(|_| balancer.pick(now, draw, is_bad))
+                fitness.and_then(|_| pick(&is_bad))
             });
         let Some(call) = picked else { return Err(refusal) };
         let endpoint = call.endpoint();

@@ -11,7 +11,6 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
-use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -26,7 +25,8 @@ use crate::{
     passport::PassportFor,
     record::Record,
     settings::Protocol,
-    step::target::Target,
+    step::{choose, target::Target},
+    tunnel::Switch,
     upstream::Upstream,
 };
 
@@ -66,11 +66,13 @@ pub(crate) struct Outgoing<'a> {
     /// What the body may use up.
     limits: RequestBodyLimits,
     /// The client's half of a WebSocket.
-    pub(crate) upgrade: Option<OnUpgrade>,
+    pub(crate) upgrade: Option<Switch>,
     /// Whether the answer may stream for as long as it likes.
     pub(crate) is_grpc: bool,
     /// What the call holds.
     pub(crate) permits: Option<Permits>,
+    /// The key by which its endpoint is chosen. None: by load alone.
+    pub(crate) key: Option<u64>,
 }
 
 impl Outgoing<'_> {
@@ -174,7 +176,7 @@ pub(crate) async fn dispatch<'a>(
     parts: &'a mut Parts,
     incoming: ClientBody,
 ) -> Result<Outgoing<'a>, Error> {
-    let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| context.target.is_websocket);
+    let upgrade = Switch::take(parts).filter(|_| context.target.is_websocket);
     let priority = record.priority();
     let (deadline, grpc_deadline) = deadline_of(context.route, record, &parts.headers);
     let is_hurried = deadline < Deadline::after(record.started(), context.route.timeout);
@@ -189,6 +191,7 @@ pub(crate) async fn dispatch<'a>(
         (body, Some(watch))
     };
     let upstream = context.route.upstream(record.arm()).ok_or(Error::NoEndpoint)?;
+    let key = choose::key_of(context, record, &parts.headers);
     set_headers(context, record, &mut parts.headers, (priority, upstream))?;
     if let Some(arm) = context.route.arm(record.arm()) {
         parts.headers.insert(headers::ARM, arm.value.clone());
@@ -199,6 +202,7 @@ pub(crate) async fn dispatch<'a>(
         is_idempotent: retry::is_idempotent(&parts.method),
         is_grpc: record.is_grpc(),
         permits: None,
+        key,
         head: parts,
         body: (!is_bodyless || upgrade.is_some()).then_some(body),
         deadline,

@@ -16,7 +16,7 @@ use headgate_telemetry::{
 };
 use headgate_types::Moment;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::body::Incoming;
 
 use self::again::{decide, retry_on_status};
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
         choose::{Chosen, Tried, choose},
         dispatch::Outgoing,
     },
+    tunnel::Switch,
     upstream::{self, ConnectError, Lease, SendError, Upstream},
 };
 
@@ -46,7 +47,7 @@ pub(crate) struct Answer {
     pub(crate) permits: Option<Permits>,
     pub(crate) pace: Pace,
     /// The client's half of a WebSocket.
-    pub(crate) upgrade: Option<OnUpgrade>,
+    pub(crate) upgrade: Option<Switch>,
 }
 
 /// One attempt's end without an answer.
@@ -84,7 +85,7 @@ pub(crate) async fn forward(
     let mut now = edge.clock.now();
     let upstream = route.upstream(record.arm()).ok_or(Error::NoEndpoint)?;
     record.mark_at(Mark::Dispatched, now);
-    let mut tried = Tried::default();
+    let mut tried = Tried::by(outgoing.key);
     let mut number = 0;
     loop {
         number += 1;

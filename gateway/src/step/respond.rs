@@ -2,6 +2,7 @@
 //! writes a status for a failure.
 
 mod accepted;
+mod grpc;
 mod prepared;
 mod pushes;
 
@@ -13,8 +14,7 @@ use headgate_types::{Outcome, RetryAdvice, TraceId};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, UPGRADE,
-        WWW_AUTHENTICATE,
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
     },
     response,
 };
@@ -30,12 +30,10 @@ use crate::{
     record::Record,
     settings::StaticAnswer,
     step::forward::Answer,
-    tunnel,
+    tunnel::{self, Switch},
 };
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The least time after which a refused client should come back.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
@@ -49,16 +47,19 @@ pub(crate) fn pass_on(record: Box<Record>, answer: Answer) -> Response<ResponseB
         return refuse(record, Error::Garbled);
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let Some(downstream) = upgrade.filter(|_| hop.upgrades_to_websocket) else {
+        let is_agreed =
+            |one: &Switch| hop.upgrades_to_websocket && one.is_agreed(response.headers());
+        let Some(switch) = upgrade.filter(is_agreed) else {
             return refuse(record, Error::Garbled);
         };
         lease.hand_over();
         let upstream = hyper::upgrade::on(&mut response);
-        tunnel::spawn(downstream, upstream, call, record);
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        switch.tell(&mut response);
+        tunnel::spawn(switch, upstream, call, record);
         return response.map(|_| ResponseBody::own(Bytes::new(), None));
+    }
+    if response.status().is_success() && upgrade.is_some_and(|one| one.is_stream()) {
+        return refuse(record, Error::Garbled);
     }
     if record.is_degraded() {
         response.headers_mut().insert(headers::DEGRADED, HeaderValue::from_static("1"));
@@ -144,18 +145,23 @@ pub(crate) fn degrade(
     response
 }
 
-/// Answers in the origin's place: an RFC 9457 problem with RFC 9209 `proxy-status`.
+/// Answers in the origin's place: an RFC 9457 problem with RFC 9209 `proxy-status`, or a status of
+/// gRPC for who asks by that.
 pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<ResponseBody> {
     record.fail(error);
     let version = record.version();
     let is_grpc = record.is_grpc();
-    let status = status(error);
+    let status = if is_grpc { StatusCode::OK } else { status(error) };
     record.answered(status);
     let outcome = error.outcome();
     let retry_after = error.wait().map(|wait| wait.after).or_else(|| retry_after(outcome));
     let trace = record.trace_id();
-    let body = prepared::body(error, trace)
-        .unwrap_or_else(|| problem(error, status, retry_after, trace).into());
+    let body = if is_grpc {
+        Bytes::new()
+    } else {
+        prepared::body(error, trace)
+            .unwrap_or_else(|| problem(error, status, retry_after, trace).into())
+    };
     record.bytes_out = body.len() as u64;
     let mut response = Response::new(ResponseBody::own(body, Some(record)));
     *response.status_mut() = status;
@@ -173,8 +179,7 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if is_grpc {
-        headers.insert(GRPC_STATUS, HeaderValue::from(grpc_status(error)));
-        headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.code()));
+        grpc::tell(headers, error);
     }
     if closes(error) && version < Version::HTTP_2 {
         close_connection(&mut response);
@@ -335,26 +340,6 @@ fn title(error: Error) -> &'static str {
 fn retry_after(outcome: Outcome) -> Option<Duration> {
     (outcome.retry() == RetryAdvice::After)
         .then(|| RETRY_AFTER_MIN + RETRY_AFTER_SPREAD.mul_f64(fastrand::f64()))
-}
-
-/// The gRPC status that comes closest: without it, gRPC clients take the body for a message.
-fn grpc_status(error: Error) -> u16 {
-    match error {
-        Error::CredentialMissing | Error::CredentialInvalid => 16, // UNAUTHENTICATED
-        Error::Forbidden => 7,                                     // PERMISSION_DENIED
-        Error::NoRoute | Error::NoSeries => 12,                    // UNIMPLEMENTED
-        // INVALID_ARGUMENT
-        Error::BadRequest(_)
-        | Error::KeyMissing
-        | Error::KeyMalformed(_)
-        | Error::EventRejected(_) => 3,
-        Error::BodyTooLarge { .. } | Error::LimitedRate(_) => 8, // RESOURCE_EXHAUSTED
-        Error::ClientLeft => 1,                                  // CANCELLED
-        // DEADLINE_EXCEEDED
-        Error::AttemptTimeout | Error::DeadlineExceeded | Error::TooLate | Error::BodyTimeout => 4,
-        Error::Internal(_) => 13, // INTERNAL
-        _ => 14,                  // UNAVAILABLE
-    }
 }
 
 /// The body. Every word in it is ours, so nothing needs escaping.

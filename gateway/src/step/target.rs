@@ -10,6 +10,7 @@ use http::{
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
+use hyper::ext::Protocol;
 
 use crate::{error::Error, headers::Hop};
 
@@ -40,6 +41,17 @@ impl Target {
     }
 }
 
+/// Turns the CONNECT of a `WebSocket` on a stream of HTTP/2 into the GET that HTTP/1.1 would have
+/// seen (RFC 8441, 5): routes need not know by which version a client comes.
+pub(crate) fn unify(parts: &mut Parts, mut hop: Hop) -> Hop {
+    let protocol = parts.extensions.get::<Protocol>();
+    if parts.method == Method::CONNECT && protocol.is_some_and(|it| it.as_str() == "websocket") {
+        parts.method = Method::GET;
+        hop.upgrades_to_websocket = true;
+    }
+    hop
+}
+
 /// Reads the target.
 ///
 /// An absolute-form target or `:authority` and a `host` header must name the same (RFC 9112, 3.2
@@ -47,7 +59,7 @@ impl Target {
 ///
 /// # Errors
 ///
-/// [`Error::BadRequest`] for CONNECT, a target without a path, no or several hosts, and a path
+/// [`Error::BadRequest`] for CONNECT of anything but a `WebSocket`, a target without a path, no or several hosts, and a path
 /// that different readers would read differently.
 pub(crate) fn read(parts: &Parts, hop: Hop) -> Result<Target, Error> {
     if parts.method == Method::CONNECT {

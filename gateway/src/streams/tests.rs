@@ -19,7 +19,14 @@ async fn lasts(did: impl Fn() -> Did, seconds: u64) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_stands_still_is_ended() {
-    assert_eq!(lasts(|| Did::Nothing, 600).await, UNREAD);
+    let is_first = Cell::new(true);
+    let did = || if is_first.replace(false) { Did::Moved } else { Did::Nothing };
+    assert_eq!(lasts(did, 600).await, UNREAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_never_asks_an_exchange_is_a_tunnels_and_is_not_ended() {
+    assert_eq!(lasts(|| Did::Nothing, 600).await.as_secs(), 600);
 }
 
 #[tokio::test(start_paused = true)]

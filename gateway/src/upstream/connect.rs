@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     body::RequestBody,
-    settings::{Endpoint, Protocol},
+    settings::{Address, Protocol},
     upstream::{
         Upstream,
         lease::Sender,
@@ -140,15 +140,15 @@ pub(crate) async fn connect(
     endpoint: usize,
     open: Open,
 ) -> Result<Opened, ConnectError> {
-    let address = upstream.settings.endpoints.get(endpoint).ok_or(ConnectError::Exhausted)?;
+    let one = upstream.settings.endpoints.get(endpoint).ok_or(ConnectError::Exhausted)?;
     let opening = async {
-        match address {
-            Endpoint::Tcp(address) => {
+        match &one.address {
+            Address::Tcp(address) => {
                 let stream = TcpStream::connect(&**address).await.map_err(ConnectError::Io)?;
                 stream.set_nodelay(true).map_err(ConnectError::Io)?;
                 secure(upstream, endpoint, stream, open).await
             }
-            Endpoint::Unix(path) => {
+            Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(ConnectError::Io)?;
                 secure(upstream, endpoint, stream, open).await
             }

@@ -91,7 +91,11 @@ impl Fitness {
     ) -> Self {
         let fitness = Self {
             standings: known.map(|known| known.unwrap_or_else(|| Standing::new(now))).collect(),
-            drained: settings.endpoints.iter().map(|one| settings.drained.contains(one)).collect(),
+            drained: settings
+                .endpoints
+                .iter()
+                .map(|one| settings.drained.contains(&one.address))
+                .collect(),
             slow_start: settings.slow_start,
             metrics,
         };

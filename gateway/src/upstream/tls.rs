@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    settings::{Certificate, Endpoint, Protocol, Trust, Upstream, UpstreamTls},
+    settings::{Address, Certificate, Endpoint, Protocol, Trust, Upstream, UpstreamTls},
     tls::{CertificateError, machine_roots},
     upstream::ConnectError,
 };
@@ -85,7 +85,9 @@ impl Tls {
             Protocol::H1 => vec![ALPN_H1.to_vec()],
             Protocol::H2 | Protocol::H2c => vec![ALPN_H2.to_vec()],
         };
-        let name = |endpoint| name_of(settings.server_name.as_deref(), endpoint);
+        // Addresses that a name has led to are that name's.
+        let given = settings.server_name.as_deref().or(upstream.name());
+        let name = |endpoint| name_of(given, endpoint);
         Ok(Some(Self {
             connector: TlsConnector::from(Arc::new(config)),
             names: upstream.endpoints.iter().map(name).collect::<Result<_, _>>()?,
@@ -152,10 +154,10 @@ fn name_of(
     endpoint: &Endpoint,
 ) -> Result<ServerName<'static>, UpstreamTlsError> {
     let none = || UpstreamTlsError::NoName(endpoint.clone());
-    let host = match (given, endpoint) {
+    let host = match (given, &endpoint.address) {
         (Some(name), _) => name,
-        (None, Endpoint::Tcp(address)) => address.rsplit_once(':').ok_or_else(none)?.0,
-        (None, Endpoint::Unix(_)) => return Err(none()),
+        (None, Address::Tcp(address)) => address.rsplit_once(':').ok_or_else(none)?.0,
+        (None, Address::Unix(_)) => return Err(none()),
     };
     // An IPv6 address has brackets before a port, and none elsewhere.
     let host = host.trim_start_matches('[').trim_end_matches(']');

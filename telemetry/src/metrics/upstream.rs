@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use headgate_types::UnixTime;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::{Metrics, bounded, increment};
@@ -90,7 +91,42 @@ impl HealthMetrics {
     }
 }
 
+/// Counts the looks for the endpoints of one upstream, and shows what came of them.
+#[derive(Clone, Debug)]
+pub struct DiscoveryMetrics {
+    good: Counter,
+    failed: Counter,
+    endpoints: Gauge,
+    good_at: Gauge,
+}
+
+impl DiscoveryMetrics {
+    /// Counts a good answer, and shows its endpoints.
+    pub fn good(&self, time: UnixTime, endpoints_count: usize) {
+        self.good.increment(1);
+        self.endpoints.set(endpoints_count as f64);
+        self.good_at.set(time.as_duration().as_secs_f64());
+    }
+
+    /// Counts a look that has changed nothing.
+    pub fn failed(&self) {
+        self.failed.increment(1);
+    }
+}
+
 impl Metrics {
+    /// The looks for one upstream's endpoints. The same names give the same counts.
+    pub fn discovery(&self, team: &str, upstream: &str) -> DiscoveryMetrics {
+        let (team, upstream) = bounded(&mut self.names.lock().upstreams, team, upstream);
+        let look = |result| self.counter(&catalog::DISCOVERY_LOOKUPS, &[team, upstream, result]);
+        DiscoveryMetrics {
+            good: look("ok"),
+            failed: look("failed"),
+            endpoints: self.gauge(&catalog::DISCOVERED, &[team, upstream]),
+            good_at: self.gauge(&catalog::DISCOVERY_GOOD, &[team, upstream]),
+        }
+    }
+
     /// The health of one upstream's endpoints. The same names give the same counts.
     pub fn health(&self, team: &str, upstream: &str) -> HealthMetrics {
         let (team, upstream) = bounded(&mut self.names.lock().upstreams, team, upstream);

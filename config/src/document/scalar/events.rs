@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use http::{Uri, uri::PathAndQuery};
 
-use headgate_gateway::settings::Endpoint;
+use headgate_gateway::settings::Address;
 use headgate_types::parse_duration;
 
 use super::{is_name, read_endpoint};
@@ -41,7 +41,7 @@ impl fmt::Display for Taken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Called {
     /// At an address of its own.
-    At { authority: String, endpoint: Endpoint, path: PathAndQuery },
+    At { authority: String, endpoint: Address, path: PathAndQuery },
     /// At a configured upstream.
     Upstream { name: String, path: PathAndQuery },
 }

@@ -1,10 +1,10 @@
 //! Hosts, paths, addresses and URLs.
 
-use headgate_gateway::settings::Endpoint;
+use headgate_gateway::settings::Address;
 
-pub(super) fn read_endpoint(text: &str) -> Option<Endpoint> {
+pub(super) fn read_endpoint(text: &str) -> Option<Address> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return path.starts_with('/').then(|| Endpoint::Unix(path.into()));
+        return path.starts_with('/').then(|| Address::Unix(path.into()));
     }
     let (host, port) = text.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
@@ -12,7 +12,7 @@ pub(super) fn read_endpoint(text: &str) -> Option<Endpoint> {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => host != "*" && !host.starts_with("*.") && is_host_pattern(host),
     };
-    (port > 0 && is_host).then(|| Endpoint::Tcp(text.into()))
+    (port > 0 && is_host).then(|| Address::Tcp(text.into()))
 }
 
 pub(super) fn is_host_pattern(text: &str) -> bool {
@@ -21,6 +21,16 @@ pub(super) fn is_host_pattern(text: &str) -> bool {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     text == "*" || (host.len() <= 253 && host.split('.').all(is_label))
+}
+
+/// A name without the dot of the root, in small letters.
+pub(super) fn read_dns_name(text: &str) -> Option<String> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_plain);
+    let is_name = name.len() <= 253 && name.split('.').all(is_label);
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    (is_name && !is_address).then(|| name.to_ascii_lowercase())
 }
 
 pub(super) fn is_host_name(text: &str) -> bool {

@@ -33,7 +33,7 @@ pub(super) fn webhook(
     }
     let Called::At { endpoint, path, .. } = called else { return None };
     let overload = settings::UpstreamOverload::default();
-    let endpoints = vec![endpoint.clone()];
+    let endpoints = endpoint.clone().into();
     let upstream = upstreams.add((TEAM, NAME), &Upstream::default(), endpoints, (None, overload));
     let usual = Handler::default();
     let (first, longest) = usual.retry.backoff.0;

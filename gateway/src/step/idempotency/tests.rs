@@ -120,7 +120,7 @@ fn upstream(address: SocketAddr) -> settings::Upstream {
     settings::Upstream {
         team: "tv".into(),
         name: "home".into(),
-        endpoints: vec![settings::Endpoint::Tcp(address.to_string().into())],
+        endpoints: vec![settings::Address::Tcp(address.to_string().into()).into()],
         protocol: settings::Protocol::H1,
         tls: None,
         connect_timeout: Duration::from_secs(1),
@@ -129,6 +129,8 @@ fn upstream(address: SocketAddr) -> settings::Upstream {
         idle_timeout: Duration::from_secs(1),
         health: None,
         slow_start: None,
+        dns: None,
+        zone: None,
         drained: Vec::new(),
         overload: settings::UpstreamOverload::default(),
     }
@@ -149,6 +151,7 @@ fn route() -> settings::Route {
         try_timeout: None,
         retry: settings::Retry { max: 0, on: Vec::new(), budget: Ratio::default() },
         body_bytes_max: None,
+        hash_by: None,
         idempotency: Some(settings::Idempotency::default()),
         slow: None,
         overload: settings::RouteOverload::default(),

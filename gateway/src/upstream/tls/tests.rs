@@ -3,13 +3,13 @@ use std::{num::NonZeroUsize, time::Duration};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use super::*;
-use crate::settings::UpstreamOverload;
+use crate::settings::{Address, UpstreamOverload};
 
-fn upstream(endpoint: Endpoint, tls: UpstreamTls) -> Upstream {
+fn upstream(address: Address, tls: UpstreamTls) -> Upstream {
     Upstream {
         team: "tv".into(),
         name: "home".into(),
-        endpoints: vec![endpoint],
+        endpoints: vec![address.into()],
         protocol: Protocol::H1,
         tls: Some(tls),
         connect_timeout: Duration::from_secs(1),
@@ -18,6 +18,8 @@ fn upstream(endpoint: Endpoint, tls: UpstreamTls) -> Upstream {
         idle_timeout: Duration::from_secs(1),
         health: None,
         slow_start: None,
+        dns: None,
+        zone: None,
         drained: Vec::new(),
         overload: UpstreamOverload::default(),
     }
@@ -35,7 +37,7 @@ fn tls(pem: &str, name: Option<&str>) -> UpstreamTls {
     UpstreamTls { trust, server_name: name.map(Into::into), client: None }
 }
 
-fn name_for(endpoint: Endpoint, name: Option<&str>) -> String {
+fn name_for(endpoint: Address, name: Option<&str>) -> String {
     let (pem, _) = issued();
     match Tls::of(&upstream(endpoint, tls(&pem, name))) {
         Ok(tls) => tls.unwrap().names[0].to_str().into_owned(),
@@ -45,8 +47,8 @@ fn name_for(endpoint: Endpoint, name: Option<&str>) -> String {
 
 #[test]
 fn endpoint_must_be_who_its_address_says_unless_a_name_is_given() {
-    let tcp = |address: &str| Endpoint::Tcp(address.into());
-    let unix = || Endpoint::Unix("/run/home.sock".into());
+    let tcp = |address: &str| Address::Tcp(address.into());
+    let unix = || Address::Unix("/run/home.sock".into());
     assert_eq!(name_for(tcp("home.example:443"), None), "home.example");
     assert_eq!(name_for(tcp("127.0.0.1:443"), None), "127.0.0.1");
     assert_eq!(name_for(tcp("[::1]:443"), None), "::1");
@@ -57,7 +59,7 @@ fn endpoint_must_be_who_its_address_says_unless_a_name_is_given() {
 
 #[test]
 fn what_cannot_be_used_is_told() {
-    let endpoint = || Endpoint::Tcp("a.example:443".into());
+    let endpoint = || Address::Tcp("a.example:443".into());
     let fault = |tls| check(&upstream(endpoint(), tls)).unwrap_err().to_string();
     assert_eq!(fault(tls("no PEM", None)), "no authority's certificate in PEM");
 
