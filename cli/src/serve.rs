@@ -19,7 +19,8 @@ use headgate_gateway::{
     identity::HttpFetch,
     server::{self, Address, BindError, Bound, HandOver, Inherited, Kind, Signals, Task},
 };
-use headgate_telemetry::access;
+use headgate_idempotency::Records;
+use headgate_telemetry::{Metrics, access};
 use headgate_types::Clock;
 use tokio::{runtime, sync::watch, time::sleep};
 
@@ -86,17 +87,8 @@ pub(crate) fn serve(
     let records = stores.records(&clock);
     let facts = FactsLog::of(&loaded, stores.local());
     let facts_kept = facts.as_ref().map(|facts| facts.keep(&metrics, &clock));
-    let parts = Parts {
-        records: records.clone(),
-        clock: Arc::clone(&clock),
-        metrics: metrics.clone(),
-        access: log.clone(),
-        fetch: Arc::new(HttpFetch::default()),
-        digest: loaded.digest.as_str().into(),
-    };
     let threads = loaded.settings.edge.threads.get();
-    let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
-    look_up(&edge)?;
+    let edge = edge(&loaded, records.as_ref(), &clock, &metrics, &log)?;
     let events = Events::wire((&loaded, &edge), (&stores, records.as_ref()), &clock, &metrics)?;
     let Sockets { bound, admin, addresses } = Sockets::bind(&loaded, take_over.as_mut())?;
     let hand_over = bound.hand_over();
@@ -157,6 +149,27 @@ pub(crate) fn serve(
     let drained = server::run(&edge, bound, signals, tasks);
     writer.close(ACCESS_FLUSH);
     Ok(ended(drained, is_unwanted.load(Ordering::Relaxed)))
+}
+
+/// The edge as it is configured, with its endpoints looked up.
+fn edge(
+    loaded: &Loaded,
+    records: Option<&Records>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+    access: &access::Log,
+) -> anyhow::Result<Arc<Edge>> {
+    let parts = Parts {
+        records: records.cloned(),
+        clock: Arc::clone(clock),
+        metrics: metrics.clone(),
+        access: access.clone(),
+        fetch: Arc::new(HttpFetch::default()),
+        digest: loaded.digest.as_str().into(),
+    };
+    let edge = Edge::new(&loaded.settings, parts).map_err(Invalid::new)?;
+    look_up(&edge)?;
+    Ok(edge)
 }
 
 /// Tells of what was cut off, and with what the process ends.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use headgate_events::NoticeClass;
-use headgate_gateway::settings::Settings;
+use headgate_gateway::settings::{Route, Settings};
 use headgate_router::device::Rule;
 use headgate_types::{ByteSize, UnixTime, format_duration};
 
@@ -110,13 +110,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     };
     let settings = Settings { upstreams: upstreams.into_settings(), ..settings };
     let exchanges = events::exchanges(input, report);
-    let is_needed = !settings.handlers.is_empty()
-        || exchanges.is_some()
-        || !sinks.is_empty()
-        || settings
-            .routes
-            .iter()
-            .any(|route| route.idempotency.is_some() || route.publish.is_some());
+    let is_needed = exchanges.is_some() || !sinks.is_empty() || needs_records(&settings);
     // A table is opened before any route needs it: a later load may bring one that does.
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
@@ -140,6 +134,12 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         next_end,
         pems,
     }
+}
+
+/// Whether a handler or a route has effects that are had once.
+fn needs_records(settings: &Settings) -> bool {
+    let has_effects = |route: &Route| route.idempotency.is_some() || route.publish.is_some();
+    !settings.handlers.is_empty() || settings.routes.iter().any(has_effects)
 }
 
 /// How long request facts are kept. None: not at all.

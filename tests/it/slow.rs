@@ -11,7 +11,7 @@ async fn slow() -> Bff {
         tokio::time::sleep(Duration::from_millis(120)).await;
         respond(200, "ok")
     };
-    Bff::http(move |request| answer(request)).await
+    Bff::http(answer).await
 }
 
 /// The lines of the process's log that tell a slow exchange.

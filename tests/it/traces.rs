@@ -42,22 +42,8 @@ fn micros(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("no microseconds: {value}"))
 }
 
-#[tokio::test]
-async fn line_metrics_and_trace_of_a_request_tell_one_story() {
-    let (collector, (bff, traces)) = (Collector::start().await, flaky().await);
-    let retries = "retry = { max = 1, on = [\"503\"], mode = \"off\" }";
-    let edge = Site::with_route(&bff, "", retries)
-        .platform(&collector.table())
-        .platform("[[device]]\nname = \"web\"\nwhen = [\"*\"]")
-        .start()
-        .await;
-
-    let reply = edge.send(get("/tv/x?secret=1").header("host", "api.example")).await;
-
-    let trace = reply.trace_id();
-    let line = edge.access_line(trace).await;
-    let spans = collector.trace(trace, |span| span.kind == 2).await;
-    let whole = named(&spans, "GET all");
+/// The exchange's span says what its access line says.
+fn whole_tells_the_line(whole: &Span, line: &Value) {
     assert_eq!((whole.id.as_str(), whole.parent.as_str()), (line["span_id"].as_str().unwrap(), ""));
     for (attribute, member) in [
         ("http.request.method", "method"),
@@ -82,10 +68,14 @@ async fn line_metrics_and_trace_of_a_request_tell_one_story() {
     for (step, offset) in line["timing_us"].as_object().unwrap() {
         assert_eq!(whole.events[step], micros(offset), "{step}");
     }
+}
+
+/// So do the attempts, the connections made for them and the wait between them.
+fn attempts_tell_the_line(spans: &[Span], whole: &Span, line: &Value) {
     let attempts = line["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 2, "{line}");
     for (number, attempt) in (1..).zip(attempts) {
-        let span = named(&spans, &format!("attempt {number}"));
+        let span = named(spans, &format!("attempt {number}"));
         assert_eq!((&span.parent, span.kind), (&whole.id, 3));
         assert_eq!(span.attribute("server.address"), attempt["endpoint"]);
         assert_eq!(span.attribute("headgate.result"), attempt["result"]);
@@ -94,7 +84,7 @@ async fn line_metrics_and_trace_of_a_request_tell_one_story() {
         assert_eq!((span.began - whole.began) / 1_000, micros(&attempt["started_us"]));
         assert_eq!(span.took_us(), micros(&attempt["head_us"]));
         if let Some(connect) = attempt["connect_us"].as_u64() {
-            let connected = named(&spans, &format!("connect {number}"));
+            let connected = named(spans, &format!("connect {number}"));
             assert_eq!((&connected.parent, connected.took_us()), (&span.id, connect));
         }
     }
@@ -103,7 +93,26 @@ async fn line_metrics_and_trace_of_a_request_tell_one_story() {
     let backoff = spans.iter().find(|span| span.name == "backoff");
     assert!(backoff.is_none_or(|span| span.took_us().abs_diff(waited) <= 1), "{waited} {spans:#?}");
     assert_eq!(backoff.is_some(), waited >= 1_000, "{waited}");
+}
 
+#[tokio::test]
+async fn line_metrics_and_trace_of_a_request_tell_one_story() {
+    let (collector, (bff, traces)) = (Collector::start().await, flaky().await);
+    let retries = "retry = { max = 1, on = [\"503\"], mode = \"off\" }";
+    let edge = Site::with_route(&bff, "", retries)
+        .platform(&collector.table())
+        .platform("[[device]]\nname = \"web\"\nwhen = [\"*\"]")
+        .start()
+        .await;
+
+    let reply = edge.send(get("/tv/x?secret=1").header("host", "api.example")).await;
+
+    let trace = reply.trace_id();
+    let line = edge.access_line(trace).await;
+    let spans = collector.trace(trace, |span| span.kind == 2).await;
+    let whole = named(&spans, "GET all");
+    whole_tells_the_line(whole, &line);
+    attempts_tell_the_line(&spans, whole, &line);
     let handed: Vec<_> = traces.lock().unwrap().clone();
     assert_eq!(handed, vec![format!("00-{trace}-{}-03", whole.id); 2]);
 
@@ -118,7 +127,7 @@ async fn line_metrics_and_trace_of_a_request_tell_one_story() {
     let ended = [tv[0], tv[1], ("outcome", line["outcome"].as_str().unwrap())];
     assert_eq!(count("headgate_gateway_ended_requests_total", &ended), 1);
     assert_eq!(count("headgate_gateway_retry_attempts_total", &tv), 1);
-    for attempt in attempts {
+    for attempt in line["attempts"].as_array().unwrap() {
         let result = [("result", attempt["result"].as_str().unwrap())];
         assert_eq!(count("headgate_gateway_upstream_attempts_total", &result), 1);
     }

@@ -40,6 +40,7 @@ fn tell(tails: &Tails, path: &str, status: u16) {
         device: None,
         priority: None,
         identity: None,
+        probe: None,
         rulings: &[],
         attempts: &[],
         request_bytes: 0,

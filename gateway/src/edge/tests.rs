@@ -148,7 +148,7 @@ fn endpoints_that_were_found_change_one_upstream_and_the_routes_to_it() {
     let (edge, _writer) = edge();
     let mut settings = settings();
     let question = |port| settings::Question::Addresses { name: "home.internal".into(), port };
-    let pace = Pace { least: Duration::from_secs(1), longest: Duration::from_secs(60) };
+    let pace = Pace { least: Duration::from_secs(1), longest: Duration::from_mins(1) };
     settings.upstreams[0].endpoints.clear();
     settings.upstreams[0].dns = Some(settings::Dns { question: question(1), pace });
     edge.apply(&settings, "second").unwrap();

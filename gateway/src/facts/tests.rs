@@ -49,6 +49,7 @@ fn with_line(path: &str, look: impl FnOnce(&Line<'_>)) {
         started: Duration::from_micros(30),
         connect: None,
         head: Some(Duration::from_micros(200)),
+        took: Duration::from_micros(200),
         result: AttemptResult::Ok,
     }];
     let line = Line {
