@@ -39,7 +39,7 @@ use crate::{
     facts::Keeper,
     identity::{self, Authenticator, FetchKeys, Refreshes, SourceStatus},
     mirror::MirrorState,
-    overload::{Limits, Protection},
+    overload::Protection,
     passport::{self, Mint},
     probe::Mark,
     publishing::Publish,
@@ -49,7 +49,7 @@ use crate::{
     split::SplitState,
     tls::{CertificateError, Certificates, Shown},
     traces::Traces,
-    upstream::{Upstream, UpstreamState, UpstreamTlsError},
+    upstream::{UpstreamState, UpstreamTlsError},
 };
 
 /// Time between two looks whether keys were fetched.
@@ -323,32 +323,6 @@ impl Edge {
     pub fn upstreams(&self) -> Vec<UpstreamState> {
         let now = self.clock.now();
         self.snapshot().upstreams.iter().map(|upstream| upstream.state(now)).collect()
-    }
-
-    /// What protects the edge, its upstreams and routes, as it stands.
-    pub fn limits(&self) -> Limits {
-        self.limits_of(|_| true, |_| true)
-    }
-
-    /// The same without upstreams and routes of which no limit has been asked yet: a large
-    /// configuration has many.
-    pub fn limits_in_use(&self) -> Limits {
-        self.limits_of(Upstream::is_limit_in_use, Route::is_limit_in_use)
-    }
-
-    fn limits_of(
-        &self,
-        of_upstream: impl Fn(&Upstream) -> bool,
-        of_route: impl Fn(&Route) -> bool,
-    ) -> Limits {
-        let (now, snapshot) = (self.clock.now(), self.snapshot());
-        let upstreams = snapshot.upstreams.iter().filter(|upstream| of_upstream(upstream));
-        let routes = snapshot.routes.iter().filter(|route| of_route(route));
-        Limits {
-            instance: self.protection.state(self.lifecycle.in_flight()),
-            upstreams: upstreams.map(|upstream| upstream.limits(now)).collect(),
-            routes: routes.map(|route| route.limits(now)).collect(),
-        }
     }
 
     /// The split routes as they stand, for operators.

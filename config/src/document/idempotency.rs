@@ -4,7 +4,7 @@ use headgate_gateway::settings as gateway;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::document::scalar::{Length, LengthOrZero, Size};
+use crate::document::scalar::{Length, LengthOrZero, ServiceUrl, Size};
 
 /// What an `idempotency-key` does on the route: the first request with it is passed on, and later
 /// ones get the first one's answer. GET, HEAD, OPTIONS and TRACE are not affected, and so is no
@@ -90,4 +90,29 @@ pub(crate) enum RecordStore {
     Embedded,
     /// A table of DynamoDB, for several edges.
     Dynamodb,
+}
+
+/// A table of DynamoDB. Credentials are looked for where AWS's tools look.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DynamoDb {
+    /// The table's name.
+    #[schemars(length(min = 3, max = 255))]
+    pub(crate) table: String,
+    /// Where a stand-in such as DynamoDB Local listens; there the table is made if it is missing.
+    /// Without this key: the region's own endpoint, where the table has to be.
+    pub(crate) endpoint: Option<ServiceUrl>,
+    /// The region. `local` is DynamoDB Local's, and needs no credentials. Without this key: where
+    /// AWS's tools would find it.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) region: Option<String>,
+}
+
+/// The table that a deployment has when nothing else is said.
+const TABLE: &str = "headgate";
+
+impl Default for DynamoDb {
+    fn default() -> Self {
+        Self { table: TABLE.to_owned(), endpoint: None, region: None }
+    }
 }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{
     events::{Events, Topic},
-    idempotency::RecordStore,
+    idempotency::{DynamoDb, RecordStore},
     identity::{Identity, Whoami},
     overload::Overload,
     owner::Team,
     probe::Probe,
     push::Push,
-    scalar::{Address, Length, LengthOrZero, Name, Network, ServiceUrl, Size, Test},
+    scalar::{Address, Length, LengthOrZero, Name, Network, Size, Test},
     sink::Sink,
     split::Testers,
     telemetry::{Slow, Traces},
@@ -322,31 +322,6 @@ pub(crate) struct Idempotency {
     pub(crate) store: RecordStore,
     /// The table. Only with `store = "dynamodb"`.
     pub(crate) dynamodb: Option<DynamoDb>,
-}
-
-/// A table of DynamoDB. Credentials are looked for where AWS's tools look.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct DynamoDb {
-    /// The table's name.
-    #[schemars(length(min = 3, max = 255))]
-    pub(crate) table: String,
-    /// Where a stand-in such as DynamoDB Local listens; there the table is made if it is missing.
-    /// Without this key: the region's own endpoint, where the table has to be.
-    pub(crate) endpoint: Option<ServiceUrl>,
-    /// The region. `local` is DynamoDB Local's, and needs no credentials. Without this key: where
-    /// AWS's tools would find it.
-    #[schemars(length(min = 1, max = 64))]
-    pub(crate) region: Option<String>,
-}
-
-/// The table that a deployment has when nothing else is said.
-const TABLE: &str = "headgate";
-
-impl Default for DynamoDb {
-    fn default() -> Self {
-        Self { table: TABLE.to_owned(), endpoint: None, region: None }
-    }
 }
 
 /// Where the teams' files are.

@@ -24,6 +24,7 @@ mod date;
 mod events;
 mod form;
 mod last_day;
+mod plain;
 mod rate;
 mod web;
 
@@ -32,14 +33,12 @@ pub(crate) use events::{Called, Taken};
 use form::Read as _;
 pub(crate) use form::{Form, Misfit};
 pub(crate) use last_day::{LastDay, count_of_days};
+use plain::{digits, is_name};
 use rate::{read_rate, read_route_id, write_rate};
 use web::{
     is_fetchable, is_host_name, is_host_pattern, is_path_prefix, is_service, read_dns_name,
     read_endpoint, read_sha256,
 };
-
-/// Bytes of a name: it goes into headers, metrics and logs.
-const NAME_BYTES_MAX: usize = 64;
 
 /// The schema keyword that names a text's form.
 pub(crate) const SYNTAX: &str = "x-syntax";
@@ -390,16 +389,6 @@ impl Default for Share {
 pub(crate) fn check(form: &str, text: &str) -> Result<(), Misfit> {
     let known = PLAIN_FORMS.iter().find(|known| known.name == form);
     known.map_or(Ok(()), |known| (known.check)(text))
-}
-
-fn is_name(text: &str) -> bool {
-    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    begins_well && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_plain)
-}
-
-fn digits(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]
