@@ -213,6 +213,7 @@ pub(crate) const AT: Endpoint = Endpoint {
     summary: "What was in force on this edge",
     answers: &[
         api::json("The configuration, and from when until when", "ConfigAt"),
+        api::problem(400, "The query parameters are not valid"),
         api::problem(404, "This edge does not remember it"),
     ],
     handler: || get(at),

@@ -19,7 +19,7 @@ async fn every_refusal_tells_who_why_and_whether_to_retry() {
             "tv",
             &[
                 upstream("home", &[&bff.endpoint()], ""),
-                upstream("gone", &[&bff::refusing().await], ""),
+                upstream("gone", &[&bff::refusing()], ""),
                 upstream("hanging", &[&hanging.endpoint()], "max_connections = 1"),
                 route("open", "* /open", "home", ""),
                 route("closed", "GET /closed", "home", "auth = \"accounts\""),

@@ -74,7 +74,7 @@ async fn running_edge_tells_which_claims_are_used() {
     edge.send(get("/b/1")).await;
     assert_eq!(unused().await, 0);
 
-    let gone = headgate_tests::bff::refusing().await;
+    let gone = headgate_tests::bff::refusing();
     let arguments = ["audit", "--config", "headgate.toml", "--admin", &format!("http://{gone}")];
     assert_eq!(edge::run(&arguments, edge.folder()).await.code(), 3);
 }

@@ -252,7 +252,7 @@ async fn passport_is_for_the_upstream_that_gets_it() {
 async fn canary_that_is_down_fails_for_its_own_share_alone() {
     let (stable, next, key) = bffs().await;
     drop(next);
-    let address = headgate_tests::bff::refusing().await;
+    let address = headgate_tests::bff::refusing();
     let edge = Site::new()
         .file("jwks.json", jwks(&[&key]))
         .platform(&accounts("device_id = \"esn\""))

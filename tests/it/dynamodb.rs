@@ -70,7 +70,7 @@ async fn twin_on_another_edge_is_told_to_come_back() {
 
 #[tokio::test]
 async fn table_out_of_reach_costs_the_keys_and_nothing_else() {
-    let nowhere = headgate_tests::bff::refusing().await;
+    let nowhere = headgate_tests::bff::refusing();
     let shop = Shop::open().await;
     let local = format!("endpoint = \"http://{nowhere}\", region = \"local\"");
     let edge = edge(&shop, "keys", &local).await;

@@ -9,7 +9,7 @@ const ONE: &str = "concurrency = { initial = 1, min = 1, max = 1 }";
 
 #[tokio::test]
 async fn answer_of_the_configuration_stands_for_an_upstream_that_is_gone() {
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let edge = Site::to_endpoints(&[&gone], "", STATIC).start().await;
 
     let reply = edge.send(get("/tv/x")).await;
@@ -24,7 +24,7 @@ async fn answer_of_the_configuration_stands_for_an_upstream_that_is_gone() {
 
 #[tokio::test]
 async fn answer_has_the_status_and_type_that_it_is_given() {
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let fallback = "fallback = { status = 203, type = \"text/plain\", body = \"later\" }";
     let edge = Site::to_endpoints(&[&gone], "", fallback).start().await;
     let reply = edge.send(get("/tv/x")).await;
@@ -34,7 +34,7 @@ async fn answer_has_the_status_and_type_that_it_is_given() {
 
 #[tokio::test]
 async fn what_changes_something_is_not_told_that_it_was_done() {
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let edge = Site::to_endpoints(&[&gone], "", STATIC).start().await;
     let reply = edge.send(post("/tv/x", "order")).await;
     assert_eq!((reply.status, reply.outcome().as_str()), (502, "origin_connect"));
@@ -63,7 +63,7 @@ fn with_spare(home: &str, home_lines: &str, spare: &Bff) -> Site {
 
 #[tokio::test]
 async fn another_upstream_answers_for_one_that_is_gone() {
-    let (gone, spare) = (bff::refusing().await, Bff::saying("spare").await);
+    let (gone, spare) = (bff::refusing(), Bff::saying("spare").await);
     let edge = with_spare(&gone, "", &spare).edge("trusted_peers = [\"127.0.0.1\"]").start().await;
 
     let reply = edge.send(get("/tv/x?a=1").header("x-forwarded-for", "10.1.1.1")).await;
@@ -95,7 +95,7 @@ async fn another_upstream_answers_for_one_that_is_full() {
 
 #[tokio::test]
 async fn body_that_was_begun_goes_nowhere_else() {
-    let (gone, spare) = (bff::refusing().await, Bff::saying("spare").await);
+    let (gone, spare) = (bff::refusing(), Bff::saying("spare").await);
     let edge = with_spare(&gone, "", &spare).start().await;
     let reply = edge.send(post("/tv/x", "order")).await;
     assert_eq!((reply.status, reply.outcome().as_str()), (502, "origin_connect"));

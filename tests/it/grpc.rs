@@ -240,7 +240,7 @@ async fn token_in_the_metadata_becomes_a_passport() {
 
 #[tokio::test]
 async fn dead_upstream_is_unavailable() {
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let edge = Site::to_endpoints(&[&gone], "protocol = \"h2c\"", "").start().await;
 
     let status = unary(&mut plain(&edge).await, "Say", Request::new(word("tv"))).await.unwrap_err();

@@ -153,7 +153,7 @@ async fn health_outlasts_a_reload_that_leaves_the_check_as_it_is() {
 
 #[tokio::test]
 async fn without_a_path_a_connection_is_the_check() {
-    let (a, gone) = (patient("a").await, bff::refusing().await);
+    let (a, gone) = (patient("a").await, bff::refusing());
     let lines = "health = { interval = \"50ms\" }\nbreaker = { mode = \"off\" }";
     let edge = Site::to_endpoints(&[&a.bff.endpoint(), &gone], lines, "").start().await;
     health_is(&edge, &["healthy", "unhealthy"]).await;

@@ -97,7 +97,7 @@ async fn lost_request_is_passed_on_again_or_held_as_the_route_says() {
 
 #[tokio::test]
 async fn request_that_no_bff_has_seen_leaves_its_key_free() {
-    let refusing = headgate_tests::bff::refusing().await;
+    let refusing = headgate_tests::bff::refusing();
     let (_folder, data) = records();
     let down = headgate_tests::Site::to_endpoints(
         &[&refusing],

@@ -121,7 +121,7 @@ async fn other_issuers_and_audiences_are_refused() {
 #[tokio::test]
 async fn server_out_of_reach_is_no_fault_of_the_token() {
     let bff = Bff::ok().await;
-    let edge = edge(&bff, &bff::refusing().await, "").await;
+    let edge = edge(&bff, &bff::refusing(), "").await;
 
     let reply = edge.send(get("/tv/x").bearer("opaque")).await;
 

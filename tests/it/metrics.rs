@@ -31,7 +31,7 @@ async fn arrivals_are_the_sum_over_outcomes_and_in_flight() {
             &[
                 upstream("good", &[&good.endpoint()], ""),
                 upstream("bad", &[&bad.endpoint()], ""),
-                upstream("gone", &[&bff::refusing().await], ""),
+                upstream("gone", &[&bff::refusing()], ""),
                 upstream("hanging", &[&hanging.endpoint()], ""),
                 route("good", "* /good", "good", "max_body = \"10B\""),
                 route("bad", "GET /bad", "bad", ""),

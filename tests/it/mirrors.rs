@@ -175,7 +175,7 @@ async fn copy_has_a_time_of_its_own() {
 async fn mirror_that_dies_changes_nothing() {
     let home = Bff::saying("home").await;
     let garbage = Bff::answering("nonsense\r\n\r\n").await;
-    for mirror in [refusing().await, garbage.endpoint()] {
+    for mirror in [refusing(), garbage.endpoint()] {
         let edge = site(&home, &mirror, "share = \"100%\"").start().await;
 
         for reply in ask(&edge, 20).await {

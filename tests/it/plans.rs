@@ -259,7 +259,7 @@ async fn invalid_plan_is_2_and_one_for_nobody_is_3() {
     assert_eq!(ended.code(), 2, "{}", ended.stdout);
     assert!(ended.stderr.contains("nowhere"), "{}", ended.stderr);
 
-    let gone = format!("http://{}", headgate_tests::bff::refusing().await);
+    let gone = format!("http://{}", headgate_tests::bff::refusing());
     let arguments = ["plan", "--config", "headgate.toml", "--admin", &gone];
     let ended = edge::run(&arguments, edge.folder()).await;
     assert_eq!(ended.code(), 3, "{}{}", ended.stdout, ended.stderr);

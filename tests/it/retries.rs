@@ -12,7 +12,7 @@ async fn edge(endpoints: &[&str], retry: &str) -> Edge {
 
 #[tokio::test]
 async fn refused_connection_is_retried_on_the_other_endpoint() {
-    let (good, gone) = (Bff::ok().await, bff::refusing().await);
+    let (good, gone) = (Bff::ok().await, bff::refusing());
     let edge =
         edge(&[&gone, &good.endpoint()], "max = 1, on = [\"connect\"], budget = \"100%\"").await;
 
@@ -34,7 +34,7 @@ async fn refused_connection_is_retried_on_the_other_endpoint() {
 
 #[tokio::test]
 async fn attempts_are_in_the_access_line() {
-    let (good, gone) = (Bff::ok().await, bff::refusing().await);
+    let (good, gone) = (Bff::ok().await, bff::refusing());
     let edge =
         edge(&[&gone, &good.endpoint()], "max = 1, on = [\"connect\"], budget = \"100%\"").await;
 

@@ -77,7 +77,7 @@ async fn two_exchanges_have_two_traces() {
 #[tokio::test]
 async fn refusals_have_a_trace_on_every_protocol() {
     let authority = Authority::default();
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let edge = Site::new()
         .team(
             "tv",

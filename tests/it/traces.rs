@@ -228,7 +228,7 @@ async fn collector_that_is_down_or_refuses_is_not_noticed_by_clients() {
     let told = edge.told();
     assert_eq!(told.matches("traces can't be sent").count(), 1, "{told}");
 
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let lines = format!("[traces]\nendpoint = \"http://{gone}\"");
     let edge = Site::to(&bff).platform(&lines).start().await;
     for _ in 0..20 {

@@ -30,7 +30,7 @@ async fn fails(edge: &Edge, status: u16, outcome: &str, code: &str) -> Reply {
 
 #[tokio::test]
 async fn refusing_upstream_is_502() {
-    let edge = edge_to(&bff::refusing().await).await;
+    let edge = edge_to(&bff::refusing()).await;
     let reply = fails(&edge, 502, "origin_connect", "HG0012").await;
     assert!(reply.header("proxy-status").contains("connection_refused"));
 }
@@ -259,7 +259,7 @@ async fn one_teams_dead_bff_leaves_the_others_alone() {
         .team(
             "tv",
             &[
-                upstream("home", &[&bff::refusing().await], ""),
+                upstream("home", &[&bff::refusing()], ""),
                 headgate_tests::route("home", "GET /tv/x", "home", ""),
             ],
         )

@@ -153,7 +153,7 @@ async fn endpoint_without_tls_is_told_apart_from_one_that_is_gone() {
     let edge = site(&plain, &authority, "tls = { ca = \"ca.pem\" }").start().await;
     fails(&edge, "HG0086", "tls_protocol_error", "tls").await;
 
-    let gone = bff::refusing().await;
+    let gone = bff::refusing();
     let edge = Site::to_endpoints(&[&gone], "tls = { ca = \"ca.pem\" }", "")
         .file(&format!("{TV}/ca.pem"), authority.root_pem())
         .start()

@@ -144,7 +144,7 @@ async fn status_tells_the_running_edge() {
 
 #[tokio::test]
 async fn status_of_nobody_is_unreachable() {
-    let gone = headgate_tests::bff::refusing().await;
+    let gone = headgate_tests::bff::refusing();
 
     let ended = run(&["status", "--admin", &format!("http://{gone}")], &Folder::default()).await;
 

@@ -42,7 +42,7 @@ async fn every_decision_on_an_exchange_is_told() {
             "tv",
             &[
                 upstream("home", &[&bff.endpoint()], ""),
-                upstream("next", &[&bff::refusing().await, &bff.endpoint()], ""),
+                upstream("next", &[&bff::refusing(), &bff.endpoint()], ""),
                 route("home", "GET /tv/{*rest}", "home", lines),
             ],
         )
@@ -94,7 +94,7 @@ async fn every_decision_on_an_exchange_is_told() {
 
 #[tokio::test]
 async fn people_are_told_in_words() {
-    let edge = Site::to_endpoints(&[&bff::refusing().await], "", "timeout = \"2s\"").start().await;
+    let edge = Site::to_endpoints(&[&bff::refusing()], "", "timeout = \"2s\"").start().await;
     let reply = edge.send(get("/tv/x")).await;
     told(&edge, reply.trace_id()).await;
 
@@ -153,7 +153,7 @@ async fn exchanges_of_one_trace_are_told_together() {
 
 #[tokio::test]
 async fn nothing_is_kept_where_nothing_may_be() {
-    let edge = Site::to_endpoints(&[&bff::refusing().await], "", "timeout = \"2s\"")
+    let edge = Site::to_endpoints(&[&bff::refusing()], "", "timeout = \"2s\"")
         .platform("[why]\nmemory = \"0B\"")
         .start()
         .await;

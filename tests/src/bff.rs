@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpSocket, UnixListener},
     task::{JoinHandle, JoinSet},
 };
 
@@ -208,8 +208,10 @@ impl Drop for Bff {
     }
 }
 
-/// An address where nobody listens: connections are refused.
-pub async fn refusing() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().to_string()
+/// An address where nobody listens: connections are refused. Its port stays taken for as long as the
+/// tests run, or another test's server could have it.
+pub fn refusing() -> String {
+    let socket = Box::leak(Box::new(TcpSocket::new_v4().unwrap()));
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.local_addr().unwrap().to_string()
 }

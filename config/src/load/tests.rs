@@ -118,10 +118,10 @@ fn faults_of_all_files_are_told_at_once_with_carets() {
  2 | max_bdy = "1MiB"
    : ^^^^^^^
    `----
-  help: did you mean `max_body`? keys here are access_log, body_idle, client_address, drain, geo,
-        h2_idle, header_timeout, keep_alive, listen, max_body, max_connections,
+  help: did you mean `max_body`? keys here are access_log, body_idle, client_address, dns_servers,
+        drain, geo, h2_idle, header_timeout, keep_alive, listen, max_body, max_connections,
         max_connections_per_client, max_h2_streams, max_head, max_headers, overload, push,
-        stream_idle, threads, timeout, tls, trusted_peers
+        stream_idle, threads, timeout, tls, trusted_peers, zone
 
 HG1007
 

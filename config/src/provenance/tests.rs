@@ -82,7 +82,7 @@ fn a_value_of_a_team_names_its_file() {
     let at = "routes.d/tv/a.toml:3:13";
     assert_eq!(
         line(&loaded, "team.tv.upstream.up.endpoints"),
-        format!("[\"127.0.0.1:7001\"] <- {at} [\"127.0.0.1:7001\"]")
+        format!("[\"127.0.0.1:7001\"] <- {at} [\"127.0.0.1:7001\"] <- default []")
     );
 }
 

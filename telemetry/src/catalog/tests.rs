@@ -45,6 +45,7 @@ fn labels_are_few_and_never_a_path_or_an_id() {
         "state",
         "side",
         "handler",
+        "probe",
         "settlement",
         "topic",
         // Of the configuration in force: one at a time.

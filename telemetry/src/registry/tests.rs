@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     ArmNames, BreakerState, DynamoDbCounts, GateLevels, GateScope, KeyCounts, Layer, LayerReason,
-    Metrics, MirrorResult, Ruled, Ruling, StoreCounts, labels::AttemptResult,
+    Metrics, MirrorResult, ProbeResult, Ruled, Ruling, StoreCounts, labels::AttemptResult,
 };
 
 /// The number of the one sample that begins so.
@@ -46,6 +46,9 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.breakers("tv", "home").observe([1; BreakerState::ALL.len()]);
     metrics.retry_budget("tv", "home").observe(1.0);
     metrics.health("tv", "home").observe([1; 3]);
+    metrics.discovery("tv", "home").failed();
+    metrics.probe("order").ran(ProbeResult::Ok, Duration::from_millis(3));
+    metrics.exchanges().written(1);
     metrics.push().opened();
     crate::otlp::Spans::new(&metrics).exported(1);
     metrics.config().in_force("c0ffee");

@@ -9,7 +9,7 @@ use super::{
 /// name ends with the launcher's own version.
 pub(super) const JARS: Jars = Jars {
     project: "kafka",
-    folder: "kafka-local-4.4.0-2",
+    folder: "kafka-local-tls-4.4.0",
     arguments: "-Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1\n\
                 -Djava.awt.headless=true -Dorg.slf4j.simpleLogger.defaultLogLevel=warn\n\
                 -cp .:*\nLoopback\n",
