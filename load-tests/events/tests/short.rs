@@ -8,12 +8,7 @@ use headgate_load_events::{Crashes, On, Report, crashes};
 
 /// Its bounds hold on a machine that does much else.
 fn run(on: On, keys: u64, breaks_max: Option<u64>, folder: &Path) -> Report {
-    let sizes = sizes(on, keys, breaks_max, folder);
-    crashes(&sizes).expect("the processes start and the work is done in time")
-}
-
-fn sizes(on: On, keys: u64, breaks_max: Option<u64>, folder: &Path) -> Crashes {
-    Crashes {
+    let sizes = Crashes {
         on,
         keys,
         kill_every: Some(Duration::from_secs(3)),
@@ -25,7 +20,8 @@ fn sizes(on: On, keys: u64, breaks_max: Option<u64>, folder: &Path) -> Crashes {
         program: env!("CARGO_BIN_EXE_headgate-load-events").into(),
         folder: folder.to_owned(),
         seed: 1,
-    }
+    };
+    crashes(&sizes).expect("the processes start and the work is done in time")
 }
 
 #[test]
@@ -47,22 +43,4 @@ fn series_are_whole_although_workers_and_the_broker_are_killed() {
     let report = run(On::Kafka, keys, breaks_max, folder.path());
     assert!(report.holds(), "{report}");
     assert!(report.breaks() > 0, "{report}");
-}
-
-#[test]
-fn series_are_whole_although_workers_are_stopped_and_cut_off() {
-    if KafkaLocal::is_left_out() || DynamoDbLocal::shared().is_none() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let report = crashes(&Crashes {
-        kill_every: None,
-        break_every: None,
-        cut_every: Some(Duration::from_secs(1)),
-        stop_every: Some(Duration::from_secs(5)),
-        ..sizes(On::Kafka, 60, None, folder.path())
-    });
-    let report = report.expect("the processes start and the work is done in time");
-    assert!(report.holds(), "{report}");
-    assert!(report.troubles().cuts() > 0, "{report}");
 }
