@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, timeout};
 
 /// How long anything that should happen may take; a loaded machine is slow, not broken.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(2);

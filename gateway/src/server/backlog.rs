@@ -59,8 +59,10 @@ impl Backlog {
 }
 
 fn waiting(listener: &TcpListener) -> impl Iterator<Item = (L4Stream, SocketAddr)> {
-    // The sockets do not block, so the end of the backlog is an error like any other.
-    let accepted = (0..BACKLOG_MAX).map_while(|_| listener.accept().ok());
+    // A signal may come before anybody has accepted, and made the socket one that does not block;
+    // then the end of the backlog is an error like any other.
+    let backlog = if listener.set_nonblocking(true).is_ok() { BACKLOG_MAX } else { 0 };
+    let accepted = (0..backlog).map_while(|_| listener.accept().ok());
     accepted.filter_map(|(stream, peer)| {
         stream.set_nonblocking(true).ok()?;
         stream.set_nodelay(true).ok()?;
