@@ -141,7 +141,7 @@ pub fn audit_from(
         let place = |finding: &Finding| (finding.at.clone(), finding.rule.id);
         other.severity.cmp(&one.severity).then_with(|| place(one).cmp(&place(other)))
     });
-    Ok(Audit { findings, digest: digest_of(&Effective::of(&input, &resolved.pems)) })
+    Ok(Audit { findings, digest: digest_of(&Effective::of(&input, &resolved.last_good)) })
 }
 
 /// What the rules look at.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{document::team::TeamFile, load::Input, resolve::pems::Pems};
+use crate::{document::team::TeamFile, load::Input, resolve::last_good::LastGood};
 
 /// What a team's file comes to, entry by entry, in canonical JSON.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub(crate) struct Effective;
 impl Effective {
     /// Joins all documents, with defaults filled in and a team's files merged, in canonical JSON:
     /// sorted keys, no white space, nothing that is not set (after RFC 8785; numbers are whole).
-    pub(crate) fn of(input: &Input<'_>, pems: &Pems) -> String {
+    pub(crate) fn of(input: &Input<'_>, last_good: &LastGood) -> String {
         let mut teams: BTreeMap<&str, Merged<'_>> = BTreeMap::new();
         for file in &input.teams {
             let spelt = file.spelt.get_or_init(|| Spelt::of(&file.doc));
@@ -65,7 +65,7 @@ impl Effective {
             team.routes.extend(pairs(&spelt.routes));
             team.handlers.extend(pairs(&spelt.handlers));
         }
-        let mut files = pems.digests(&input.base);
+        let mut files = last_good.digests(&input.base);
         files.extend(input.texts.iter().map(|(path, text)| (path.clone(), digest_of(text))));
         files.extend(input.digests.clone());
         let mut text = String::with_capacity(teams.values().map(Merged::bytes).sum());

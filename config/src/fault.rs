@@ -98,6 +98,11 @@ codes! {
     BadEndpoints = "HG1061",
     /// A file of endpoints that can't be used, in whose place the last good one is in force.
     EndpointsHeld = "HG1062",
+    /// The file of a fallback's answer that can't be used.
+    BadAnswer = "HG1063",
+    /// The file of a fallback's answer that can't be used, in whose place the last good one is in
+    /// force.
+    AnswerHeld = "HG1064",
 }
 
 impl fmt::Display for Code {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     digest::hex,
     load::{Cache, TeamTexts},
-    resolve::pems,
+    resolve::last_good,
     source::Text,
 };
 
@@ -31,7 +31,7 @@ pub struct Kept {
     parts: BTreeMap<String, KeptPart>,
     pub(crate) cache: Arc<Cache>,
     /// Certificates and keys, in memory alone.
-    pub(crate) pems: Arc<pems::Known>,
+    pub(crate) last_good: Arc<last_good::Known>,
 }
 
 /// The texts that one owner is responsible for.
@@ -97,8 +97,8 @@ impl Kept {
         self
     }
 
-    pub(crate) fn with_pems(mut self, pems: pems::Known) -> Self {
-        self.pems = Arc::new(pems);
+    pub(crate) fn with_last_good(mut self, last_good: last_good::Known) -> Self {
+        self.last_good = Arc::new(last_good);
         self
     }
 

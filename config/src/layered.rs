@@ -214,7 +214,7 @@ impl<'a> Settling<'a> {
             files: ask.files,
             base: base_of(ask.path),
             platform,
-            pems: ask.kept.map_or_else(Arc::default, |kept| Arc::clone(&kept.pems)),
+            last_good: ask.kept.map_or_else(Arc::default, |kept| Arc::clone(&kept.last_good)),
             now: ask.now,
             tells_all: false,
         };
@@ -324,7 +324,7 @@ impl<'a> Settling<'a> {
             }
             parts.push(Part { team: name, state: team.state, faults: team.faults });
         }
-        let kept = kept.with_cache(cache).with_pems(attempt.resolved.pems.known.clone());
+        let kept = kept.with_cache(cache).with_last_good(attempt.resolved.last_good.known.clone());
         Loaded { parts, left_out, kept, ..attempt.into_loaded(overlays) }
     }
 }

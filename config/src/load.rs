@@ -260,7 +260,7 @@ pub fn load_from_at(
 impl Attempt<'_> {
     /// What is in force when nothing is wrong; what its parts say has to be added.
     pub(crate) fn into_loaded(mut self, overlays: &[&Overlay]) -> Loaded {
-        let effective = Effective::of(&self.input, &self.resolved.pems);
+        let effective = Effective::of(&self.input, &self.resolved.last_good);
         let origin = |draft: &resolve::OriginDraft| RouteOrigin {
             at: self.report.location(&draft.at),
             priority: draft.priority,
@@ -323,7 +323,7 @@ impl Attempt<'_> {
     /// What is wrong with certificates that did not take effect, by whose they are.
     fn held(&self) -> BTreeMap<Option<String>, Faults> {
         let mut held = BTreeMap::<_, Vec<Draft>>::new();
-        for draft in &self.resolved.pems.held {
+        for draft in &self.resolved.last_good.held {
             let owner = match self.owner(draft.place().source) {
                 Owner::Team(team) => Some(team.as_ref().to_owned()),
                 _ => None,

@@ -11,7 +11,7 @@ use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Exchanges, Input, Origin, Probe, Records, Sink},
-    resolve::{claims::Claims, pems::Pems},
+    resolve::{claims::Claims, last_good::LastGood},
     source::{Place, Step, key_path},
 };
 
@@ -23,8 +23,8 @@ mod events;
 mod idempotency;
 mod identity;
 mod kafka;
+pub(crate) mod last_good;
 mod overload;
-pub(crate) mod pems;
 mod probes;
 mod route;
 mod sinks;
@@ -50,8 +50,8 @@ pub(crate) struct Resolved {
     pub(crate) warnings: Vec<Draft>,
     /// When the next of them becomes one.
     pub(crate) next_end: Option<UnixTime>,
-    /// Certificates and keys.
-    pub(crate) pems: Pems,
+    /// What files beside the configuration have.
+    pub(crate) last_good: LastGood,
 }
 
 /// Where a route and what it grants come from.
@@ -68,18 +68,18 @@ pub(crate) fn check_places(input: &Input<'_>, report: &mut Report) {
 
 /// Checks everything else, and stops at nothing.
 pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
-    let mut pems = Pems::new(&input.pems);
+    let mut last_good = LastGood::new(&input.last_good);
     let geo = edge::geo(input, report);
-    let edge = edge::edge(input, &mut pems, report);
+    let edge = edge::edge(input, &mut last_good, report);
     let edge = headgate_gateway::settings::Edge { geo, ..edge };
     let identity = identity::sources(input, report);
     let testers = split::testers(input, report);
     let input = &*input;
     let claims = Claims::of(input);
     let unknown = claims::check(input, &claims, report);
-    let mut upstreams = upstreams::upstreams(input, &mut pems, report);
+    let mut upstreams = upstreams::upstreams(input, &mut last_good, report);
     let handlers = events::handlers(input, &mut upstreams, report);
-    let (routes, origins) = route::routes(input, &upstreams, report);
+    let (routes, origins) = route::routes(input, &upstreams, (&mut last_good, report));
     events::check_publishers(input, report);
     events::check_claim_check(input, report);
     let sinks = sinks::sinks(input, report);
@@ -114,7 +114,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
     // A table is opened before any route needs it: a later load may bring one that does.
     let is_opened = |records: &Records| is_needed || matches!(records, Records::DynamoDb { .. });
     let records = idempotency::records(input, data_dir.as_deref(), report).filter(is_opened);
-    let events = events::log(input, data_dir.as_deref(), (&mut pems, report));
+    let events = events::log(input, data_dir.as_deref(), (&mut last_good, report));
     let notices = platform.events.notices.on.clone();
     let large_data_max = platform.events.claim_check.as_ref().map(|room| room.max_total.0);
     let facts = facts(input, report).filter(|_| data_dir.is_some());
@@ -132,7 +132,7 @@ pub(crate) fn resolve(input: &mut Input<'_>, report: &mut Report) -> Resolved {
         origins,
         warnings,
         next_end,
-        pems,
+        last_good,
     }
 }
 

@@ -33,6 +33,28 @@ async fn answer_has_the_status_and_type_that_it_is_given() {
 }
 
 #[tokio::test]
+async fn answer_of_a_file_stands_and_follows_it() {
+    const FILE: &str = "routes.d/tv/offline.html";
+    let gone = bff::refusing();
+    let fallback = "fallback = { type = \"text/html\", file = \"offline.html\" }";
+    let site = Site::to_endpoints(&[&gone], "", fallback).file(FILE, "<p>back soon");
+    let edge = site.start().await;
+    let reply = edge.send(get("/tv/x")).await;
+    assert_eq!((reply.status, reply.text()), (200, "<p>back soon"));
+    assert_eq!(reply.header("content-type"), "text/html");
+    assert_eq!(reply.header("headgate-degraded"), "1");
+
+    let before = edge.config().await;
+    edge.folder().write(FILE, "<p>back at ten");
+    edge.config_changes(&before).await;
+    assert_eq!(edge.send(get("/tv/x")).await.text(), "<p>back at ten");
+
+    edge.folder().write(FILE, "");
+    edge.config_shows("held", |config| config["parts"].to_string().contains("HG1064")).await;
+    assert_eq!(edge.send(get("/tv/x")).await.text(), "<p>back at ten");
+}
+
+#[tokio::test]
 async fn what_changes_something_is_not_told_that_it_was_done() {
     let gone = bff::refusing();
     let edge = Site::to_endpoints(&[&gone], "", STATIC).start().await;

@@ -170,6 +170,7 @@ pub(super) const CLASSES: &[(Class, &[&str])] = &[
             "team.route.*.experiment.salt",
             "team.route.*.experiment.sticky",
             "team.route.*.fallback.body",
+            "team.route.*.fallback.file",
             "team.route.*.fallback.status",
             "team.route.*.fallback.to",
             "team.route.*.fallback.type",

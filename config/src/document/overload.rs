@@ -175,8 +175,8 @@ impl Default for Throttle {
 }
 
 /// What answers in the upstream's place where a request is refused for load, or where the upstream
-/// can't be reached: another upstream by `to`, or an answer by `status`, `type` and `body`. The
-/// answer carries `headgate-degraded: 1`.
+/// can't be reached: another upstream by `to`, or an answer by `status`, `type`, and `body` or
+/// `file`. The answer carries `headgate-degraded: 1`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Fallback {
@@ -192,10 +192,21 @@ pub(crate) struct Fallback {
     /// The answer's body.
     #[schemars(length(max = 65_536))]
     pub(crate) body: Option<String>,
+    /// A file with the answer's body, in the team's own folder, of at most 256 KiB. It is read again
+    /// when it changes; while it can't be used, the last good one answers. A fallback has this,
+    /// `body` or `to`.
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) file: Option<String>,
 }
 
 impl Default for Fallback {
     fn default() -> Self {
-        Self { to: None, status: 200, content_type: "application/json".to_owned(), body: None }
+        Self {
+            to: None,
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: None,
+            file: None,
+        }
     }
 }

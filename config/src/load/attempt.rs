@@ -19,7 +19,7 @@ use crate::{
     files::Files,
     load::texts::TeamTexts,
     overlay::{self, Overlay},
-    resolve::{self, Resolved, pems},
+    resolve::{self, Resolved, last_good},
     schema,
     source::{Node, Place, Source, SourceId, Step, Text, parse},
     walk,
@@ -50,7 +50,7 @@ pub(crate) struct Input<'a> {
     /// too large.
     pub(crate) digests: BTreeMap<String, String>,
     /// Certificates and keys that were good when they were last read.
-    pub(crate) pems: Arc<pems::Known>,
+    pub(crate) last_good: Arc<last_good::Known>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
 }
@@ -242,7 +242,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) base: PathBuf,
     pub(crate) platform: PlatformRead,
     /// Certificates and keys that were good when they were last read.
-    pub(crate) pems: Arc<pems::Known>,
+    pub(crate) last_good: Arc<last_good::Known>,
     /// The time of day. None: no date is over.
     pub(crate) now: Option<UnixTime>,
     /// Whether everything is to be told at once, however long that takes.
@@ -289,7 +289,7 @@ impl<'a> Frame<'a> {
             teams: documents,
             texts: BTreeMap::new(),
             digests: BTreeMap::new(),
-            pems: Arc::clone(&self.pems),
+            last_good: Arc::clone(&self.last_good),
             now: self.now,
         };
         for (position, overlay) in overlays.iter().enumerate() {

@@ -17,8 +17,8 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Input, reason},
     resolve::{
+        last_good::{FileFault, LastGood},
         overload,
-        pems::{PemFault, Pems},
         tls::check_pair,
     },
     source::{Step, key_path},
@@ -31,9 +31,9 @@ const LISTEN: SocketAddr =
 /// The folder of Passport keys inside `data.dir`.
 const PASSPORT_KEYS: &str = "passport";
 
-pub(super) fn edge(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> Edge {
+pub(super) fn edge(input: &Input<'_>, last_good: &mut LastGood, report: &mut Report) -> Edge {
     let edge = &input.platform.doc.edge;
-    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, pems, report));
+    let tls = edge.tls.as_ref().map(|tls| listener(input, tls, last_good, report));
     let listen = match &edge.listen {
         Some(listen) => listen.iter().map(|address| address.0).collect(),
         None if edge.tls.is_some() => Vec::new(),
@@ -203,12 +203,17 @@ fn check_addresses(input: &Input<'_>, report: &mut Report) {
     }
 }
 
-fn listener(input: &Input<'_>, tls: &platform::Tls, pems: &mut Pems, report: &mut Report) -> Tls {
+fn listener(
+    input: &Input<'_>,
+    tls: &platform::Tls,
+    last_good: &mut LastGood,
+    report: &mut Report,
+) -> Tls {
     let path = ["edge".into(), "tls".into()];
-    let first = certificate(input, &path, (&tls.cert, &tls.key), (pems, report));
+    let first = certificate(input, &path, (&tls.cert, &tls.key), (last_good, report));
     let further = tls.certificates.iter().enumerate().filter_map(|(index, further)| {
         let path = ["edge".into(), "tls".into(), "certificates".into(), index.into()];
-        certificate(input, &path, (&further.cert, &further.key), (pems, report))
+        certificate(input, &path, (&further.cert, &further.key), (last_good, report))
     });
     Tls {
         listen: tls.listen.iter().map(|address| address.0).collect(),
@@ -254,7 +259,7 @@ fn certificate(
     input: &Input<'_>,
     path: &[Step<'_>],
     (cert, key): (&str, &str),
-    (pems, report): (&mut Pems, &mut Report),
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> Option<Certificate> {
     let place = |name| [path, &[Step::Key(name)]].concat();
     let is_written = |name| input.platform.root.nearest(&place(name)).as_text().is_some();
@@ -262,12 +267,12 @@ fn certificate(
     if !is_written("cert") || !is_written("key") {
         return None;
     }
-    let draft = |code, fault: PemFault| {
+    let draft = |code, fault: FileFault| {
         let place = place(if fault.is_key { "key" } else { "cert" });
         Draft::new(code, input.platform.at(&place), fault.message).key(key_path(&place))
     };
     let files = (input.base.join(cert), Some(input.base.join(key)));
-    pems.read(input.files, files, check_pair, (draft, report))
+    last_good.read(input.files, files, check_pair, (draft, report))
 }
 
 pub(super) fn passport(

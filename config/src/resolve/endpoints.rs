@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroU16, sync::Arc};
 
-use headgate_gateway::settings::{self, Address, Certificate, Endpoint, Question};
+use headgate_gateway::settings::{self, Address, Endpoint, Question};
 use headgate_router::{discovery::Pace, health::ENDPOINTS_MAX};
 use serde::Deserialize;
 
@@ -13,10 +13,7 @@ use crate::{
         team::Upstream,
     },
     fault::{Code, Report},
-    resolve::{
-        pems::{PemFault, Pems},
-        upstreams::At,
-    },
+    resolve::{last_good::LastGood, upstreams::At},
 };
 
 /// The keys of which an upstream has one.
@@ -56,7 +53,7 @@ const fn one() -> NonZeroU16 {
 pub(super) fn of(
     at: &At<'_>,
     upstream: &Upstream,
-    (pems, report): (&mut Pems, &mut Report),
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> Endpoints {
     let written: Vec<_> = SOURCES.into_iter().filter(|key| at.has(&[*key])).collect();
     let zone = at.input.platform.doc.edge.zone.as_ref().map(|zone| zone.0.as_str().into());
@@ -75,7 +72,7 @@ pub(super) fn of(
     }
     let listed = upstream.endpoints.iter().map(|endpoint| endpoint.0.clone().into());
     let file = upstream.endpoints_file.as_deref();
-    let in_file = file.and_then(|file| read(at, file, (pems, report))).unwrap_or_default();
+    let in_file = file.and_then(|file| read(at, file, (last_good, report))).unwrap_or_default();
     Endpoints {
         list: listed.chain(in_file).collect(),
         dns: upstream.dns.as_ref().and_then(|dns| look_up(at, upstream, (dns, report))),
@@ -87,18 +84,14 @@ pub(super) fn of(
 fn read(
     at: &At<'_>,
     file: &str,
-    (pems, report): (&mut Pems, &mut Report),
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> Option<Vec<Endpoint>> {
     const KEY: &[&str] = &["endpoints_file"];
     let path = at.path((Code::BadEndpoints, KEY), file, report)?;
-    let check = |text: &Certificate| parse(&text.cert_pem).map(drop).map_err(|why| (false, why));
-    let place = |code, fault: PemFault| {
-        let is_held = matches!(code, Code::CertificateHeld);
-        let code = if is_held { Code::EndpointsHeld } else { Code::BadEndpoints };
-        at.draft(code, KEY, fault.message)
-    };
-    let read = pems.read(at.input.files, (path, None), check, (place, report))?;
-    parse(&read.cert_pem).ok()
+    let check = |text: &[u8]| parse(text).map(drop);
+    let place = |code, message| at.draft(code, KEY, message);
+    let codes = (Code::BadEndpoints, Code::EndpointsHeld);
+    parse(&last_good.read_file((at.input.files, path), check, (codes, place), report)?).ok()
 }
 
 fn parse(text: &[u8]) -> Result<Vec<Endpoint>, String> {

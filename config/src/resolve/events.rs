@@ -24,8 +24,9 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input, Sink},
     resolve::{
-        kafka, overload,
-        pems::Pems,
+        kafka,
+        last_good::LastGood,
+        overload,
         route::{merged, no_upstream},
         upstreams::Upstreams,
     },
@@ -39,7 +40,7 @@ const NAMES_BYTES_MAX: usize = 100;
 pub(super) fn log(
     input: &Input<'_>,
     data_dir: Option<&Path>,
-    (pems, report): (&mut Pems, &mut Report),
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> Option<EventLog> {
     let platform = &input.platform;
     let events = &platform.doc.events;
@@ -65,7 +66,7 @@ pub(super) fn log(
         fault(Code::NoLog, &path, "no brokers are named", help);
         return None;
     };
-    Some(kafka::log(input, kafka, pems, report))
+    Some(kafka::log(input, kafka, last_good, report))
 }
 
 /// Why events can't be kept, with what to do and the table to look at. None: they can.

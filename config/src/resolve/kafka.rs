@@ -10,7 +10,7 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{EventLog, Input},
     resolve::{
-        pems::{PemFault, Pems},
+        last_good::{FileFault, LastGood},
         tls::check_pair,
     },
     source::{Step, key_path},
@@ -27,12 +27,12 @@ fn draft(input: &Input<'_>, keys: &[&'static str], (code, message): (Code, Strin
 pub(super) fn log(
     input: &Input<'_>,
     written: &Kafka,
-    pems: &mut Pems,
+    last_good: &mut LastGood,
     report: &mut Report,
 ) -> EventLog {
     let settings = Settings {
         instance: written.instance.as_ref().map(|name| name.0.clone()),
-        tls: written.tls.as_ref().map(|written| tls(input, written, pems, report)),
+        tls: written.tls.as_ref().map(|written| tls(input, written, last_good, report)),
         sasl: written.sasl.as_ref().map(sasl),
         ..Settings::new(written.brokers.as_str())
     };
@@ -57,10 +57,15 @@ fn sasl(written: &Sasl) -> events::Sasl {
 }
 
 /// The files are read once more by the client; here they are only looked at.
-fn tls(input: &Input<'_>, written: &KafkaTls, pems: &mut Pems, report: &mut Report) -> Tls {
+fn tls(
+    input: &Input<'_>,
+    written: &KafkaTls,
+    last_good: &mut LastGood,
+    report: &mut Report,
+) -> Tls {
     let path = |file: &String| input.base.join(file);
     let place = |ca: bool| {
-        move |code, fault: PemFault| {
+        move |code, fault: FileFault| {
             let key = match (ca, fault.is_key) {
                 (true, _) => "ca",
                 (false, true) => "key",
@@ -74,7 +79,7 @@ fn tls(input: &Input<'_>, written: &KafkaTls, pems: &mut Pems, report: &mut Repo
         let check = |ca: &Certificate| {
             gateway::check_authorities(&ca.cert_pem).map_err(|error| (false, error.to_string()))
         };
-        pems.read(input.files, (ca.clone(), None), check, (place(true), report));
+        last_good.read(input.files, (ca.clone(), None), check, (place(true), report));
     }
     let identity: Option<(PathBuf, PathBuf)> = match (&written.cert, &written.key) {
         (None, None) => None,
@@ -91,7 +96,7 @@ fn tls(input: &Input<'_>, written: &KafkaTls, pems: &mut Pems, report: &mut Repo
     };
     if let Some((cert, key)) = &identity {
         let files = (cert.clone(), Some(key.clone()));
-        pems.read(input.files, files, check_pair, (place(false), report));
+        last_good.read(input.files, files, check_pair, (place(false), report));
     }
     Tls { ca, identity }
 }

@@ -11,7 +11,11 @@ use crate::{
     document::{overload, team},
     fault::{Code, Draft, Report},
     load::{Document, Input},
-    resolve::{route::no_upstream, upstreams::Upstreams},
+    resolve::{
+        last_good::LastGood,
+        route::no_upstream,
+        upstreams::{Upstreams, path_of_team},
+    },
     source::{Step, key_path},
 };
 
@@ -30,11 +34,14 @@ impl<'i> At<'i> {
         Self { file, path: [heading.into(), name.into()] }
     }
 
-    fn fault(&self, code: Code, keys: &[&'static str], message: String, report: &mut Report) {
+    fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
         let keys = keys.iter().map(|key| Step::from(*key));
         let path: Vec<_> = self.path.iter().copied().chain(keys).collect();
-        let draft = Draft::new(code, self.file.at(&path), message);
-        report.push(draft.key(key_path(&path)));
+        Draft::new(code, self.file.at(&path), message).key(key_path(&path))
+    }
+
+    fn fault(&self, code: Code, keys: &[&'static str], message: String, report: &mut Report) {
+        report.push(self.draft(code, keys, message));
     }
 }
 
@@ -65,7 +72,7 @@ pub(super) fn route(
     (input, team, upstreams): (&Input<'_>, &str, &Upstreams),
     document: &team::Route,
     at: &At<'_>,
-    report: &mut Report,
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> settings::RouteOverload {
     let exempt = &input.platform.doc.edge.overload.exempt;
     let is_this = |name: &Step<'_>| matches!(at.path, [_, own] if own == *name);
@@ -75,10 +82,10 @@ pub(super) fn route(
         rates: document.rate.iter().map(rate).collect(),
         throttle: document.throttle.mode.0,
         retry: document.retry.mode.0,
-        fallback: document.fallback.as_ref().and_then(|own| {
-            let to = own.to.as_ref().map(|to| (to, upstreams.position(team, to)));
-            fallback((input, team), (own, to), at, report)
-        }),
+        fallback: document
+            .fallback
+            .as_ref()
+            .and_then(|own| fallback((input, team, upstreams), own, at, (last_good, report))),
     }
 }
 
@@ -101,43 +108,78 @@ fn rate(document: &overload::RateLimit) -> settings::RateLimit {
     }
 }
 
+/// Bytes of the file of an answer at most: each route that names it has them in memory.
+const ANSWER_BYTES_MAX: usize = 256 << 10;
+
 fn fallback(
-    (input, team): (&Input<'_>, &str),
-    (document, to): (&overload::Fallback, Option<(&String, Option<usize>)>),
+    (input, team, upstreams): (&Input<'_>, &str, &Upstreams),
+    document: &overload::Fallback,
     at: &At<'_>,
-    report: &mut Report,
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> Option<settings::Fallback> {
-    match (to, &document.body) {
-        (Some(_), Some(_)) => {
-            let message = "an answer stands here beside another upstream".to_owned();
-            at.fault(Code::Contradiction, &["fallback", "body"], message, report);
-        }
-        (None, None) => {
-            let message = "a fallback names another upstream, or an answer's body".to_owned();
-            at.fault(Code::Contradiction, &["fallback"], message, report);
-        }
-        (Some((_, Some(upstream))), None) => return Some(settings::Fallback::Upstream(upstream)),
-        (Some((name, None)), None) => {
-            if let Some((message, help)) = no_upstream(input, team, name) {
+    let body = match (&document.to, &document.body, &document.file) {
+        (Some(name), None, None) => {
+            let position = upstreams.position(team, name);
+            if position.is_none()
+                && let Some((message, help)) = no_upstream(input, team, name)
+            {
                 let message = format!("{message}; {help}");
                 at.fault(Code::Unresolved, &["fallback", "to"], message, report);
             }
+            return position.map(settings::Fallback::Upstream);
         }
-        (None, Some(body)) => {
-            let Ok(content_type) = HeaderValue::from_str(&document.content_type) else {
-                let message = format!("{:?} is no content type", document.content_type);
-                at.fault(Code::BadValue, &["fallback", "type"], message, report);
-                return None;
+        (None, Some(body), None) => body.clone().into(),
+        (None, None, Some(file)) => answer((input, team), file, at, (last_good, report))?.into(),
+        (None, None, None) => {
+            let message = "a fallback names another upstream, an answer's body, or its file";
+            at.fault(Code::Contradiction, &["fallback"], message.to_owned(), report);
+            return None;
+        }
+        (to, ..) => {
+            let (key, message) = match to {
+                Some(_) => ("to", "another upstream stands here beside an answer"),
+                None => ("file", "a file stands here beside `body`"),
             };
-            return Some(settings::Fallback::Answer(settings::StaticAnswer {
-                // The schema keeps others out.
-                status: StatusCode::from_u16(document.status).unwrap_or(StatusCode::OK),
-                content_type,
-                body: body.clone().into(),
-            }));
+            at.fault(Code::Contradiction, &["fallback", key], message.to_owned(), report);
+            return None;
         }
-    }
-    None
+    };
+    let Ok(content_type) = HeaderValue::from_str(&document.content_type) else {
+        let message = format!("{:?} is no content type", document.content_type);
+        at.fault(Code::BadValue, &["fallback", "type"], message, report);
+        return None;
+    };
+    Some(settings::Fallback::Answer(settings::StaticAnswer {
+        // The schema keeps others out.
+        status: StatusCode::from_u16(document.status).unwrap_or(StatusCode::OK),
+        content_type,
+        body,
+    }))
+}
+
+/// What the file of an answer has, or last had.
+fn answer(
+    (input, team): (&Input<'_>, &str),
+    file: &str,
+    at: &At<'_>,
+    (last_good, report): (&mut LastGood, &mut Report),
+) -> Option<Vec<u8>> {
+    const KEY: &[&str] = &["fallback", "file"];
+    let path = match path_of_team(input, team, file) {
+        Ok(path) => path,
+        Err(message) => {
+            at.fault(Code::BadAnswer, KEY, message, report);
+            return None;
+        }
+    };
+    let check = |body: &[u8]| match body.len() {
+        0 => Err("it is empty".to_owned()),
+        1..=ANSWER_BYTES_MAX => Ok(()),
+        bytes => Err(format!("{bytes} bytes, at most {ANSWER_BYTES_MAX} allowed")),
+    };
+    let codes = (Code::BadAnswer, Code::AnswerHeld);
+    let place = |code, message| at.draft(code, KEY, message);
+    last_good.read_file((input.files, path), check, (codes, place), report)
 }
 
 fn concurrency(

@@ -19,7 +19,9 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
     resolve::{
-        NOBODY, OriginDraft, auth, claims, events, idempotency, of_route, overload,
+        NOBODY, OriginDraft, auth, claims, events, idempotency,
+        last_good::LastGood,
+        of_route, overload,
         split::{self, Legacy},
         upstreams::Upstreams,
     },
@@ -55,7 +57,7 @@ pub(super) fn merged<'i, T>(
 pub(super) fn routes(
     input: &Input<'_>,
     upstreams: &Upstreams,
-    report: &mut Report,
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> (Vec<settings::Route>, Vec<OriginDraft>) {
     let merged = merged(input, "route", |doc| &doc.route, report);
     let legacy = |((team, _), (_, route)): (&(&str, &str), &(_, &Route))| {
@@ -75,7 +77,7 @@ pub(super) fn routes(
         let keyed = one.idempotency(timeout);
         let split = one.split(upstreams).resolve(upstream, &legacy);
         let mirror = one.split(upstreams).mirror();
-        let protection = one.protection(team, upstreams);
+        let protection = one.protection((team, upstreams), last_good);
         // A match that could not be read has been reported with its own caret.
         let Some(pattern) = &route.matches else { continue };
         let at = one.at("match");
@@ -296,9 +298,13 @@ impl Resolver<'_, '_> {
         Some(one.resolve(table))
     }
 
-    fn protection(&mut self, team: &str, upstreams: &Upstreams) -> settings::RouteOverload {
+    fn protection(
+        &mut self,
+        (team, upstreams): (&str, &Upstreams),
+        last_good: &mut LastGood,
+    ) -> settings::RouteOverload {
         let at = overload::At::new(self.file, "route", self.name);
-        overload::route((self.input, team, upstreams), self.route, &at, self.report)
+        overload::route((self.input, team, upstreams), self.route, &at, (last_good, self.report))
     }
 
     fn priority(&mut self, ceiling: Option<&Ceiling>) -> (Class, Origin) {

@@ -12,7 +12,7 @@ use crate::{
     },
     fault::{Code, Report},
     resolve::{
-        pems::{PemFault, Pems},
+        last_good::{FileFault, LastGood},
         upstreams::At,
     },
 };
@@ -21,7 +21,7 @@ use crate::{
 pub(super) fn upstream(
     at: &At<'_>,
     document: &Upstream,
-    (pems, report): (&mut Pems, &mut Report),
+    (last_good, report): (&mut LastGood, &mut Report),
 ) -> Option<UpstreamTls> {
     let Some(tls) = &document.tls else {
         if document.protocol == Protocol::H2 {
@@ -36,8 +36,8 @@ pub(super) fn upstream(
         let draft = at.draft(Code::Contradiction, &["protocol"], message);
         report.push(draft.help("`h2` is HTTP/2 by TLS"));
     }
-    let trust = trust(at, tls, pems, report);
-    let client = client(at, tls, pems, report);
+    let trust = trust(at, tls, last_good, report);
+    let client = client(at, tls, last_good, report);
     let server_name = tls.server_name.as_ref().map(|name| name.0.as_str().into());
     Some(UpstreamTls { trust: trust?, server_name, client })
 }
@@ -53,7 +53,7 @@ pub(super) fn check(
     }
 }
 
-fn trust(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Option<Trust> {
+fn trust(at: &At<'_>, tls: &Tls, last_good: &mut LastGood, report: &mut Report) -> Option<Trust> {
     let Some(ca) = &tls.ca else {
         return Some(if tls.verify { Trust::Machine } else { Trust::Anybody });
     };
@@ -65,12 +65,17 @@ fn trust(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Option
     let check = |ca: &Certificate| {
         gateway::check_authorities(&ca.cert_pem).map_err(|error| (false, error.to_string()))
     };
-    let place = |code, fault: PemFault| at.draft(code, &["tls", "ca"], fault.message);
-    let read = pems.read(at.input.files, (path, None), check, (place, report))?;
+    let place = |code, fault: FileFault| at.draft(code, &["tls", "ca"], fault.message);
+    let read = last_good.read(at.input.files, (path, None), check, (place, report))?;
     Some(Trust::Authorities(read.cert_pem.into()))
 }
 
-fn client(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Option<Certificate> {
+fn client(
+    at: &At<'_>,
+    tls: &Tls,
+    last_good: &mut LastGood,
+    report: &mut Report,
+) -> Option<Certificate> {
     let (cert, key) = match (&tls.cert, &tls.key) {
         (Some(cert), Some(key)) => (cert, key),
         (None, None) => return None,
@@ -85,11 +90,11 @@ fn client(at: &At<'_>, tls: &Tls, pems: &mut Pems, report: &mut Report) -> Optio
     };
     let mut path = |key, file| at.path((Code::BadCertificate, &["tls", key]), file, report);
     let (cert, key) = (path("cert", cert), path("key", key));
-    let place = |code, fault: PemFault| {
+    let place = |code, fault: FileFault| {
         let key = if fault.is_key { "key" } else { "cert" };
         at.draft(code, &["tls", key], fault.message)
     };
-    pems.read(at.input.files, (cert?, Some(key?)), check_pair, (place, report))
+    last_good.read(at.input.files, (cert?, Some(key?)), check_pair, (place, report))
 }
 
 /// Whether a chain and its key can be used, and if not, whether the key is to blame and why.

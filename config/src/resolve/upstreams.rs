@@ -19,8 +19,8 @@ use crate::{
     resolve::{
         edge::at_least_one,
         endpoints::{self, Endpoints},
+        last_good::LastGood,
         overload,
-        pems::Pems,
         route::merged,
         tls,
     },
@@ -55,22 +55,30 @@ impl At<'_> {
         file: &str,
         report: &mut Report,
     ) -> Option<PathBuf> {
-        let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        let folder = self.input.routes_dir.join(&self.file.doc.team);
-        let path = folder.join(file);
-        // Whoever writes the folder has not this process's rights: neither a path nor a link leads
-        // out of it.
-        let leads_out = |(root, target): (PathBuf, PathBuf)| !target.starts_with(root);
-        let resolve = |path: &Path| self.input.files.resolve(path).ok();
-        let is_out = !Path::new(file).components().all(plain)
-            || resolve(&folder).zip(resolve(&path)).is_some_and(leads_out);
-        if is_out {
-            let message = format!("file {file} lies outside the folder {}", folder.display());
-            report.push(self.draft(code, keys, message));
-            return None;
-        }
-        Some(path)
+        let path = path_of_team(self.input, &self.file.doc.team, file);
+        path.map_err(|message| report.push(self.draft(code, keys, message))).ok()
     }
+}
+
+/// The path of a file that lies in the team's own folder.
+///
+/// # Errors
+///
+/// It lies elsewhere: what to say of that.
+pub(super) fn path_of_team(input: &Input<'_>, team: &str, file: &str) -> Result<PathBuf, String> {
+    let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    let folder = input.routes_dir.join(team);
+    let path = folder.join(file);
+    // Whoever writes the folder has not this process's rights: neither a path nor a link leads out
+    // of it.
+    let leads_out = |(root, target): (PathBuf, PathBuf)| !target.starts_with(root);
+    let resolve = |path: &Path| input.files.resolve(path).ok();
+    let is_out = !Path::new(file).components().all(plain)
+        || resolve(&folder).zip(resolve(&path)).is_some_and(leads_out);
+    if is_out {
+        return Err(format!("file {file} lies outside the folder {}", folder.display()));
+    }
+    Ok(path)
 }
 
 /// All upstreams, with their positions by team and name.
@@ -138,14 +146,18 @@ fn health(health: &Health) -> settings::Health {
 }
 
 /// Reads all upstreams.
-pub(super) fn upstreams(input: &Input<'_>, pems: &mut Pems, report: &mut Report) -> Upstreams {
+pub(super) fn upstreams(
+    input: &Input<'_>,
+    last_good: &mut LastGood,
+    report: &mut Report,
+) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
         let at = overload::At::new(file, "upstream", name);
         let overload = overload::upstream(upstream, &at, report);
         let at = At { input, file, name };
-        let endpoints = endpoints::of(&at, upstream, (pems, report));
-        let tls = tls::upstream(&at, upstream, (pems, report));
+        let endpoints = endpoints::of(&at, upstream, (last_good, report));
+        let tls = tls::upstream(&at, upstream, (last_good, report));
         let position = upstreams.add((team, name), upstream, endpoints, (tls, overload));
         if let Some(upstream) = upstreams.list.get(position) {
             tls::check(&at, upstream, report);

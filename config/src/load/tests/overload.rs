@@ -40,6 +40,39 @@ fn bounds_of_a_limit_do_not_cross() {
 }
 
 #[test]
+fn file_of_an_answer_is_read_and_checked() {
+    let of = |lines: &str, body: &str| {
+        let team = format!(
+            "team = \"tv\"\n[upstream.home]\nendpoints = [\"a:1\"]\n[route.home]\nto = \"home\"\n\
+             match = \"GET /tv/{{x}}\"\nfallback = {{ {lines} }}\n"
+        );
+        let files = [
+            ("headgate.toml", PLATFORM),
+            ("routes.d/tv/home.toml", &team),
+            ("routes.d/tv/rows.json", body),
+        ];
+        let told = |fault: &crate::Fault| format!("{}: {}", fault.code, fault.message);
+        load(&files)
+            .map(|mut loaded| loaded.settings.routes.remove(0).overload.fallback)
+            .map_err(|faults| faults.iter().map(told).collect::<Vec<_>>().join("\n"))
+    };
+    let answer = of("file = \"rows.json\"", "[]").unwrap();
+    assert!(matches!(answer, Some(Fallback::Answer(answer)) if answer.body == "[]"));
+    let big = "x".repeat((256 << 10) + 1);
+    for (lines, body, expected) in [
+        ("file = \"gone.json\"", "[]", "HG1063: file routes.d/tv/gone.json can't be read"),
+        ("file = \"../rows.json\"", "[]", "HG1063: file ../rows.json lies outside the folder"),
+        ("file = \"rows.json\"", "", "HG1063: file routes.d/tv/rows.json can't be used: it is"),
+        ("file = \"rows.json\"", &big, "262145 bytes, at most 262144 allowed"),
+        ("file = \"rows.json\", body = \"\"", "[]", "HG1019: a file stands here beside `body`"),
+        ("file = \"rows.json\", to = \"home\"", "[]", "HG1019: another upstream stands here"),
+    ] {
+        let told = of(lines, body).unwrap_err();
+        assert!(told.contains(expected), "{lines}: {told}");
+    }
+}
+
+#[test]
 fn fallback_is_an_upstream_or_an_answer() {
     assert!(fault("", "fallback = {}").contains("HG1019"));
     assert!(fault("", "fallback = { to = \"home\", body = \"\" }").contains("HG1019"));

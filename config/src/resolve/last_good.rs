@@ -1,5 +1,5 @@
-//! Certificates, keys and endpoints from files. They change by themselves, often one after the
-//! other, so that what was good last stays in force until all of it is good again.
+//! Certificates, keys, endpoints and answers from files. They change by themselves, often one after
+//! the other, so that what was good last stays in force until all of it is good again.
 
 use std::{
     collections::BTreeMap,
@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// What was good when it was last read, by the files of its chain and of its key, which is none for
-/// certificates of authorities.
+/// all that is one file.
 pub(crate) type Known = BTreeMap<(PathBuf, Option<PathBuf>), Certificate>;
 
-/// Certificates and keys as the files have them, or as they last had them.
+/// What files beside the configuration have, or last had that was good.
 #[derive(Debug, Default)]
-pub(crate) struct Pems {
+pub(crate) struct LastGood {
     before: Arc<Known>,
     /// What is in force.
     pub(crate) known: Known,
@@ -32,12 +32,12 @@ pub(crate) struct Pems {
 }
 
 /// Which file is at fault, and why.
-pub(super) struct PemFault {
+pub(super) struct FileFault {
     pub(super) is_key: bool,
     pub(super) message: String,
 }
 
-impl Pems {
+impl LastGood {
     pub(super) fn new(before: &Arc<Known>) -> Self {
         Self { before: Arc::clone(before), ..Self::default() }
     }
@@ -51,7 +51,7 @@ impl Pems {
         files: &dyn Files,
         (cert, key): (PathBuf, Option<PathBuf>),
         check: impl Fn(&Certificate) -> Result<(), (bool, String)>,
-        (place, report): (impl Fn(Code, PemFault) -> Draft, &mut Report),
+        (place, report): (impl Fn(Code, FileFault) -> Draft, &mut Report),
     ) -> Option<Certificate> {
         let name = (cert, key);
         let read = read(files, &name).and_then(|certificate| match check(&certificate) {
@@ -59,7 +59,7 @@ impl Pems {
             Err((is_key, why)) => {
                 let file = if is_key { name.1.as_ref() } else { None }.unwrap_or(&name.0);
                 let message = format!("file {} can't be used: {why}", file.display());
-                Err(vec![PemFault { is_key, message }])
+                Err(vec![FileFault { is_key, message }])
             }
         });
         let certificate = match (read, self.before.get(&name)) {
@@ -81,7 +81,25 @@ impl Pems {
         Some(certificate)
     }
 
-    /// The digests of the certificates in force, by their files. Of keys there is none.
+    /// Reads another file, as [`Self::read`] does.
+    ///
+    /// `bad` is the code of one that can't be used, and `held` of one in whose place the last good
+    /// one is in force.
+    pub(super) fn read_file(
+        &mut self,
+        (files, path): (&dyn Files, PathBuf),
+        check: impl Fn(&[u8]) -> Result<(), String>,
+        ((bad, held), place): ((Code, Code), impl Fn(Code, String) -> Draft),
+        report: &mut Report,
+    ) -> Option<Vec<u8>> {
+        let check = |file: &Certificate| check(&file.cert_pem).map_err(|why| (false, why));
+        let place = |code, fault: FileFault| {
+            place(if code == Code::CertificateHeld { held } else { bad }, fault.message)
+        };
+        Some(self.read(files, (path, None), check, (place, report))?.cert_pem)
+    }
+
+    /// The digests of the files in force, by their files. Of keys there is none.
     pub(crate) fn digests(&self, base: &Path) -> BTreeMap<String, String> {
         let digest = |((path, _), certificate): (&(PathBuf, _), &Certificate)| {
             let path = path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned();
@@ -94,11 +112,11 @@ impl Pems {
 fn read(
     files: &dyn Files,
     (cert, key): &(PathBuf, Option<PathBuf>),
-) -> Result<Certificate, Vec<PemFault>> {
+) -> Result<Certificate, Vec<FileFault>> {
     let one = |path: &Path, is_key| {
         files.read(path).map_err(|error| {
             let message = format!("file {} can't be read: {}", path.display(), reason(&error));
-            PemFault { is_key, message }
+            FileFault { is_key, message }
         })
     };
     let key_pem = key.as_ref().map_or(Ok(Vec::new()), |key| one(key, true));
