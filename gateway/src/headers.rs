@@ -179,10 +179,19 @@ pub(crate) fn millis_value(millis: u64) -> HeaderValue {
     })
 }
 
-/// Whether a message is gRPC's.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+/// How a caller speaks gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grpc {
+    /// As gRPC over HTTP/2 has it.
+    Plain,
+    /// As browsers can, by gRPC-Web.
+    Web,
+}
+
+/// How a message is gRPC's. None: it is none of it.
+pub(crate) fn grpc(headers: &HeaderMap) -> Option<Grpc> {
+    let kind = headers.get(CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")?;
+    Some(if kind.starts_with(b"-web") { Grpc::Web } else { Grpc::Plain })
 }
 
 /// Joins the cookie crumbs that HTTP/2 allows into the one header that HTTP/1.1 demands

@@ -23,7 +23,8 @@ use crate::{
     drain::Phase,
     edge::{Edge, Route, Snapshot, Terms},
     error::Error,
-    facts, headers,
+    facts,
+    headers::{self, Grpc},
     identity::Verified,
     mirror::Watch,
     overload::Ruling,
@@ -47,7 +48,7 @@ pub(crate) struct Record {
     uri: http::Uri,
     host: Option<HeaderValue>,
     version: Version,
-    is_grpc: bool,
+    grpc: Option<Grpc>,
     route: Option<Arc<Route>>,
     /// The arm that was drawn, on a split route; none is the rest, and until one was drawn.
     arm: Option<usize>,
@@ -110,7 +111,7 @@ impl Record {
             uri: parts.uri.clone(),
             host: parts.headers.get(HOST).cloned(),
             version: parts.version,
-            is_grpc: headers::is_grpc(&parts.headers),
+            grpc: headers::grpc(&parts.headers),
             route: None,
             arm: None,
             drawn: None,
@@ -186,7 +187,12 @@ impl Record {
 
     /// Whether the client speaks gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
-        self.is_grpc
+        self.grpc.is_some()
+    }
+
+    /// How it does; none where it does not.
+    pub(crate) fn grpc(&self) -> Option<Grpc> {
+        self.grpc
     }
 
     /// The exchange's trace and its own span in it.

@@ -150,13 +150,13 @@ pub(crate) fn degrade(
 pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<ResponseBody> {
     record.fail(error);
     let version = record.version();
-    let is_grpc = record.is_grpc();
-    let status = if is_grpc { StatusCode::OK } else { status(error) };
+    let grpc = record.grpc();
+    let status = if grpc.is_some() { StatusCode::OK } else { status(error) };
     record.answered(status);
     let outcome = error.outcome();
     let retry_after = error.wait().map(|wait| wait.after).or_else(|| retry_after(outcome));
     let trace = record.trace_id();
-    let body = if is_grpc {
+    let body = if grpc.is_some() {
         Bytes::new()
     } else {
         prepared::body(error, trace)
@@ -178,8 +178,8 @@ pub(crate) fn refuse(mut record: Box<Record>, error: Error) -> Response<Response
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if is_grpc {
-        grpc::tell(headers, error);
+    if let Some(kind) = grpc {
+        grpc::tell(headers, kind, error);
     }
     if closes(error) && version < Version::HTTP_2 {
         close_connection(&mut response);

@@ -4,14 +4,18 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
-use crate::error::Error;
+use crate::{error::Error, headers::Grpc};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Says what was wrong.
-pub(super) fn tell(headers: &mut HeaderMap, error: Error) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+pub(super) fn tell(headers: &mut HeaderMap, kind: Grpc, error: Error) {
+    let kind = match kind {
+        Grpc::Plain => "application/grpc",
+        Grpc::Web => "application/grpc-web+proto",
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(GRPC_STATUS, HeaderValue::from(grpc_status(error)));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(error.code()));
 }
