@@ -201,8 +201,6 @@ words! {
         Cpu = "cpu",
         /// Whoever operates the edge wants it so.
         Operator = "operator",
-        /// More in flight on the edge than it finishes in time.
-        InFlight = "in_flight",
         /// A key used up its rate.
         RateExceeded = "rate_exceeded",
         /// All permits are out.

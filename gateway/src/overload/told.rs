@@ -66,7 +66,6 @@ const fn reason(reason: Reason) -> LayerReason {
         Reason::SchedulerLag => LayerReason::SchedulerLag,
         Reason::Cpu => LayerReason::Cpu,
         Reason::Operator => LayerReason::Operator,
-        Reason::InFlight => LayerReason::InFlight,
         Reason::RateExceeded => LayerReason::RateExceeded,
         Reason::LimitReached => LayerReason::LimitReached,
         Reason::ClassReserve => LayerReason::ClassReserve,

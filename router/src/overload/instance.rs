@@ -38,36 +38,46 @@ const LAG: (f64, f64) = (0.005, 0.020);
 /// Share of the CPU quota from which it counts, unless somebody says otherwise (Netflix sheds from
 /// 0.6, go-zero at 0.9).
 const BUSY_FROM: f64 = 0.75;
-/// It is full at so much of what is left beyond that: at 0.95.
-const BUSY_FULL: f64 = 0.8;
+/// It is full at so many times that, or at so much of what is left beyond it: both are 0.95.
+const BUSY_FULL: (f64, f64) = (1.27, 0.8);
 /// CPU counts by an average that follows within a second (go-zero's 5 s are slow for an edge).
 const CPU_KEEP: f64 = 0.8;
-/// In flight over what the best recent throughput and shortest RTT account for, from which the edge
-/// is overloaded (the test of Sentinel, kratos and go-zero, after BBR), confirmed at 1.5 times.
-const IN_FLIGHT: (f64, f64) = (1.5, 3.0);
+/// In flight over what the best recent throughput and shortest RTT account for, from which it
+/// confirms that the CPU is overloaded (the test of Sentinel, kratos and go-zero, after BBR). How
+/// much overload there is it does not say: where calls are short, it is a handful of them.
+const CROWDED: f64 = 1.5;
 /// The share that is shed is set anew this often.
 pub const SHED_EVERY: Duration = Duration::from_millis(250);
-/// Gains of the integral law, per turn.
-const PROPORTIONAL: f64 = 0.3;
-const INTEGRAL: f64 = 0.1;
-/// After overload ends, what is shed halves with each turn, down to this.
-const SHED_LEAST: f64 = 0.01;
-/// Nothing is released for so long after the last overload.
-const COOL_OFF: Duration = Duration::from_secs(1);
+/// The overload that the law holds: CPU at 0.92, timers 18 ms late. Above it more is shed, below it
+/// less. What is left keeps queues from growing while the law looks for the share.
+const AIM: f64 = 0.85;
+/// What is shed grows by so much of the overload beyond the aim per turn, and shrinks by so much of
+/// what is missing to it.
+const GROWS: f64 = 0.1;
+const SHRINKS: f64 = 0.3;
+/// Lag beyond full overload counts by its doublings, up to so many.
+const DOUBLINGS_MAX: f64 = 3.0;
+/// While no other signal confirms CPU, at least so much less is shed with each turn.
+const PROBE: f64 = 0.015;
 /// Turns over which the best throughput and shortest RTT are remembered: ten seconds.
 const BEST_TURNS: usize = 40;
 
 /// Sheds by rank when the edge itself is overloaded.
 ///
-/// Two terms, of which the stricter counts. The cubic one is Netflix's (Zuul 2 prioritized load
-/// shedding, 2020): with overload x in [0, 1], ranks from `512 * (1 - x^3)` on are shed, so little
-/// at first and nearly all in the end. As it works on ranks, traffic of a single class would go at
-/// once; so the integral one settles on the share of arrivals to shed, whatever their ranks
-/// (Uber's Cinnamon, a PID controller without D):
-/// `e = (arrived - completed) / completed`, `shed += 0.3 * (e - e_before) + 0.1 * e`.
+/// Every turn the share of arrivals to shed, least important ranks first, moves so that overload x
+/// in [0, 1] meets an aim of 0.85. When x first goes beyond it, the share jumps to what did not come
+/// back, `1 - completed / arrived`; from there it integrates: up by `0.1 * (x - 0.85)` with a part
+/// for each doubling of the lag beyond 20 ms, down by `0.3 * (0.85 - x)`.
+///
+/// Netflix (Zuul 2 prioritized load shedding, 2020) sheds ranks by the cube of x, and Uber's
+/// Cinnamon shares by a PID controller of `(arrived - completed) / completed`. Both together swing:
+/// on a core that is asked for twice what it can do, all is shed that the cube says, the core idles,
+/// all is let in again; a third of the core's work remains (the model in the tests). One integral
+/// term around an aim keeps nine tenths.
 ///
 /// Never more than [`SHED_MAX`] is shed, and CPU alone sheds nothing unless lag or in flight
-/// confirms it: container CPU accounting has shed idle services (go-zero 4265).
+/// confirms it: container CPU accounting has shed idle services (go-zero 4265). While something is
+/// shed, CPU alone says how fast less may be, but not that it may not.
 #[derive(Debug)]
 pub struct Instance {
     switch: Switch,
@@ -99,12 +109,10 @@ const CUT_DRAW: u64 = 0x0043_5554_4452_4157;
 struct State {
     cpu: f64,
     shed: f64,
-    error: f64,
     reason: Reason,
     observed: f64,
     limit: f64,
     turn_at: Moment,
-    overloaded_at: Option<Moment>,
     arrived: u32,
     completed: u32,
     best: [(f64, f64); BEST_TURNS],
@@ -117,12 +125,10 @@ impl Default for State {
         Self {
             cpu: 0.0,
             shed: 0.0,
-            error: 0.0,
             reason: Reason::SchedulerLag,
             observed: 0.0,
             limit: 0.0,
             turn_at: Moment::ZERO,
-            overloaded_at: None,
             arrived: 0,
             completed: 0,
             best: [(0.0, f64::INFINITY); BEST_TURNS],
@@ -203,15 +209,8 @@ impl Instance {
         }
         let overload = state.overload(signals, self.busy_from(), now);
         state.turn_at = now + SHED_EVERY;
-        state.settle(overload, signals, now);
-        let cubic = f64::from(ADMIT_ALL) * (1.0 - overload.min(1.0).powi(3));
+        state.settle(overload, signals);
         self.threshold.shed(state.shed, 0);
-        let by_share = self.threshold.first_shed();
-        // The cubic term alone may not shut the gate either.
-        self.threshold.shed(if overload > 0.0 { SHED_MAX } else { 0.0 }, 0);
-        let least = self.threshold.first_shed();
-        let by_rank = super::num::count(cubic).try_into().unwrap_or(ADMIT_ALL).max(least);
-        self.threshold.shed_from(by_share.min(by_rank));
         self.threshold.fade(0.78);
     }
 
@@ -222,8 +221,8 @@ impl Instance {
 }
 
 impl State {
-    /// Overload from 0 (none) to 1 (full), over confirmed signals; keeps the reason.
-    fn overload(&mut self, signals: &Signals, busy_from: f64, now: Moment) -> f64 {
+    /// How much overload there is; keeps the reason.
+    fn overload(&mut self, signals: &Signals, busy_from: f64, now: Moment) -> Overload {
         let elapsed = now.since(self.turned_at).as_secs_f64().max(1e-3);
         self.turned_at = now;
         let throughput = f64::from(self.completed) / elapsed;
@@ -238,48 +237,45 @@ impl State {
         let sustained = if least.is_finite() { most * least } else { f64::INFINITY };
         let in_flight = f64::from(signals.in_flight) / sustained.max(1.0);
         let lag = scaled(signals.scheduler_lag.as_secs_f64(), LAG);
-        let busy_full = busy_from + BUSY_FULL * (1.0 - busy_from);
-        let cpu = scaled(self.cpu, (busy_from, busy_full));
-        let crowd = scaled(in_flight, IN_FLIGHT);
-        let cpu = if lag > 0.0 || in_flight > IN_FLIGHT.0 { cpu } else { 0.0 };
-        // In flight confirms CPU and lag; alone it may be a slow upstream.
-        let crowd = if cpu > 0.0 || lag > 0.0 { crowd } else { 0.0 };
-        let lag_seconds = signals.scheduler_lag.as_secs_f64();
-        let most = lag.max(cpu).max(crowd);
+        let (times, part) = BUSY_FULL;
+        let busy_full = (busy_from * times).min(busy_from + part * (1.0 - busy_from));
+        let busy = scaled(self.cpu, (busy_from, busy_full));
+        let cpu = if lag > 0.0 || in_flight > CROWDED { busy } else { 0.0 };
+        let most = lag.max(cpu);
         if most > 0.0 {
             (self.reason, self.observed, self.limit) = if lag >= most {
-                (Reason::SchedulerLag, lag_seconds, LAG.0)
-            } else if cpu >= most {
-                (Reason::Cpu, self.cpu, busy_from)
+                (Reason::SchedulerLag, signals.scheduler_lag.as_secs_f64(), LAG.0)
             } else {
-                (Reason::InFlight, in_flight, IN_FLIGHT.0)
+                (Reason::Cpu, self.cpu, busy_from)
             };
         }
-        most
+        Overload { confirmed: most, told: most.max(busy) }
     }
 
     /// The integral law: the share of arrivals to shed.
-    fn settle(&mut self, overload: f64, signals: &Signals, now: Moment) {
+    fn settle(&mut self, overload: Overload, signals: &Signals) {
         let (arrived, completed) = (f64::from(self.arrived), f64::from(self.completed));
         (self.arrived, self.completed) = (0, 0);
-        let admitted = arrived * (1.0 - self.shed);
-        let error = (admitted - completed) / completed.max(1.0);
-        if overload > 0.0 {
-            self.overloaded_at = Some(now);
-            // Arrivals in balance with completions do not drain what is in flight already.
-            let error = error.max(0.0) + overload;
-            let step = PROPORTIONAL * (error - self.error) + INTEGRAL * error;
-            self.shed = (self.shed + step).clamp(0.0, SHED_MAX);
-            self.error = error;
+        if overload.confirmed > AIM {
+            let lost = 1.0 - completed / arrived.max(1.0);
+            let late = signals.scheduler_lag.as_secs_f64() / LAG.1;
+            let doublings = late.max(1.0).log2().min(DOUBLINGS_MAX);
+            self.shed = self.shed.max(lost) + GROWS * (overload.confirmed - AIM + doublings);
         } else {
-            self.error = 0.0;
-            let cooled = self.overloaded_at.is_none_or(|at| now.since(at) >= COOL_OFF);
-            if cooled {
-                self.shed = if self.shed > SHED_LEAST { self.shed / 2.0 } else { 0.0 };
-            }
+            self.shed -= (SHRINKS * (AIM - overload.told)).max(PROBE);
         }
+        self.shed = self.shed.clamp(0.0, SHED_MAX);
         debug_assert!(signals.cpu >= 0.0, "CPU time does not run backward");
     }
+}
+
+/// Overload from 0 (none) to 1 (full).
+#[derive(Clone, Copy, Debug)]
+struct Overload {
+    /// By signals that confirm one another.
+    confirmed: f64,
+    /// By any of them.
+    told: f64,
 }
 
 /// Where a value stands between a start (0) and a full (1) mark.

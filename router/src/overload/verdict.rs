@@ -32,8 +32,6 @@ pub enum Reason {
     Operator,
     /// The edge's CPU quota is used up. Observed and limit as shares of the quota.
     Cpu,
-    /// More in flight on the edge than it has ever finished in time.
-    InFlight,
     /// A key used up its rate. Observed and limit in requests per second.
     RateExceeded,
     /// All permits are out.
@@ -85,7 +83,6 @@ impl Reason {
             Self::Operator => "operator",
             Self::SchedulerLag => "scheduler_lag",
             Self::Cpu => "cpu",
-            Self::InFlight => "in_flight",
             Self::RateExceeded => "rate_exceeded",
             Self::LimitReached => "limit_reached",
             Self::ClassReserve => "class_reserve",

@@ -21,7 +21,6 @@ fn words_are_the_same_in_lines_and_metrics() {
         Reason::SchedulerLag,
         Reason::Cpu,
         Reason::Operator,
-        Reason::InFlight,
         Reason::RateExceeded,
         Reason::LimitReached,
         Reason::ClassReserve,
