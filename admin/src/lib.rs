@@ -35,7 +35,7 @@ pub use crate::{
         ResolveLetterAs, ResolvedLetter, Running, Series, SeriesNode, SeriesStand, SeriesWish,
         SeriesWord, TopicStatus, Topics,
     },
-    history::{History, HistoryEntry},
+    history::{History, HistoryAsk, HistoryEntry, HistoryPlace, Timeline},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
     limits::{
         EndpointLimits, GateStatus, InstanceLimits, LayerCounts, LimitsStatus, RouteLimits,
