@@ -41,7 +41,7 @@ pub use crate::{
         EndpointLimits, GateStatus, InstanceLimits, LayerCounts, LimitsStatus, RouteLimits,
         UpstreamLimits,
     },
-    openapi::document,
+    openapi::{document, http_api},
     overlays::{
         Answer, ChangedBy, LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish,
         Overlays,

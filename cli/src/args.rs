@@ -316,6 +316,8 @@ pub(crate) enum Page {
     Metrics,
     /// All rules of the audit.
     Audit,
+    /// The admin API.
+    HttpApi,
 }
 
 /// For which shell.
