@@ -21,7 +21,7 @@ pub(crate) use self::endpoints::{
 };
 use crate::{
     events::{self, EventState},
-    history::History,
+    history::Timeline,
     limits::LimitsStatus,
     openapi,
     overlays::Overlays,
@@ -72,9 +72,6 @@ pub trait StatusSource: Send + Sync {
     /// What protects the edge, its upstreams and its routes.
     fn limits(&self) -> LimitsStatus;
 
-    /// What has moved and changed. May wait for the disk.
-    fn history(&self, ask: FactsAsk) -> History;
-
     /// The life of the exchanges of a trace.
     ///
     /// # Errors
@@ -114,6 +111,8 @@ pub struct State {
     /// The records of idempotency keys; none where no route heeds keys, or no store could be
     /// opened.
     pub records: Option<Records>,
+    /// Keeps what has moved and changed, and what people did.
+    pub timeline: Arc<dyn Timeline>,
     /// Changes what stands over the files.
     pub overlays: Arc<dyn Overlays>,
     /// Events and their handlers; none where there is no log.
@@ -245,19 +244,6 @@ async fn facts(state: extract::State<State>, query: extract::RawQuery) -> Respon
         Ok(text) => typed(JSON, text),
         Err(error) => {
             tracing::error!(%error, "facts can't be read");
-            Problem::Internal.into_response()
-        }
-    }
-}
-
-async fn history(state: extract::State<State>, query: extract::RawQuery) -> Response {
-    let ask = query.0.as_deref().and_then(facts_ask);
-    let Some(ask) = ask else { return Problem::BadQuery.into_response() };
-    let status = Arc::clone(&state.status);
-    match spawn_blocking(move || status.history(ask)).await {
-        Ok(history) => to_json(&history),
-        Err(error) => {
-            tracing::error!(%error, "timeline can't be read");
             Problem::Internal.into_response()
         }
     }

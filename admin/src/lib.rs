@@ -35,13 +35,13 @@ pub use crate::{
         ResolveLetterAs, ResolvedLetter, Running, Series, SeriesNode, SeriesStand, SeriesWish,
         SeriesWord, TopicStatus, Topics,
     },
-    history::{History, HistoryEntry},
+    history::{History, HistoryAsk, HistoryEntry, HistoryPlace, Timeline},
     idempotency::{HeldEffect, HeldKey, HeldKeys, Resolve, ResolveAs, Resolved},
     limits::{
         EndpointLimits, GateStatus, InstanceLimits, LayerCounts, LimitsStatus, RouteLimits,
         UpstreamLimits,
     },
-    openapi::document,
+    openapi::{document, http_api},
     overlays::{
         Answer, ChangedBy, LIFETIME_MAX, NoOverlays, OverlayError, OverlayRequest, OverlayWish,
         Overlays,

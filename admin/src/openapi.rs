@@ -1,8 +1,11 @@
 //! The API's own description, made from the table that also makes its router.
 
+mod page;
+
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+pub use self::page::http_api;
 use crate::{
     api::{Answer, ENDPOINTS, Endpoint, Mirrors, Parameter, Ready, Routes, Strangle, Takes},
     control::{ConfigAt, ControlStatus, Rollback, RolledBack, Versions},

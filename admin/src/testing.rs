@@ -1,6 +1,6 @@
 //! An edge to ask, and a check of answers against the API's document.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use headgate_idempotency::{
     Records, Settings,
@@ -13,12 +13,13 @@ use tokio::sync::watch;
 
 use crate::{
     ChangedBy, ConfigAsk, ConfigAt, ConfigStatus, ControlStatus, DiscoveryStatus, EndpointLimits,
-    EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus, History, HistoryEntry,
-    IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus, MadeStatus, MirrorStatus,
-    NoProbes, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays, PartStatus,
-    PassportKeys, PassportRotated, Readiness, RolledBack, RotateError, RouteLimits, RouteStatus,
-    Stage, State, Status, StatusSource, StrangleStatus, UpstreamLimits, UpstreamStatus,
-    VersionStatus, Versions, VersionsAsk, Why, WhyAttempt, WhyExchange, WhyLayer, overlays::Answer,
+    EndpointStatus, FactsAsk, FaultStatus, FieldStatus, GateStatus, History, HistoryAsk,
+    HistoryEntry, IdentityStatus, InstanceLimits, LimitsStatus, ListenerStatus, MadeStatus,
+    MirrorStatus, NoProbes, NotKept, OverlayError, OverlayStatus, OverlayWish, Overlays,
+    PartStatus, PassportKeys, PassportRotated, Readiness, RolledBack, RotateError, RouteLimits,
+    RouteStatus, Stage, State, Status, StatusSource, StrangleStatus, Timeline, UpstreamLimits,
+    UpstreamStatus, VersionStatus, Versions, VersionsAsk, Why, WhyAttempt, WhyExchange, WhyLayer,
+    overlays::Answer,
 };
 
 /// The trace of the one exchange that is kept.
@@ -170,15 +171,6 @@ impl StatusSource for Edge {
         }
     }
 
-    fn history(&self, ask: FactsAsk) -> History {
-        let entry = HistoryEntry {
-            kind: "limit".to_owned(),
-            to: Some(ask.since.as_secs().to_string()),
-            ..HistoryEntry::default()
-        };
-        History { entries: vec![entry], next: ask.after, is_kept: true }
-    }
-
     fn why(&self, trace: TraceId) -> Result<Why, NotKept> {
         if trace.to_string() != TRACE {
             return Err(NotKept { reach: "of those that were shed, all 7".to_owned() });
@@ -300,6 +292,26 @@ impl Overlays for Shelf {
     }
 }
 
+/// A timeline that tells what it was asked, and forgets what it is told.
+struct Past;
+
+impl Timeline for Past {
+    fn page(&self, ask: HistoryAsk) -> Pin<Box<dyn Future<Output = History> + Send + '_>> {
+        let entry = HistoryEntry {
+            kind: "limit".to_owned(),
+            to: Some(ask.since.as_secs().to_string()),
+            ..HistoryEntry::default()
+        };
+        let next = ask.after.map(|after| after.to_string());
+        let page = History { entries: vec![entry], next, is_kept: true, fault: None };
+        Box::pin(async { page })
+    }
+
+    fn note(&self, _entry: HistoryEntry) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
+}
+
 /// Passport keys that turn only by force.
 pub(crate) struct Keys(pub(crate) String);
 
@@ -330,6 +342,7 @@ pub(crate) fn state() -> (watch::Sender<Readiness>, State) {
         passport_keys: Arc::new(Keys(KEYS.to_owned())),
         status: Arc::new(Edge),
         records: Some(records()),
+        timeline: Arc::new(Past),
         overlays: Arc::new(Shelf),
         events: None,
         probes: Arc::new(NoProbes),

@@ -1,6 +1,7 @@
 //! The command line: verbs and their arguments.
 
 mod control;
+mod demo;
 pub(crate) mod events;
 mod idempotency;
 pub(crate) mod identity;
@@ -20,6 +21,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 
 pub(crate) use crate::args::{
     control::{EndTerms, OverlayTerms, RollbackTo, SetOverlay, UnsetOverlay},
+    demo::Demo,
     idempotency::{HeldKey, HeldList, HeldResolve, Idempotency, Resolution},
     overload::{By, History, Shed, ShedChaos, ShedSet, ShedSimulate, Tail, Top, Why},
     probe::Probe,
@@ -43,8 +45,9 @@ pub(crate) struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Serves with three sample BFFs and shows what to try; needs nothing else.
-    Demo,
+    /// Serves with three sample BFFs and shows what to try; needs nothing else. With `--kafka` and
+    /// `--dynamodb` it is two edges on one log.
+    Demo(Demo),
     /// Serves until SIGTERM or Ctrl-C.
     Run(Run),
     /// Takes over from the edge that runs with the same `data.dir`, without a gap, and serves as
@@ -316,6 +319,8 @@ pub(crate) enum Page {
     Metrics,
     /// All rules of the audit.
     Audit,
+    /// The admin API.
+    HttpApi,
 }
 
 /// For which shell.

@@ -54,6 +54,14 @@ pub(crate) enum Home {
 }
 
 impl Home {
+    /// The log. None where there is none, or it could not be opened.
+    pub(crate) fn log(&self) -> Option<&Arc<dyn Log>> {
+        match self {
+            Self::Log(log, ..) => Some(log),
+            Self::Process | Self::Nowhere => None,
+        }
+    }
+
     /// What tells it from another one that an edge may have had before.
     fn name(&self) -> String {
         match self {

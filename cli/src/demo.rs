@@ -1,7 +1,8 @@
-//! `headgate demo`: an edge with three sample BFFs, and things to try.
+//! `headgate demo`: an edge with three sample BFFs, or two edges on one log, and things to try.
 
 mod bff;
 mod orders;
+mod pair;
 mod token;
 mod tour;
 
@@ -15,8 +16,10 @@ use std::{
 use anyhow::Context as _;
 use headgate_config::{Loaded, Memory, load_from};
 
+pub(crate) use self::pair::Missing;
 use crate::{
-    demo::{orders::Functions, token::Signer, tour::Tour},
+    args,
+    demo::{orders::Functions, pair::Servers, token::Signer, tour::Tour},
     output::Output,
     reload::Start,
     serve::serve,
@@ -51,20 +54,37 @@ const TEAMS: [Team; 3] = [
     },
 ];
 
-/// Starts the BFFs and the edge, prints what to try, and serves until a signal.
+/// What both settings of the demo have.
+struct Parts<'a> {
+    /// For everything that goes with the demo.
+    folder: &'a Path,
+    /// The files but the platform's, by their paths beside it.
+    files: Vec<(PathBuf, String)>,
+    /// Of the caller that the demo's commands are of.
+    token: &'a str,
+    /// What the function that ships is written in.
+    ships_in: &'static str,
+}
+
+/// Starts the BFFs and the edge, or two of them, prints what to try, and serves until a signal.
 ///
 /// # Errors
 ///
-/// When no port is free or a thread can't be started.
-pub(crate) fn demo(output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
+/// [`Missing`] for a server that the second setting stands on; when no port is free or a thread
+/// can't be started.
+pub(crate) fn demo(args: &args::Demo, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
     let folder = Folder::new()?;
     let signer = Signer::new()?;
     let functions = Functions::start(&folder.0)?;
-    let loaded = configuration(&signer, &functions, &folder)?;
+    let (files, ships_in) = (files(&signer, &functions)?, functions.ships_in());
     let token = signer.token("ada", "tv-4711")?;
-    let ships_in = functions.ships_in();
+    let parts = Parts { folder: &folder.0, files, token: &token, ships_in };
+    if let (Some(kafka), Some(dynamodb)) = (&args.kafka, &args.dynamodb) {
+        return pair::pair(&parts, &Servers { kafka, dynamodb }, output);
+    }
+    let loaded = configuration(&parts)?;
     serve(Start::fixed(loaded)?, |addresses| {
-        Tour { addresses, token: &token, ships_in }.print(output)
+        Tour { addresses, token: parts.token, ships_in: parts.ships_in }.print(output)
     })
 }
 
@@ -88,23 +108,37 @@ impl Drop for Folder {
     }
 }
 
-/// The example's own files, with the addresses that are free on this machine.
-fn configuration(signer: &Signer, functions: &Functions, data: &Folder) -> anyhow::Result<Loaded> {
-    let platform = PLATFORM.replace(EDGE, &free(EDGE)?).replace(ADMIN, &free(ADMIN)?);
-    // A text in JSON is one in TOML.
-    let dir = serde_json::json!(data.0.join("data").display().to_string());
-    let platform = format!("{platform}\n[data]\ndir = {dir}\n");
-    let folder = Path::new("demo");
-    let mut files = Memory::default()
-        .with(folder.join("headgate.toml"), platform)
-        .with(folder.join("jwks.json"), signer.jwks())
-        .with(folder.join("routes.d/tv/orders.toml"), functions.file.as_str());
+/// The example's own files but the platform's, with the addresses of what was started for them.
+fn files(signer: &Signer, functions: &Functions) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let routes = Path::new("routes.d");
+    let mut files = vec![
+        (PathBuf::from("jwks.json"), signer.jwks()),
+        (routes.join("tv/orders.toml"), functions.file.clone()),
+    ];
     for team in TEAMS {
-        let address = bff::start(team.name)?;
-        let path = folder.join("routes.d").join(team.name).join("home.toml");
-        files = files.with(path, team.file.replace(team.address, &address.to_string()));
+        let address = bff::start(team.name)?.to_string();
+        let path = routes.join(team.name).join("home.toml");
+        files.push((path, team.file.replace(team.address, &address)));
     }
-    load_from(&files, &folder.join("headgate.toml"), &BTreeMap::new())
+    Ok(files)
+}
+
+/// The platform's file, with addresses that are free and a folder below that of the edge.
+fn platform([edge, admin]: [&str; 2], folder: &Path) -> anyhow::Result<String> {
+    let platform = PLATFORM.replace(EDGE, &free(edge)?).replace(ADMIN, &free(admin)?);
+    // A text in JSON is one in TOML.
+    let dir = serde_json::json!(folder.join("data").display().to_string());
+    Ok(format!("{platform}\n[data]\ndir = {dir}\n"))
+}
+
+fn configuration(parts: &Parts<'_>) -> anyhow::Result<Loaded> {
+    let folder = Path::new("demo");
+    let main = folder.join("headgate.toml");
+    let mut files = Memory::default().with(&main, platform([EDGE, ADMIN], parts.folder)?);
+    for (path, text) in &parts.files {
+        files = files.with(folder.join(path), text.as_str());
+    }
+    load_from(&files, &main, &BTreeMap::new())
         .map_err(|faults| anyhow::anyhow!("the demo's own files have faults: {faults}"))
 }
 

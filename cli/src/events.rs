@@ -96,6 +96,12 @@ pub(crate) fn control_home(
     Ok(log.map_or(Home::Nowhere, |log| Home::Log(log, topic, kind)))
 }
 
+/// Where edges tell each other what moves: in the log that operators' changes stand in.
+pub(crate) fn timeline_home(home: &Home, loaded: &Loaded) -> Option<(Arc<dyn Log>, Topic)> {
+    let log = home.log().map(Arc::clone)?;
+    Some((log, Topic::timeline(loaded.fleet.as_deref())))
+}
+
 /// The log of a cluster, whose password is read here.
 fn cluster(
     settings: &kafka::Settings,

@@ -1,6 +1,11 @@
-//! `headgate history`: what has moved and changed on a running edge, and what operators have changed.
+//! `headgate history`: what has moved and changed on all edges of a log, and what operators have
+//! changed.
 
-use std::process::ExitCode;
+use std::{
+    collections::BTreeSet,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use headgate_admin::{History, HistoryEntry, VersionStatus, Versions};
 use headgate_types::format_duration;
@@ -8,6 +13,7 @@ use headgate_types::format_duration;
 use crate::{
     admin::Admin,
     args,
+    idempotency::escaped,
     output::{Output, columns},
     overlays::changed,
 };
@@ -19,7 +25,8 @@ const SHORT_DIGITS: usize = 12;
 /// Pages that are read at most.
 const PAGES_MAX: usize = 1_000;
 
-/// Asks a running edge for its timeline and prints it, the oldest entry first.
+/// Asks a running edge for the timelines of all edges of its log and prints them, the oldest entry
+/// first.
 ///
 /// # Errors
 ///
@@ -31,22 +38,28 @@ pub(crate) fn history(args: &args::History, output: &mut Output<'_>) -> anyhow::
         return versions(&admin, args.limit, output);
     }
     let since = format_duration(args.since);
+    let kinds = args.kind.iter().map(|kind| ("kind", kind));
+    let nodes = args.node.iter().map(|node| ("node", node));
+    let wanted = kinds
+        .chain(nodes)
+        .fold(String::new(), |query, (name, wanted)| format!("{query}&{name}={}", escaped(wanted)));
     let mut all = History::default();
     let mut after = String::new();
     for _ in 0..PAGES_MAX {
-        let path = format!("/v1/history?since={since}{after}");
+        let path = format!("/v1/history?since={since}{wanted}{after}");
         let page: History = admin.get(&path)?.json(&admin)?;
-        all.is_kept = page.is_kept;
         all.entries.extend(page.entries);
+        all.fault = page.fault.or(all.fault);
         let Some(next) = page.next else { break };
         after = format!("&after={next}");
     }
-    let kinds = &args.kind;
-    all.entries.retain(|entry| kinds.is_empty() || kinds.contains(&entry.kind));
     if output.json {
         output.json(&all.entries)?;
     } else {
         output.out.write_all(text(&all.entries).as_bytes())?;
+    }
+    if let Some(fault) = &all.fault {
+        writeln!(io::stderr(), "the other edges' entries are missing: {fault}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,11 +96,13 @@ fn text(entries: &[HistoryEntry]) -> String {
     if entries.is_empty() {
         return "nothing has moved or changed in that time\n".to_owned();
     }
-    let rows: Vec<_> = entries.iter().map(row).collect();
+    // The node is told where there are several.
+    let nodes: BTreeSet<_> = entries.iter().filter_map(|entry| entry.node.as_deref()).collect();
+    let rows: Vec<_> = entries.iter().map(|entry| row(entry, nodes.len() > 1)).collect();
     columns(&rows)
 }
 
-fn row(entry: &HistoryEntry) -> Vec<String> {
+fn row(entry: &HistoryEntry, names_node: bool) -> Vec<String> {
     let change = match (entry.from.as_deref().map(short), entry.to.as_deref().map(short)) {
         (Some(from), Some(to)) => format!("{from} to {to}"),
         (None, Some(to)) => to.to_owned(),
@@ -96,7 +111,9 @@ fn row(entry: &HistoryEntry) -> Vec<String> {
     };
     let actor = entry.actor.as_ref().map_or_else(String::new, |actor| format!(" (by {actor})"));
     let reason = format!("{}{actor}", entry.reason);
-    vec![entry.time.clone(), entry.kind.clone(), entry.what.clone(), change, reason]
+    let node = names_node.then(|| entry.node.clone().unwrap_or_default());
+    let rest = [entry.kind.clone(), entry.what.clone(), change, reason];
+    [entry.time.clone()].into_iter().chain(node).chain(rest).collect()
 }
 
 /// The beginning of a digest, which tells it from others; other texts as they are.

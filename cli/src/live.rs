@@ -11,9 +11,8 @@ pub(crate) use self::passport::Keys;
 use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_admin::{
-    DiscoveryStatus, EndpointStatus, FactsAsk, History, IdentityStatus, LimitsStatus,
-    ListenerStatus, MirrorStatus, NotKept, RouteStatus, Status, StatusSource, StrangleStatus,
-    UpstreamStatus, Why,
+    DiscoveryStatus, EndpointStatus, FactsAsk, IdentityStatus, LimitsStatus, ListenerStatus,
+    MirrorStatus, NotKept, RouteStatus, Status, StatusSource, StrangleStatus, UpstreamStatus, Why,
 };
 use headgate_config::Loaded;
 use headgate_gateway::{
@@ -30,7 +29,6 @@ use crate::{
     plan::Configuration,
     reload::Running,
     serve::Addresses,
-    timeline::Timeline,
 };
 
 /// Tells the state of the running edge.
@@ -44,7 +42,6 @@ pub(crate) struct Live {
     /// What is in force.
     running: watch::Receiver<Arc<Running>>,
     facts: Option<FactsLog>,
-    timeline: Timeline,
 }
 
 impl Live {
@@ -68,14 +65,7 @@ impl Live {
                 .collect(),
             running,
             facts: None,
-            timeline: Timeline::of(None),
         }
-    }
-
-    /// Tells what has moved and changed too.
-    pub(crate) fn with_timeline(mut self, timeline: Timeline) -> Self {
-        self.timeline = timeline;
-        self
     }
 
     /// Tells facts of requests too.
@@ -161,10 +151,6 @@ impl StatusSource for Live {
 
     fn limits(&self) -> LimitsStatus {
         limits::limits(&self.edge.limits())
-    }
-
-    fn history(&self, ask: FactsAsk) -> History {
-        self.timeline.page(ask, self.clock.unix_time())
     }
 
     fn why(&self, trace: TraceId) -> Result<Why, NotKept> {

@@ -89,12 +89,12 @@ fn main() -> ExitCode {
 }
 
 fn run_verb(verb: Verb, output: &mut Output<'_>) -> anyhow::Result<ExitCode> {
-    if matches!(verb, Verb::Demo | Verb::Run(_) | Verb::Upgrade(_)) {
+    if matches!(verb, Verb::Demo(_) | Verb::Run(_) | Verb::Upgrade(_)) {
         let format = if output.json { logs::Format::Json } else { logs::Format::Text };
         logs::init(format, LOG_LEVEL)?;
     }
     match verb {
-        Verb::Demo => demo::demo(output),
+        Verb::Demo(args) => demo::demo(&args, output),
         Verb::Run(args) => run::run(&args, output),
         Verb::Upgrade(args) => upgrade::upgrade(&args, output),
         Verb::Check(args) => check::check(&args.config, output),

@@ -9,7 +9,7 @@ use std::{
 use headgate_config::{Faults, Style};
 use serde::Serialize;
 
-use crate::{exit, upgrade};
+use crate::{demo, exit, upgrade};
 
 /// Where a verb writes, and whether for people or machines.
 pub(crate) struct Output<'a> {
@@ -49,6 +49,8 @@ pub(crate) fn report(error: &anyhow::Error, output: &mut Output<'_>) -> io::Resu
     }
     let (code, exit) = if let Some(error) = error.downcast_ref::<upgrade::Error>() {
         (error.code(), error.exit())
+    } else if error.is::<demo::Missing>() {
+        (demo::Missing::CODE, exit::UNREACHABLE)
     } else if error.is::<exit::Unreachable>() {
         (exit::Unreachable::CODE, exit::UNREACHABLE)
     } else if error.is::<exit::Refused>() {

@@ -10,7 +10,7 @@ mod running;
 mod shelf;
 mod start;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use headgate_admin::{OverlayError, OverlayStatus};
 use headgate_config::{Overlay, Watch, Watching};
@@ -114,11 +114,8 @@ impl Reload {
         self.handle.clone()
     }
 
-    /// What operators change, which this puts in force. The edge's name in what it writes is the
-    /// machine's with the port of its admin listener.
-    pub(crate) fn control(&self, home: Home, clock: &Arc<dyn Clock>, admin: SocketAddr) -> Control {
-        let machine = rustix::system::uname();
-        let node = format!("{}:{}", machine.nodename().to_string_lossy(), admin.port());
+    /// What operators change, which this puts in force. `node` is the edge's name in what it writes.
+    pub(crate) fn control(&self, home: Home, clock: &Arc<dyn Clock>, node: String) -> Control {
         let (folded, past) = self.loader.lock().known();
         Control::new(home, (self.handle(), past), folded, (Arc::clone(clock), node))
     }

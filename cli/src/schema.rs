@@ -1,5 +1,5 @@
-//! `headgate schema`: the JSON Schemas of the documents, the pages of keys, metrics and rules of the
-//! audit, and what is made of the metrics.
+//! `headgate schema`: the JSON Schemas of the documents, the pages of keys, metrics, rules of the
+//! audit and the admin API, and what is made of the metrics.
 
 use std::process::ExitCode;
 
@@ -19,6 +19,7 @@ pub(crate) fn schema(args: &args::Schema, output: &mut Output<'_>) -> anyhow::Re
             Page::Keys => headgate_config::reference::markdown(),
             Page::Metrics => headgate_telemetry::catalog::markdown(),
             Page::Audit => headgate_config::audit::markdown(),
+            Page::HttpApi => headgate_admin::http_api(),
         };
         if output.json {
             output.json(&serde_json::json!({ "markdown": page }))?;

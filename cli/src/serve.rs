@@ -25,7 +25,7 @@ use headgate_types::Clock;
 use tokio::{runtime, sync::watch, time::sleep};
 
 use crate::{
-    events::{Events, control_home},
+    events::{Events, control_home, timeline_home},
     exit::{self, Invalid},
     facts::FactsLog,
     live::{Keys, Live},
@@ -33,7 +33,7 @@ use crate::{
     output::Output,
     probes::Prober,
     reload::{Reload, Running, Start},
-    timeline::{Timeline, Watched},
+    timeline::{Timeline, Watched, node},
     upgrade::{Giver, TakeOver},
 };
 
@@ -112,8 +112,9 @@ pub(crate) fn serve(
     let (readiness, readiness_watch) = watch::channel(Readiness::Ready);
     let running = in_force(reload.as_ref(), Arc::clone(&loaded), &*clock);
     let home = control_home(events.as_ref(), &loaded, &stores, &clock)?;
-    let control = reload.as_ref().map(|reload| reload.control(home, &clock, addresses.admin));
-    let timeline = Timeline::of(stores.local());
+    let timeline = Timeline::new(stores.local(), (node(addresses.admin), &running), &clock)
+        .shared(timeline_home(&home, &loaded), &metrics);
+    let control = reload.as_ref().map(|it| it.control(home, &clock, node(addresses.admin)));
     let watched = Watched::new(&edge, &running, &clock, &metrics);
     let prober = Prober::new(&edge, &addresses.edge, &running, &clock, &metrics);
     let state = State {
@@ -123,19 +124,21 @@ pub(crate) fn serve(
         passport_keys: Arc::new(Keys(edge.mint())),
         status: Arc::new(
             Live::new(&edge, running.clone(), &addresses, Arc::clone(&clock), log)
-                .with_facts(facts)
-                .with_timeline(timeline.clone()),
+                .with_facts(facts),
         ),
+        timeline: Arc::new(timeline.clone()),
         overlays: control.clone().map_or_else(|| Arc::new(NoOverlays) as _, |it| Arc::new(it) as _),
         records: records.clone(),
         events: events.as_ref().map(Events::for_operators),
         probes: Arc::new(prober.clone()),
     };
+    let timeline_told = timeline.task().map(|task| ("timeline log", task));
     let mut tasks = vec![
         ("admin", admin_task(Server::new(admin, state), (Arc::clone(&edge), hand_over), readiness)),
         ("timeline", watched.task(timeline)),
         ("probes", prober.task()),
     ];
+    tasks.extend(timeline_told);
     tasks.extend(edge_tasks(&edge, threads));
     if let Some((keeper, task)) = facts_kept {
         edge.keep_facts(keeper);

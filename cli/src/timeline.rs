@@ -1,117 +1,132 @@
-//! The timeline: every move of a limit, every breaker's transition and every change of the
-//! configuration, with its reason, kept in the embedded store.
+//! The timeline: every move of a limit, every breaker's transition, every change of the
+//! configuration and what people did to dead letters, with its reason. It is kept in the embedded
+//! store, and told to the other edges of the log.
 
 mod changes;
+mod coalesced;
+mod own;
+mod page;
+mod shared;
 mod watched;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
-use headgate_admin::{FactsAsk, History, HistoryEntry};
-use headgate_store::{Batch, Done, Keep, Store};
+use headgate_admin::{self as admin, History, HistoryAsk, HistoryEntry, HistoryPlace};
+use headgate_events::{Log, Topic};
+use headgate_gateway::server::Task;
+use headgate_store::Store;
+use headgate_telemetry::Metrics;
 use headgate_types::{Clock, UnixTime};
-use parking_lot::Mutex;
+use tokio::{sync::watch, task::spawn_blocking};
 
-use self::changes::Changes;
 pub(crate) use self::watched::Watched;
-
-/// The log of entries in the store.
-const TOPIC: &str = "timeline/edge";
-const PARTITION: u32 = 0;
-/// Bytes of entries that are kept at most: weeks of a calm edge, hours of one that is always at its
-/// limits.
-const KEPT_BYTES_MAX: u64 = 16 << 20;
-/// How long entries are kept.
-const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
-/// Entries that are kept in memory where there is no store.
-const ENTRIES_MAX: usize = 1_000;
-/// Blocks that one page reads at most.
-const PAGE_BLOCKS_MAX: usize = 512;
-/// Steps of one trim at most; what is left is for the next.
-const TRIM_STEPS_MAX: usize = 100;
+use self::{
+    changes::Changes,
+    own::Own,
+    page::{Side, joined},
+    shared::Shared,
+};
+use crate::reload::Running;
 
 /// What has moved and changed. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
-    store: Option<Store>,
-    recent: Arc<Mutex<VecDeque<(UnixTime, HistoryEntry)>>>,
+    own: Own,
+    /// None: there is no log that edges share.
+    shared: Option<Arc<Shared>>,
+    node: Arc<str>,
+    running: watch::Receiver<Arc<Running>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// This edge's name in what it tells other edges: the machine's with the port of its admin listener.
+pub(crate) fn node(admin: SocketAddr) -> String {
+    let machine = rustix::system::uname();
+    format!("{}:{}", machine.nodename().to_string_lossy(), admin.port())
 }
 
 impl Timeline {
-    /// Keeps entries in the store, or in memory where there is none.
-    pub(crate) fn of(store: Option<&Store>) -> Self {
-        Self { store: store.cloned(), recent: Arc::default() }
+    /// Keeps entries in the store, or in memory where there is none. May wait for the disk.
+    pub(crate) fn new(
+        store: Option<&Store>,
+        (node, running): (String, &watch::Receiver<Arc<Running>>),
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let (node, running, clock) = (node.into(), running.clone(), Arc::clone(clock));
+        Self { own: Own::of(store), shared: None, node, running, clock }
     }
 
-    /// Writes entries of one moment.
+    /// Tells entries to the other edges of a log too. May wait for the disk.
+    pub(crate) fn shared(self, log: Option<(Arc<dyn Log>, Topic)>, metrics: &Metrics) -> Self {
+        let shared = log.map(|log| Shared::new(log, self.own.origin(), metrics.timeline()));
+        Self { shared: shared.map(Arc::new), ..self }
+    }
+
+    /// What tells entries to the other edges. None: there are none.
+    pub(crate) fn task(&self) -> Option<Task> {
+        self.shared.as_ref().and_then(|shared| shared.task())
+    }
+
+    /// Writes entries of this moment; without any, only what waits is told.
     ///
     /// # Cancel safety
     ///
     /// Entries that are being written are written all the same.
-    pub(crate) async fn write(&self, entries: Vec<HistoryEntry>, now: UnixTime) {
-        if entries.is_empty() {
-            return;
-        }
-        let Some(store) = &self.store else {
-            let mut recent = self.recent.lock();
-            for entry in entries {
-                if recent.len() == ENTRIES_MAX {
-                    recent.pop_front();
-                }
-                recent.push_back((now, entry));
-            }
-            return;
-        };
-        let mut block = Vec::new();
-        for entry in &entries {
-            // An entry is made of texts, which JSON can always hold.
-            if serde_json::to_writer(&mut block, entry).is_ok() {
-                block.push(b'\n');
+    async fn write(&self, mut entries: Vec<HistoryEntry>) {
+        let time = self.clock.unix_time();
+        if !entries.is_empty() {
+            let digest = self.running.borrow().loaded.digest.clone();
+            for entry in &mut entries {
+                entry.time = time.to_string();
+                entry.node = Some(self.node.to_string());
+                entry.digest = Some(digest.clone());
             }
         }
-        let batch = Batch::new().append(TOPIC, PARTITION, now, block);
-        if let Err(error) = store.commit(batch).await {
-            tracing::debug!(%error, "timeline not written");
+        if let Some(shared) = &self.shared {
+            shared.tell(&self.node, &entries, (self.clock.now(), time));
         }
+        self.own.write(entries, time).await;
     }
 
-    /// Removes what is too old, or too much.
-    pub(crate) async fn trim(&self, clock: &dyn Clock) {
-        let Some(store) = &self.store else { return };
-        let since = clock.unix_time().as_duration().saturating_sub(KEPT_FOR);
-        let since = Some(UnixTime::from_duration(since));
-        let keep = Keep { since, bytes: Some(KEPT_BYTES_MAX), below: None };
-        for _ in 0..TRIM_STEPS_MAX {
-            let trimmed = store.commit(Batch::trim(TOPIC, PARTITION, keep)).await;
-            let Ok([Done::Removed { more: true, .. }]) = trimmed.as_ref().map(|ack| &*ack.done)
-            else {
-                return;
-            };
-        }
+    async fn trim(&self) {
+        self.own.trim(&*self.clock).await;
     }
 
-    /// A page of entries, the oldest first. May wait for the disk.
-    pub(crate) fn page(&self, ask: FactsAsk, now: UnixTime) -> History {
-        let since = UnixTime::from_duration(now.as_duration().saturating_sub(ask.since));
-        let Some(store) = &self.store else {
-            let recent = self.recent.lock();
-            let entries = recent.iter().filter(|(time, _)| *time >= since);
-            let entries = entries.map(|(_, entry)| entry.clone()).collect();
-            return History { entries, next: None, is_kept: false };
+    async fn read(&self, ask: HistoryAsk) -> History {
+        let now = self.clock.unix_time().as_duration();
+        let since = UnixTime::from_duration(now.saturating_sub(ask.since));
+        let from = ask.after.unwrap_or_default();
+        let own = self.own.clone();
+        let own = spawn_blocking(move || own.read(since, from.own)).await;
+        let own = own.unwrap_or_else(|error| {
+            tracing::error!(%error, "timeline can't be read");
+            Side::default()
+        });
+        let shared = match &self.shared {
+            Some(shared) => shared.read(since, from.shared).await,
+            None => Ok(Side::default()),
         };
-        let read = store.read(TOPIC, PARTITION, ask.after.unwrap_or(0), PAGE_BLOCKS_MAX);
-        let blocks = read.unwrap_or_else(|error| {
-            tracing::warn!(code = error.code(), %error, "timeline can't be read");
-            Vec::new()
-        });
-        let next = blocks.last().map(|last| last.offset + 1);
-        let lines = blocks.iter().filter(|block| block.time >= since).flat_map(|block| {
-            // Of a later version's entry that can't be read, the others are told.
-            block
-                .payload
-                .split(|byte| *byte == b'\n')
-                .filter_map(|line| serde_json::from_slice(line).ok())
-        });
-        History { entries: lines.collect(), next, is_kept: true }
+        let (shared, fault) = match shared {
+            Ok(shared) => (shared, None),
+            Err(error) => (Side::default(), Some(error.to_string())),
+        };
+        let (mut entries, next) = joined((own, shared), from);
+        entries.retain(|entry| ask.wants(entry));
+        // The log has them as they came to it.
+        entries.sort_by(|one, other| one.time.cmp(&other.time));
+        let (next, is_kept) =
+            (next.map(|place: HistoryPlace| place.to_string()), self.own.is_kept());
+        History { entries, next, is_kept, fault }
+    }
+}
+
+impl admin::Timeline for Timeline {
+    fn page(&self, ask: HistoryAsk) -> Pin<Box<dyn Future<Output = History> + Send + '_>> {
+        Box::pin(self.read(ask))
+    }
+
+    fn note(&self, entry: HistoryEntry) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.write(vec![entry]))
     }
 }
 

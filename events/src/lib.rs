@@ -13,6 +13,7 @@ mod embedded;
 pub mod envelope;
 mod error;
 mod exchanges;
+mod feed;
 pub mod kafka;
 mod letter;
 mod log;
@@ -26,6 +27,7 @@ mod results;
 mod series;
 pub mod sink;
 mod tail;
+mod timeline;
 mod topic;
 mod traced;
 
@@ -50,10 +52,11 @@ pub use crate::{
     embedded::EmbeddedLog,
     error::LogError,
     exchanges::{EXCHANGE_KIND, Exchange, ExchangeFeed, Exchanges},
+    feed::{Feed, Tell, Teller},
     letter::Raw,
     log::{
         Answer, Assigned, Body, Bounds, ENTRIES_MAX, Entry, Follower, Log, Member, Message, Place,
-        Polled,
+        Polled, first_since,
     },
     notice::{Class as NoticeClass, NOTICE_KIND, Notice, NoticeFeed, Notices, Notify, Silent},
     parts::{Nudge, Parts},
@@ -62,6 +65,10 @@ pub use crate::{
     results::{HandlerResult, Looked, Registered, Results},
     series::{SERIES_TOPIC, SeriesAction, SeriesControl, SeriesControls},
     tail::{Tail, Tailed},
-    topic::{AUDIT_TOPIC, CONTROL_TOPIC, EXCHANGE_TOPIC, NOTICE_TOPIC, Retention, Topic, Topics},
+    timeline::{MoveFeed, Moved, Moves, TIMELINE_KIND},
+    topic::{
+        AUDIT_TOPIC, CONTROL_TOPIC, EXCHANGE_TOPIC, NOTICE_TOPIC, Retention, TIMELINE_TOPIC, Topic,
+        Topics,
+    },
     traced::Traced,
 };

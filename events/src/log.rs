@@ -162,6 +162,30 @@ pub struct Place {
     pub offset: u64,
 }
 
+/// The first offset of a time in a partition between these bounds, by halves, as its entries stand
+/// in the order of their times; after the last one where all are older.
+///
+/// # Errors
+///
+/// [`LogError`].
+pub async fn first_since(
+    log: &dyn Log,
+    (topic, partition): (&str, u32),
+    since: UnixTime,
+    bounds: Bounds,
+) -> Result<u64, LogError> {
+    let Bounds { first: mut low, next: mut high } = bounds;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let entries = log.read(topic, partition, middle, 1).await?;
+        match entries.first().filter(|entry| entry.time < since) {
+            Some(entry) => low = entry.offset + 1,
+            None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
 /// What is appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -195,6 +219,13 @@ impl Message {
     pub fn event(topics: &Topics, topic: &str, event: Event) -> Self {
         let partition = partition_of(&event.partition_key, topics.partitions(topic));
         Self { topic: topic.into(), partition, time: event.time, body: Body::Event(event) }
+    }
+
+    /// As [`event`](Self::event), on a topic that is at hand.
+    pub fn of(topic: &Topic, event: Event) -> Self {
+        let partition = partition_of(&event.partition_key, topic.partitions);
+        let (topic, time) = (Arc::clone(&topic.name), event.time);
+        Self { topic, partition, time, body: Body::Event(event) }
     }
 
     /// What a commit emitted, as it stands in an outbox.

@@ -8,7 +8,7 @@ use headgate_idempotency::{
     claim_check::CheckInError, partition_of,
 };
 use headgate_store::{Batch, Condition, Content, Key};
-use headgate_types::{DATA_BYTES_MAX, Event, InvalidEvent, TraceId, UnixTime};
+use headgate_types::{DATA_BYTES_MAX, Event, InvalidEvent, SpanId, TraceId, UnixTime};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -295,6 +295,17 @@ impl Publisher {
 /// An id for an event that no key names: 128 random bits in hexadecimal.
 pub fn fresh_id(random: &dyn Random) -> String {
     format!("{:016x}{:016x}", random.bits(), random.bits())
+}
+
+/// A trace and a span for what begins a series that no request began. None: the bits were all zero,
+/// which neither may be.
+pub(crate) fn fresh_series(random: &dyn Random) -> Option<(TraceId, SpanId)> {
+    let mut trace = [0; 16];
+    let (high, low) = trace.split_at_mut(8);
+    high.copy_from_slice(&random.bits().to_be_bytes());
+    low.copy_from_slice(&(random.bits() | 1).to_be_bytes());
+    let span = (random.bits() | 1).to_be_bytes();
+    Some((TraceId::from_bytes(trace)?, SpanId::from_bytes(span)?))
 }
 
 fn key(trace: TraceId) -> Key {

@@ -15,6 +15,10 @@ pub const CONTROL_TOPIC: &str = "hg.control";
 /// Errors that a person may want to know of.
 pub const NOTICE_TOPIC: &str = "hg.notices";
 
+/// What moves on edges and what is done there, each an event, for edges of no fleet; a fleet's has
+/// its name behind a dot.
+pub const TIMELINE_TOPIC: &str = "hg.timeline";
+
 /// The exchanges of edges, each an event.
 pub const EXCHANGE_TOPIC: &str = "hg.exchanges";
 
@@ -22,6 +26,10 @@ pub const EXCHANGE_TOPIC: &str = "hg.exchanges";
 const AGE: Duration = Duration::from_hours(7 * 24);
 /// As long as results can be asked for by default.
 const PUSHED_AGE: Duration = Duration::from_hours(24);
+/// As long as an edge keeps its own timeline.
+const TIMELINE_AGE: Duration = Duration::from_hours(30 * 24);
+/// Bytes of timelines, whatever their age: a day of ten nodes that are always at their limits.
+const TIMELINE_BYTES: ByteSize = ByteSize::from_bytes(64 << 20);
 /// Bytes of exchanges, whatever their age: half an hour of 200 a second.
 const EXCHANGE_BYTES: ByteSize = ByteSize::from_bytes(512 << 20);
 
@@ -54,16 +62,20 @@ impl Default for Retention {
 }
 
 impl Topic {
-    /// A topic of which nothing else is said. Dead letters, the audit, notices, exchanges, what
-    /// operators change and what is said of series have one partition; what people decided is kept
-    /// for ever, what is pushed for a day, and exchanges as far as their bytes go.
+    /// A topic of which nothing else is said. Dead letters, the audit, notices, exchanges, timelines,
+    /// what operators change and what is said of series have one partition; what people decided is
+    /// kept for ever, what is pushed for a day, and exchanges and timelines as far as their bytes
+    /// go.
     pub fn new(name: &str) -> Self {
         let is_control = is_or_below(CONTROL_TOPIC, name);
+        let is_timeline = is_or_below(TIMELINE_TOPIC, name);
         let is_single = name.starts_with(DEAD_LETTERS)
             || is_control
+            || is_timeline
             || matches!(name, AUDIT_TOPIC | EXCHANGE_TOPIC | NOTICE_TOPIC | SERIES_TOPIC);
         let retention = match name {
             _ if is_control || name == AUDIT_TOPIC => Retention { age: None, bytes: None },
+            _ if is_timeline => Retention { age: Some(TIMELINE_AGE), bytes: Some(TIMELINE_BYTES) },
             PUSH_TOPIC => Retention { age: Some(PUSHED_AGE), bytes: None },
             EXCHANGE_TOPIC => Retention { bytes: Some(EXCHANGE_BYTES), ..Retention::default() },
             _ => Retention::default(),
@@ -74,9 +86,18 @@ impl Topic {
 
     /// The topic of what operators change, of the edges of a fleet; none for those of no fleet.
     pub fn control(fleet: Option<&str>) -> Self {
+        Self::of_fleet(CONTROL_TOPIC, fleet)
+    }
+
+    /// The topic of what moves on edges and is done there, as [`control`](Self::control).
+    pub fn timeline(fleet: Option<&str>) -> Self {
+        Self::of_fleet(TIMELINE_TOPIC, fleet)
+    }
+
+    fn of_fleet(name: &str, fleet: Option<&str>) -> Self {
         match fleet {
-            Some(fleet) => Self::new(&format!("{CONTROL_TOPIC}.{fleet}")),
-            None => Self::new(CONTROL_TOPIC),
+            Some(fleet) => Self::new(&format!("{name}.{fleet}")),
+            None => Self::new(name),
         }
     }
 

@@ -335,6 +335,8 @@ catalog! {
     EVENTS_PAUSED: Kind::Gauge, Flag, "headgate_events_paused_flag", [HANDLER];
     /// Exchanges that were to become events of `hg.exchanges`, by whether the log has them, or they found the queue full or the log not there.
     EXCHANGE_EVENTS: Kind::Counter, Events, "headgate_events_exchange_events_total", [LINE];
+    /// Entries of this node's timeline that were to become events of `hg.timeline`, by whether the log has them, or they were too many, found the queue full or the log not there.
+    TIMELINE_EVENTS: Kind::Counter, Events, "headgate_events_timeline_events_total", [LINE];
     /// Connections that results are pushed to.
     PUSH_OPEN: Kind::Gauge, Connections, "headgate_gateway_push_open_connections", [];
     /// Connections that asked for pushes when there were as many as there may be. They got 503.

@@ -1,6 +1,6 @@
 //! What operators change is numbered, told, taken back, and the same on all edges of a log.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use headgate_events::kafka::KafkaLocal;
 use headgate_idempotency::testing::DynamoDbLocal;
@@ -206,6 +206,31 @@ async fn edges_on_one_kafka_agree_within_a_second() {
         told(&one, &["history", "--versions"]).await,
         told(&two, &["history", "--versions"]).await
     );
+    // What one loads, the other tells, with its node; each entry once.
+    let nodes = [&one, &two].map(|edge| edge.admin().port());
+    let loads = |history: &Value, port: u16| {
+        let entries = history.as_array().unwrap().iter();
+        let of_node = format!(":{port}");
+        let is_load = |entry: &&Value| {
+            entry["kind"] == "config" && entry["node"].as_str().unwrap().ends_with(&of_node)
+        };
+        let load = |entry: &Value| (entry["to"].to_string(), entry["time"].to_string());
+        entries.filter(is_load).map(load).collect::<Vec<_>>()
+    };
+    for (asked, other) in [(&one, nodes[1]), (&two, nodes[0])] {
+        let told = async {
+            loop {
+                let history = told(asked, &["history", "--kind", "config"]).await;
+                let is_in_force = |(to, _): &(String, String)| *to == config["digest"].to_string();
+                if loads(&history, other).iter().any(is_in_force) {
+                    break history;
+                }
+            }
+        };
+        let history = within("the other's load", told).await;
+        let own = loads(&history, asked.admin().port());
+        assert_eq!(own.iter().collect::<BTreeSet<_>>().len(), own.len(), "{history}");
+    }
     // A third one has all of it when it comes.
     let three = on_kafka(&fleet, kafka.brokers(), table.endpoint(), &bff).await;
     let late = three.config_shows("the version", |late| late["version"] == 4).await;

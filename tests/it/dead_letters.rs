@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use headgate_tests::{Bff, Edge, Ended, edge};
+use headgate_tests::{Bff, Edge, Ended, edge, within};
 use serde_json::{Value, json};
 
 use crate::events::{JSON, function, handler, order_route, place, site};
@@ -84,6 +84,24 @@ async fn event_that_fails_for_good_is_a_dead_letter_until_it_is_redriven() {
     assert!(again.stderr.contains("HG1237") && again.stderr.contains("done"), "{again:?}");
     let audit = json_of(&edge, &["events", "tail", "hg.audit"]).await;
     assert_eq!(audit["event"]["by"], json!({ "name": "eve", "why": "mended" }));
+    let history = json_of(&edge, &["history", "--kind", "dead_letter"]).await;
+    let [entry] = history.as_array().unwrap().as_slice() else { panic!("{history}") };
+    assert_eq!((&entry["actor"], &entry["reason"]), (&"eve".into(), &"mended".into()));
+    assert_eq!(
+        (&entry["what"], &entry["to"]),
+        (&"tv.charge".into(), &"1 redriven, 0 left, 0 in a loop".into())
+    );
+    // And so does the log, for the other edges.
+    let told = within("the entry's event", async {
+        loop {
+            let told = verb(&edge, &["events", "tail", "hg.timeline"]).await.stdout;
+            if told.contains("mended") {
+                return told;
+            }
+        }
+    })
+    .await;
+    assert!(told.contains("edge.timeline.v1") && told.contains("tv.charge"), "{told}");
 }
 
 #[tokio::test]
@@ -100,6 +118,9 @@ async fn letter_that_is_settled_by_a_person_is_not_handled_again() {
     let how = ["--as", "done", "--result", "result.json", "--actor", "eve"];
     let settle: Vec<_> = ["dlq", "resolve", "tv.charge", &id].into_iter().chain(how).collect();
     assert_eq!(verb(&edge, &settle).await.code(), 0);
+    let history = json_of(&edge, &["history", "--kind", "dead_letter"]).await;
+    assert_eq!((&history[0]["actor"], &history[0]["to"]), (&"eve".into(), &"done".into()));
+    assert_eq!(history[0]["what"], format!("{id} of tv.charge"));
 
     let found = crate::events::results(&edge, reply.header("location")).await;
     assert_eq!(found, json!({ "charge": { "paid": "in cash" } }));

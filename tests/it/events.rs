@@ -72,12 +72,17 @@ pub(crate) async fn charging() -> Bff {
     function(|_| (200, JSON, "{\"charged\":true}".to_owned())).await
 }
 
-/// Asks for results until every handler is done.
+/// Asks for alice's results until every handler is done.
 pub(crate) async fn results(edge: &Edge, location: &str) -> Value {
+    results_of(edge, location, "alice-key").await
+}
+
+/// As [`results`], with another caller's key.
+pub(crate) async fn results_of(edge: &Edge, location: &str, key: &str) -> Value {
     let mut client = edge.h1().await;
     within("results", async {
         loop {
-            let ask = get(location).header("x-api-key", "alice-key").header("prefer", "wait=2");
+            let ask = get(location).header("x-api-key", key).header("prefer", "wait=2");
             let reply = client.send(ask).await;
             match reply.status {
                 202 => assert!(!reply.header("retry-after").is_empty()),
@@ -182,6 +187,41 @@ async fn repeats_with_one_key_are_one_event() {
     let last = edge.send(place("o-1").header("idempotency-key", "last")).await;
     results(&edge, &accepted(&last)).await;
     assert_eq!(bff.requests().len(), 2);
+}
+
+/// Scenario S15 on a route that publishes: repeats get the first one's results, byte for byte, and
+/// another payload with its key gets none of them.
+#[tokio::test]
+async fn repeats_get_the_results_byte_for_byte() {
+    const SIZES: [usize; 4] = [0, 1, 1 << 10, 60 << 10];
+    let bff = function(|seen| {
+        let size = serde_json::from_slice::<Value>(&seen.body).unwrap()["size"].as_u64().unwrap();
+        let result = "7".repeat(usize::try_from(size).unwrap());
+        (200, JSON, json!({ "result": result }).to_string())
+    })
+    .await;
+    let tables = [order_route(", wait = \"20s\"", ""), handler("charge", &bff, "")];
+    let edge = site(&tables).start().await;
+    let of = |size: usize, id: &str| {
+        let body = json!({ "order_id": id, "size": size }).to_string();
+        let call = post("/tv/orders", body).header("x-api-key", "alice-key");
+        call.header("idempotency-key", format!("k{size}"))
+    };
+
+    for size in SIZES {
+        let first = edge.send(of(size, "first")).await;
+        assert_eq!(first.status, 200, "{}", first.text());
+        assert!(first.body.len() >= size);
+        for _ in 0..5 {
+            let repeat = edge.send(of(size, "first")).await;
+            assert_eq!((repeat.status, &repeat.body), (first.status, &first.body));
+            assert_eq!(repeat.header("content-type"), first.header("content-type"));
+            assert_eq!(repeat.header("location"), first.header("location"));
+        }
+        let other = edge.send(of(size, "other")).await;
+        assert_eq!((other.status, &*other.outcome()), (422, "idempotency_conflict"));
+        assert!(!other.text().contains("first") && !other.text().contains("777"));
+    }
 }
 
 #[tokio::test]

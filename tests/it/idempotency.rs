@@ -86,6 +86,7 @@ async fn repeat_gets_the_first_answer() {
     .await;
 }
 
+/// Scenario S15: what is refused says nothing of what it collides with.
 #[tokio::test]
 async fn other_request_is_422_without_a_byte_of_the_first() {
     let shop = Shop::open().await;
@@ -242,6 +243,8 @@ async fn longer_answer_passes_and_is_not_repeated() {
     }
 }
 
+/// Scenario S15 in short: repeats are answered with the same status and bytes, and another request
+/// with the key is refused.
 #[tokio::test]
 async fn replay_is_byte_identical_up_to_the_limit() {
     const LIMIT: usize = 1 << 20;

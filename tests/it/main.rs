@@ -67,6 +67,7 @@ mod reload;
 mod retries;
 mod routing;
 mod series;
+mod series_trees;
 mod shedding;
 mod slow;
 mod smuggling;

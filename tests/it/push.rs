@@ -3,98 +3,15 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use headgate_tests::{
-    Client, Edge, Raw, Seen, Site, get, post,
+    Edge, Raw, Seen, Site, get, post,
+    push::{PUSH, Stream},
     websocket::{CLOSE, PING, PONG, TEXT, masked, read_frame},
     within,
 };
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use crate::events::{JSON, OUTCOME, charging, function, handler, order_route, place, platform};
-
-const PUSH: &str = "/_headgate/push";
-
-/// One thing that an event stream says.
-#[derive(Debug, Default, PartialEq)]
-struct Said {
-    id: Option<u64>,
-    event: String,
-    data: Value,
-    retry: Option<u64>,
-}
-
-/// A client of the event stream.
-pub(crate) struct Stream {
-    body: Incoming,
-    text: String,
-    /// The place to go on from.
-    pub(crate) last: Option<u64>,
-    _client: Client,
-}
-
-impl Stream {
-    /// Connects with a key, and goes on from a place.
-    pub(crate) async fn open(edge: &Edge, key: &str, last: Option<u64>) -> Self {
-        Self::over(edge.h1().await, key, last).await
-    }
-
-    /// As [`open`](Self::open), on a connection that is there.
-    async fn over(mut client: Client, key: &str, last: Option<u64>) -> Self {
-        let mut ask = get(PUSH).header("x-api-key", key);
-        if let Some(last) = last {
-            ask = ask.header("last-event-id", last.to_string());
-        }
-        let response = client.open(ask).await;
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut stream =
-            Self { body: response.into_body(), text: String::new(), last, _client: client };
-        let ready = stream.next().await.expect("a greeting");
-        assert_eq!(ready.event, "ready");
-        assert!(last.is_none_or(|last| ready.id == Some(last)), "{ready:?} after {last:?}");
-        stream
-    }
-
-    /// What is said next, comments aside. None: the stream has ended.
-    async fn next(&mut self) -> Option<Said> {
-        within("what is said", async {
-            loop {
-                while let Some((block, rest)) = self.text.split_once("\n\n") {
-                    let (said, rest) = (read(block), rest.to_owned());
-                    self.text = rest;
-                    if let Some(said) = said {
-                        self.last = said.id.or(self.last);
-                        return Some(said);
-                    }
-                }
-                let data = self.body.frame().await?.ok()?.into_data().unwrap();
-                self.text.push_str(std::str::from_utf8(&data).unwrap());
-            }
-        })
-        .await
-    }
-
-    /// What is pushed next.
-    pub(crate) async fn pushed(&mut self) -> Value {
-        self.next().await.expect("something is pushed").data
-    }
-}
-
-fn read(block: &str) -> Option<Said> {
-    let mut said = Said::default();
-    for line in block.lines() {
-        let Some((name, value)) = line.split_once(": ") else { continue };
-        match name {
-            "id" => said.id = Some(value.parse().unwrap()),
-            "event" => value.clone_into(&mut said.event),
-            "data" => said.data = serde_json::from_str(value).unwrap(),
-            "retry" => said.retry = Some(value.parse().unwrap()),
-            other => panic!("{other}"),
-        }
-    }
-    (!said.event.is_empty()).then_some(said)
-}
 
 fn order_of(key: &str, id: &str) -> headgate_tests::client::Call {
     post("/tv/orders", json!({ "order_id": id }).to_string()).header("x-api-key", key)
@@ -381,6 +298,8 @@ async fn withdrawn_credential_ends_the_push() {
 /// Orders that many clients are told of.
 const ORDERS: usize = 12;
 
+/// Scenario S26 in short: clients that are dropped at random see each result once, in one order.
+/// `cargo xtask load push` has thousands of them.
 #[tokio::test]
 async fn many_clients_that_drop_see_each_result_once() {
     // More where there is time.

@@ -167,7 +167,8 @@ async fn guide_tunes_load_shedding() {
 }
 
 /// What this test does not run as it is written: the build, which made the binary under test.
-const BUILD: [&str; 2] = ["cargo run --release -- demo\n", "cargo xtask test\n"];
+const BUILD: [&str; 3] =
+    ["cargo run --release -- demo\n", "cargo xtask demo\n", "cargo xtask test\n"];
 
 #[tokio::test]
 async fn readme_shows_the_demo() {

@@ -10,15 +10,14 @@ use std::sync::{
 use headgate_tests::{
     Bff, Client, Site,
     bff::{self, respond},
-    eventually, get, route, upstream,
+    eventually, get,
+    push::Stream,
+    route, upstream,
 };
 use serde_json::{Value, json};
 
 use self::otlp::{Collector, Span};
-use crate::{
-    events::{JSON, OUTCOME, function, handler, order_route, place, site},
-    push::Stream,
-};
+use crate::events::{JSON, OUTCOME, function, handler, order_route, place, site};
 
 /// Fails the first request, and answers the others; tells the traces that it was handed.
 async fn flaky() -> (Bff, Arc<std::sync::Mutex<Vec<String>>>) {

@@ -23,6 +23,7 @@ pub mod folder;
 pub mod identity;
 pub mod metrics;
 pub mod mmdb;
+pub mod push;
 pub mod raw;
 pub mod shop;
 pub mod site;

@@ -74,6 +74,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Starts what the demo's two edges stand on, unless it runs: the addresses of Kafka and of
+/// DynamoDB Local.
+///
+/// # Errors
+///
+/// One of them can't be had, or does not become ready.
+pub(crate) fn start_for_demo() -> Result<(String, String)> {
+    Ok((kafka::SERVER.start()?, dynamodb::SERVER.start()?))
+}
+
 /// The folder of DynamoDB Local: whoever starts a server calls `java @arguments` in it.
 ///
 /// # Errors

@@ -7,15 +7,17 @@ use crate::process::{self, PEERS, cargo};
 use crate::tools;
 
 /// What has a program of its own: the package is `headgate-load-` and this.
-const OF_THEIR_OWN: [&str; 6] = ["config", "events", "exactly-once", "micro", "overload", "store"];
+const OF_THEIR_OWN: [&str; 7] =
+    ["config", "events", "exactly-once", "micro", "overload", "push", "store"];
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A scenario's name, `peers` for the side-by-side table, `micro` for single functions, `store`
     /// for the embedded engine, `config` for the loader, `exactly-once` for workers that are killed
-    /// and stopped, `events` for the way of events, with brokers that are killed too, or `overload`
-    /// for what protects from overload, with scenarios by number: `overload A1 D --quick`.
+    /// and stopped, `events` for the way of events, with brokers that are killed too, `push` for
+    /// clients that wait for results and an edge whose log is away, or `overload` for what protects
+    /// from overload, with scenarios by number: `overload A1 D --quick`.
     what: String,
     /// Handed on to the generator as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -47,11 +49,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let package = format!("headgate-load-{}", arguments.what);
         let mut call = cargo(["run", "--profile", "dist", "-p", &package, "--"]);
         call.args(&arguments.rest);
-        if arguments.what == "events" {
+        if ["events", "push"].contains(&arguments.what.as_str()) {
             call.env("HEADGATE_DYNAMODB_LOCAL", components::fetch_dynamodb()?);
             call.env("HEADGATE_KAFKA_LOCAL", components::fetch_kafka()?);
         }
-        if arguments.what == "overload" {
+        if ["overload", "push"].contains(&arguments.what.as_str()) {
             process::run(&mut cargo(["build", "--profile", "dist", "-p", "headgate"]))?;
             call.env("HEADGATE_BIN", process::edge("dist"));
         }

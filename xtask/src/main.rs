@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these commands talk to a person")]
 
 mod components;
+mod demo;
 mod fix;
 mod lint;
 mod load;
@@ -39,6 +40,8 @@ enum Verb {
     Load(load::Arguments),
     /// Starts, stops and shows the real servers that tests run against.
     Components(components::Arguments),
+    /// Shows two edges on the real Kafka and DynamoDB Local.
+    Demo,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Fix(arguments) => fix::run(&arguments),
         Verb::Load(arguments) => load::run(&arguments),
         Verb::Components(arguments) => components::run(&arguments),
+        Verb::Demo => demo::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,11 +9,12 @@ use crate::test;
 use crate::tidy::{self, Finding, Source};
 
 /// Pages that the edge itself writes, each with the arguments that make it print them.
-const PRINTED: [(&str, &[&str]); 9] = [
+const PRINTED: [(&str, &[&str]); 10] = [
     ("docs/reference/config.md", &["schema", "--markdown"]),
     ("docs/reference/cli.md", &["completions", "--markdown"]),
     ("docs/reference/metrics.md", &["schema", "--markdown", "metrics"]),
     ("docs/reference/audit.md", &["schema", "--markdown", "audit"]),
+    ("docs/reference/http-api.md", &["schema", "--markdown", "http-api"]),
     ("docs/reference/dashboard.json", &["schema", "--dashboard"]),
     ("docs/reference/alerts.yaml", &["schema", "--alerts"]),
     ("docs/reference/headgate.schema.json", &["schema"]),

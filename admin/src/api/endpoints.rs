@@ -7,10 +7,12 @@ use axum::routing::{get, post};
 pub(crate) use self::shape::{Answer, Endpoint, Parameter, Takes};
 
 use super::{
-    config, document, facts, healthz, history, metrics, mirrors, passport_keys, readyz, routes,
-    status, strangle,
+    config, document, facts, healthz, metrics, mirrors, passport_keys, readyz, routes, status,
+    strangle,
 };
-use crate::{control, events, idempotency, limits, overlays, passport, probes, problem, tail, why};
+use crate::{
+    control, events, history, idempotency, limits, overlays, passport, probes, problem, tail, why,
+};
 
 pub(crate) const JSON: &str = "application/json";
 pub(super) const JWKS: &str = "application/jwk-set+json";
@@ -318,13 +320,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         answers: &[json("Limits, who holds their permits, and breakers", "LimitsStatus")],
         handler: || get(limits::limits),
     },
-    Endpoint {
-        path: "/v1/history",
-        takes: Takes::Get(PAGES),
-        summary: "What has moved and changed, page by page: limits, breakers, configuration",
-        answers: &[json("Entries, and where the next page goes on", "History"), BAD_QUERY],
-        handler: || get(history),
-    },
+    history::HISTORY,
     Endpoint {
         path: "/v1/why/{trace_id}",
         takes: Takes::Get(&[Parameter {

@@ -168,8 +168,8 @@ async fn query_that_cannot_be_read_is_refused() {
 #[tokio::test]
 async fn timeline_is_asked_for_by_length_and_place() {
     let (_change, state) = testing::state();
-    let told = ask_json(&state, "/v1/history?since=15m&after=7").await;
-    assert_eq!((&told["entries"][0]["to"], &told["next"]), (&json!("900"), &json!(7)));
+    let told = ask_json(&state, "/v1/history?since=15m&after=7.12").await;
+    assert_eq!((&told["entries"][0]["to"], &told["next"]), (&json!("900"), &json!("7.12")));
     let document = document();
     let schema = &document["components"]["schemas"]["History"];
     testing::conforms(&document, schema, &told, "/v1/history");

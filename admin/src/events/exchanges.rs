@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headgate_events::{EXCHANGE_TOPIC, Entry, LogError, Parts};
+use headgate_events::{EXCHANGE_TOPIC, Entry, LogError, Parts, first_since};
 use headgate_types::{TraceId, UnixTime, format_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -48,10 +48,10 @@ pub(crate) async fn facts(state: &EventState, ask: FactsAsk) -> Result<Option<Pa
 async fn page(parts: &Parts, since: UnixTime, after: Option<u64>) -> Result<Page, LogError> {
     let mut page = Page::default();
     let bounds = parts.log.bounds(EXCHANGE_TOPIC).await?.unwrap_or_default();
-    let Some(bounds) = bounds.first() else { return Ok(page) };
+    let Some(bounds) = bounds.first().copied() else { return Ok(page) };
     let mut next = match after {
         Some(after) => after.max(bounds.first),
-        None => first_since(parts, since, (bounds.first, bounds.next)).await?,
+        None => first_since(&*parts.log, (EXCHANGE_TOPIC, PARTITION), since, bounds).await?,
     };
     let mut seen = 0;
     // What comes while pages are read is for whoever asks later: pages come to an end.
@@ -69,23 +69,6 @@ async fn page(parts: &Parts, since: UnixTime, after: Option<u64>) -> Result<Page
 fn fact(entry: &Entry) -> Option<Box<RawValue>> {
     let event = entry.event().ok()?;
     serde_json::from_slice::<Told>(&event.data).ok()?.facts
-}
-
-/// The first offset of a time, by halves: exchanges are appended in the order of their ends.
-async fn first_since(
-    parts: &Parts,
-    since: UnixTime,
-    (mut low, mut high): (u64, u64),
-) -> Result<u64, LogError> {
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let entries = parts.log.read(EXCHANGE_TOPIC, PARTITION, middle, 1).await?;
-        match entries.first().filter(|entry| entry.time < since) {
-            Some(entry) => low = entry.offset + 1,
-            None => high = middle,
-        }
-    }
-    Ok(low)
 }
 
 /// What exchanges of a trace are events.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{events, letter_failed, pairs};
 use crate::{
     api::{State, to_json},
+    history::HistoryEntry,
     problem::Problem,
 };
 
@@ -197,6 +198,7 @@ pub(crate) async fn redrive(
         let plan = RedrivePlan { redriven: plan.redriven, reasons: plan.reasons, left };
         return Ok(to_json(&plan));
     }
+    let one = id.clone();
     let which = id.map_or(Which::Matching(filter), Which::Id);
     let by = actor(&wish.actor, &wish.why)?;
     let done = letters
@@ -205,6 +207,9 @@ pub(crate) async fn redrive(
         .map_err(|error| letter_failed(&error))?;
     let (redriven, left, loops) = (done.redriven, done.left, done.loops);
     tracing::info!(%group, actor = %by.name, redriven, left, loops, "dead letters redriven");
+    let what = one.map_or_else(|| group.clone(), |id| format!("{id} of {group}"));
+    let to = format!("{redriven} redriven, {left} left, {loops} in a loop");
+    note(&state, what, to, by).await;
     Ok(to_json(&Redriven { redriven, left, loops }))
 }
 
@@ -229,7 +234,21 @@ pub(crate) async fn resolve_letter(
         .await
         .map_err(|error| letter_failed(&error))?;
     tracing::info!(%group, %id, actor = %by.name, "dead letter resolved");
+    let to = match said.resolution {
+        ResolveLetterAs::Done => "done",
+        ResolveLetterAs::Rejected => "rejected",
+        ResolveLetterAs::Retry => "handled again",
+    };
+    note(&state, format!("{id} of {group}"), to.to_owned(), by).await;
     Ok(to_json(&ResolvedLetter { id, resolution: said.resolution }))
+}
+
+/// Keeps what somebody did to dead letters in the history.
+async fn note(state: &State, what: String, to: String, by: Actor) {
+    let Actor { name, why } = by;
+    let (kind, to, actor) = ("dead_letter".to_owned(), Some(to), Some(name));
+    let entry = HistoryEntry { kind, what, to, reason: why, actor, ..HistoryEntry::default() };
+    state.timeline.note(entry).await;
 }
 
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {

@@ -6,7 +6,7 @@ use axum::{
     extract::{self, Path},
     response::Response,
 };
-use headgate_events::{EXCHANGE_TOPIC, Entry, Parts};
+use headgate_events::{EXCHANGE_TOPIC, Entry, Parts, TIMELINE_TOPIC};
 use headgate_idempotency::{HeldAs, Scope, letter_id};
 use headgate_types::{Event, TraceId};
 use schemars::JsonSchema;
@@ -130,9 +130,12 @@ struct Found {
 async fn find(parts: &Parts, trace: TraceId, left: &mut usize) -> Result<Vec<Found>, Problem> {
     let topics = parts.log.topics().await.map_err(|error| super::failed(&error))?;
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-    // Exchanges are many, and are no part of what followed: `why` tells them.
-    let is_looked_through =
-        |topic: &String| !topic.starts_with(DEAD_LETTERS) && *topic != *EXCHANGE_TOPIC;
+    // Exchanges and timelines are many, and are no part of what followed: `why` and `history` tell
+    // them.
+    let is_looked_through = |topic: &String| {
+        let is_told_elsewhere = *topic == *EXCHANGE_TOPIC || topic.starts_with(TIMELINE_TOPIC);
+        !topic.starts_with(DEAD_LETTERS) && !is_told_elsewhere
+    };
     for topic in topics.into_iter().filter(is_looked_through) {
         let of_series = |entry: &Entry| entry.event().is_ok_and(|event| event.trace_id == trace);
         for entry in newest(parts, &topic, left, of_series).await? {

@@ -164,13 +164,18 @@ pub(crate) struct History {
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = crate::plan::length)]
     pub(crate) since: Duration,
 
-    /// Only entries of this kind: `start`, `limit`, `breaker`, `instance`, `config` or `overlay`.
-    /// May be given several times.
+    /// Only entries of this kind: `start`, `limit`, `breaker`, `instance`, `config`, `overlay` or
+    /// `dead_letter`. May be given several times.
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Vec<String>,
 
+    /// Only entries of this node, as entries name it. May be given several times; by default those
+    /// of all edges of the log.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Vec<String>,
+
     /// Lists the last versions instead: what operators have changed, on whichever edge.
-    #[arg(long, conflicts_with_all = ["since", "kind"])]
+    #[arg(long, conflicts_with_all = ["since", "kind", "node"])]
     pub(crate) versions: bool,
 
     /// So many versions at most.

@@ -30,14 +30,15 @@ impl Events {
     /// Appends exchanges until the edge has ended, and then those that wait.
     pub(super) fn exchanges_task(&self) -> Option<Task> {
         let feed = self.exchanges.lock().take()?;
-        let parts = self.parts.clone();
+        let log = Arc::clone(&self.parts.log);
+        let topic = self.parts.topics.get(EXCHANGE_TOPIC);
         Some(Box::new(move |mut shutdown| {
             Box::pin(async move {
                 let stop = async move {
                     // A sender that is gone means the same as one that says stop.
                     let _stopped = shutdown.wait_for(|stop| *stop).await;
                 };
-                feed.run(parts, stop).await;
+                feed.run(log, topic, stop).await;
             })
         }))
     }

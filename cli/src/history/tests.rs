@@ -10,6 +10,8 @@ fn change_its_reason_and_its_author_are_told() {
         to: to.map(str::to_owned),
         reason: "queueing".to_owned(),
         actor: to.is_none().then(|| "ada".to_owned()),
+        node: Some("edge-1:9900".to_owned()),
+        ..HistoryEntry::default()
     };
     let text =
         text(&[entry(Some("20"), Some("30")), entry(None, Some("2s")), entry(Some("2s"), None)]);
@@ -19,6 +21,23 @@ fn change_its_reason_and_its_author_are_told() {
 12:00  limit  upstream tv/home  no more 2s  queueing (by ada)
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn node_is_told_where_there_are_several() {
+    let entry = |node: &str| HistoryEntry {
+        time: "12:00".to_owned(),
+        node: Some(node.to_owned()),
+        kind: "start".to_owned(),
+        what: "edge".to_owned(),
+        reason: "the process began".to_owned(),
+        ..HistoryEntry::default()
+    };
+    let expected = "\
+12:00  a:9900  start  edge    the process began
+12:00  b:9900  start  edge    the process began
+";
+    assert_eq!(text(&[entry("a:9900"), entry("b:9900")]), expected);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use headgate_admin::{ConfigStatus, GateStatus, HistoryEntry, LimitsStatus, OverlayStatus};
-use headgate_types::{Moment, UnixTime};
+use headgate_types::Moment;
 
 /// Entries of one look at most; what is more is told as one.
 const ENTRIES_MAX: usize = 32;
@@ -46,7 +46,7 @@ impl Changes {
         &mut self,
         limits: &LimitsStatus,
         config: &ConfigStatus,
-        (now, time): (Moment, UnixTime),
+        now: Moment,
     ) -> Vec<HistoryEntry> {
         let mut entries = Vec::new();
         self.config(config, &mut entries);
@@ -58,10 +58,6 @@ impl Changes {
             entries.truncate(ENTRIES_MAX);
             let reason = format!("{more} more moved in the same half second");
             entries.push(entry("more", "edge", (None, None), reason));
-        }
-        let time = time.to_string();
-        for entry in &mut entries {
-            entry.time.clone_from(&time);
         }
         entries
     }
@@ -204,7 +200,7 @@ fn entry(
     reason: String,
 ) -> HistoryEntry {
     let (kind, what) = (kind.to_owned(), what.to_owned());
-    HistoryEntry { time: String::new(), kind, what, from, to, reason, actor: None }
+    HistoryEntry { kind, what, from, to, reason, ..HistoryEntry::default() }
 }
 
 #[cfg(test)]

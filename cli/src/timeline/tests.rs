@@ -1,70 +1,119 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use headgate_config::{Memory, load_from};
+use headgate_events::{EmbeddedLog, Topics};
 use headgate_store::Settings;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::clock::SystemClock;
 
-fn entry(what: &str) -> HistoryEntry {
-    HistoryEntry { what: what.to_owned(), ..HistoryEntry::default() }
+/// How long an entry may take to be in the log, on a machine that does something else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Edges of one log.
+struct Fleet {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    stop: watch::Sender<bool>,
+    _folder: tempfile::TempDir,
 }
 
-fn kept(folder: &Path) -> Timeline {
-    Timeline::of(Some(&Store::open(folder, &Settings::default()).unwrap()))
-}
-
-fn told(timeline: &Timeline, since: Duration, now: UnixTime) -> Vec<String> {
-    let page = timeline.page(FactsAsk { since, after: None }, now);
-    page.entries.into_iter().map(|entry| entry.what).collect()
-}
-
-const HOUR: Duration = Duration::from_hours(1);
-
-#[tokio::test]
-async fn entries_outlast_the_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let now = UnixTime::from_secs(10_000);
-    let timeline = kept(folder.path());
-    timeline.write(vec![entry("a"), entry("b")], now).await;
-    timeline.write(vec![entry("c")], now).await;
-    drop(timeline);
-    assert_eq!(told(&kept(folder.path()), HOUR, now), ["a", "b", "c"]);
-}
-
-#[tokio::test]
-async fn only_what_is_young_enough_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let timeline = kept(folder.path());
-    timeline.write(vec![entry("old")], UnixTime::from_secs(10_000)).await;
-    timeline.write(vec![entry("new")], UnixTime::from_secs(20_000)).await;
-    assert_eq!(told(&timeline, HOUR, UnixTime::from_secs(20_001)), ["new"]);
-    timeline.trim(&SystemClock).await;
-    assert_eq!(told(&timeline, HOUR, UnixTime::from_secs(20_001)), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn pages_go_on_where_one_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let timeline = kept(folder.path());
-    let now = UnixTime::from_secs(10_000);
-    for number in 0..=PAGE_BLOCKS_MAX {
-        timeline.write(vec![entry(&number.to_string())], now).await;
+impl Fleet {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Settings::default()).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let log = EmbeddedLog::new(store, Topics::default(), Arc::clone(&clock));
+        let stop = watch::channel(false).0;
+        Self { log: Arc::new(log), clock, stop, _folder: folder }
     }
-    let first = timeline.page(FactsAsk { since: HOUR, after: None }, now);
-    assert_eq!(first.entries.len(), PAGE_BLOCKS_MAX);
-    let second = timeline.page(FactsAsk { since: HOUR, after: first.next }, now);
-    assert_eq!(second.entries, [entry(&PAGE_BLOCKS_MAX.to_string())]);
-    let last = timeline.page(FactsAsk { since: HOUR, after: second.next }, now);
-    assert_eq!((last.entries.len(), last.next), (0, None));
+
+    fn edge(&self, node: &str, store: Option<&Store>) -> Timeline {
+        let files = Memory::default().with("headgate.toml", "");
+        let loaded = load_from(&files, Path::new("headgate.toml"), &<_>::default()).unwrap();
+        let running = Running::new(Arc::new(loaded), self.clock.unix_time());
+        let running = watch::channel(Arc::new(running)).1;
+        let home = (Arc::clone(&self.log), Topic::timeline(None));
+        let timeline = Timeline::new(store, (node.to_owned(), &running), &self.clock)
+            .shared(Some(home), &Metrics::new());
+        tokio::spawn(timeline.task().unwrap()(self.stop.subscribe()));
+        timeline
+    }
 }
 
-#[tokio::test]
-async fn without_a_store_the_last_ones_are_kept_in_memory() {
-    let timeline = Timeline::of(None);
-    let now = UnixTime::from_secs(10_000);
-    for number in 0..ENTRIES_MAX + 5 {
-        timeline.write(vec![entry(&number.to_string())], now).await;
+fn entry(kind: &str, what: &str) -> HistoryEntry {
+    HistoryEntry { kind: kind.to_owned(), what: what.to_owned(), ..HistoryEntry::default() }
+}
+
+fn ask() -> HistoryAsk {
+    HistoryAsk { since: Duration::from_hours(1), ..HistoryAsk::default() }
+}
+
+/// What an edge tells, each entry as its node and what it is about.
+async fn told(timeline: &Timeline, ask: HistoryAsk) -> Vec<String> {
+    let page = timeline.read(ask).await;
+    assert_eq!(page.fault, None);
+    let told = |entry: HistoryEntry| format!("{} {}", entry.node.unwrap_or_default(), entry.what);
+    page.entries.into_iter().map(told).collect()
+}
+
+/// Waits until an edge tells this.
+async fn tells(timeline: &Timeline, expected: &[&str]) {
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        let told = told(timeline, ask()).await;
+        if told == expected {
+            return;
+        }
+        assert!(Instant::now() < ends, "{told:?} and not {expected:?}");
+        sleep(Duration::from_millis(20)).await;
     }
-    let told = told(&timeline, HOUR, now);
-    assert_eq!((told.len(), told[0].as_str()), (ENTRIES_MAX, "5"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_tell_each_others_entries_once() {
+    let fleet = Fleet::new();
+    let (one, other) = (fleet.edge("one", None), fleet.edge("other", None));
+
+    one.write(vec![entry("config", "a")]).await;
+    tells(&other, &["one a"]).await;
+    other.write(vec![entry("breaker", "b"), entry("overlay", "edge.timeout")]).await;
+
+    tells(&one, &["one a", "other b"]).await;
+    tells(&other, &["one a", "other b", "other edge.timeout"]).await;
+    let digest = one.running.borrow().loaded.digest.clone();
+    let entries = other.read(ask()).await.entries;
+    assert!(entries.iter().all(|entry| entry.digest.as_ref() == Some(&digest)), "{entries:?}");
+    let of_one = HistoryAsk { nodes: vec!["one".to_owned()], ..ask() };
+    assert_eq!(told(&other, of_one).await, ["one a"]);
+    let breakers = HistoryAsk { kinds: vec!["breaker".to_owned()], ..ask() };
+    assert_eq!(told(&one, breakers).await, ["other b"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edge_knows_its_own_entries_after_a_restart_under_another_name() {
+    let fleet = Fleet::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &Settings::default()).unwrap();
+    let other = fleet.edge("other", None);
+    let before = fleet.edge("one:1", Some(&store));
+    before.write(vec![entry("start", "a")]).await;
+    tells(&other, &["one:1 a"]).await;
+
+    let after = fleet.edge("one:2", Some(&store));
+    after.write(vec![entry("start", "b")]).await;
+
+    tells(&after, &["one:1 a", "one:2 b"]).await;
+    tells(&other, &["one:1 a", "one:2 b"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_log_an_edge_tells_its_own() {
+    let fleet = Fleet::new();
+    let mut alone = fleet.edge("one", None);
+    alone.shared = None;
+    alone.write(vec![entry("config", "a")]).await;
+    assert_eq!(told(&alone, ask()).await, ["one a"]);
+    assert!(alone.task().is_none());
 }

@@ -82,11 +82,10 @@ impl Watched {
             let running = Arc::clone(&self.running.borrow());
             let limits = live::limits::limits(&self.edge.limits_in_use());
             self.shown.show(&limits);
-            let now = self.clock.unix_time();
-            let entries = changes.look(&limits, &running.status(), (self.clock.now(), now));
-            timeline.write(entries, now).await;
+            let entries = changes.look(&limits, &running.status(), self.clock.now());
+            timeline.write(entries).await;
             if number.is_multiple_of(LOOKS_PER_TRIM) {
-                timeline.trim(&*self.clock).await;
+                timeline.trim().await;
             }
             number = number.wrapping_add(1);
             let took = self.clock.now().since(began);

@@ -10,11 +10,16 @@ use std::{
 
 use bytes::Bytes;
 use headgate_idempotency::Random;
-use headgate_types::{Event, Root, SpanId, TraceId};
+use headgate_types::{Event, Root};
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{Class, Notice, Notify};
-use crate::{Parts, log::Message, publisher::fresh_id, topic::NOTICE_TOPIC};
+use crate::{
+    Parts,
+    log::Message,
+    publisher::{fresh_id, fresh_series},
+    topic::NOTICE_TOPIC,
+};
 
 /// The type of a notice's event.
 pub const NOTICE_KIND: &str = "hg.notice.v1";
@@ -92,18 +97,15 @@ async fn append(parts: &Parts, messages: Vec<Message>) -> Result<(), crate::LogE
 /// The event of a notice, a series of its own. None: it can't be written, which no text causes.
 fn message(parts: &Parts, notice: &Notice) -> Option<Message> {
     let random: &dyn Random = &*parts.random;
-    let mut trace = [0; 16];
-    let (high, low) = trace.split_at_mut(8);
-    high.copy_from_slice(&random.bits().to_be_bytes());
-    low.copy_from_slice(&(random.bits() | 1).to_be_bytes());
+    let (trace_id, span_id) = fresh_series(random)?;
     let root = Root {
         id: fresh_id(random).into(),
         source: SOURCE.into(),
         kind: NOTICE_KIND.into(),
         partition_key: notice.scope.as_str().into(),
         time: notice.time.unwrap_or_else(|| parts.clock.unix_time()),
-        trace_id: TraceId::from_bytes(trace)?,
-        span_id: SpanId::from_bytes((random.bits() | 1).to_be_bytes())?,
+        trace_id,
+        span_id,
     };
     let data = serde_json::to_vec(notice).ok()?;
     Some(Message::event(&parts.topics, NOTICE_TOPIC, Event::root(root, Bytes::from(data))))

@@ -1,6 +1,6 @@
 //! Exchanges as events: what waits, what is dropped, and what an outage costs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use headgate_events::{EXCHANGE_KIND, EXCHANGE_TOPIC, Entry, Exchange, Exchanges, Topic};
 use headgate_telemetry::Metrics;
@@ -40,7 +40,11 @@ fn counted(metrics: &Metrics) -> [u64; 2] {
 async fn exchange_is_an_event_of_its_own_series() {
     let (bench, metrics) = (Bench::new(), Metrics::new());
     let (exchanges, feed) = Exchanges::new(metrics.exchanges());
-    let running = tokio::spawn(feed.run(bench.parts.clone(), std::future::pending()));
+    let running = tokio::spawn(feed.run(
+        Arc::clone(&bench.parts.log),
+        Topic::new(EXCHANGE_TOPIC),
+        std::future::pending(),
+    ));
     exchanges.tell(exchange(7));
     let entry = eventually("event", async || entries(&bench).await.pop()).await;
     let event = entry.event().unwrap();
@@ -55,7 +59,8 @@ async fn what_waits_is_appended_when_the_edge_ends() {
     let (bench, metrics) = (Bench::new(), Metrics::new());
     let (exchanges, feed) = Exchanges::new(metrics.exchanges());
     (0..40).for_each(|number| exchanges.tell(exchange(number)));
-    feed.run(bench.parts.clone(), std::future::ready(())).await;
+    feed.run(Arc::clone(&bench.parts.log), Topic::new(EXCHANGE_TOPIC), std::future::ready(()))
+        .await;
     assert_eq!(entries(&bench).await.len(), 40);
     assert_eq!(counted(&metrics), [40, 0]);
 }
@@ -68,7 +73,8 @@ async fn nobody_waits_for_a_log_that_is_slow() {
     let [_, dropped] = counted(&metrics);
     assert!(dropped > 0);
     let bench = Bench::new();
-    feed.run(bench.parts.clone(), std::future::ready(())).await;
+    feed.run(Arc::clone(&bench.parts.log), Topic::new(EXCHANGE_TOPIC), std::future::ready(()))
+        .await;
     assert_eq!(counted(&metrics).iter().sum::<u64>(), FLOOD, "each is counted, once");
 }
 
@@ -83,7 +89,8 @@ async fn outage_costs_what_came_meanwhile_and_is_over_by_itself() {
     let stopped = async move {
         let _told = stopped.await;
     };
-    let running = tokio::spawn(feed.run(bench.parts.clone(), stopped));
+    let running =
+        tokio::spawn(feed.run(Arc::clone(&bench.parts.log), Topic::new(EXCHANGE_TOPIC), stopped));
     exchanges.tell(exchange(0));
     eventually("drop", async || (counted(&metrics) == [0, 1]).then_some(())).await;
 

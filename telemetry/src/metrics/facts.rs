@@ -1,10 +1,10 @@
-//! What is kept of exchanges: facts of their requests, and events.
+//! What is kept of exchanges, facts of their requests and events, and of a node's timeline.
 
 use metrics::Counter;
 
 use crate::{catalog, metrics::Metrics};
 
-/// Counts what is kept of exchanges.
+/// Counts what is kept of what is told.
 #[derive(Clone, Debug)]
 pub struct FactsMetrics {
     written: Counter,
@@ -23,15 +23,21 @@ impl Metrics {
         let exchanges = |result| self.counter(&catalog::EXCHANGE_EVENTS, &[result]);
         FactsMetrics { written: exchanges("written"), dropped: exchanges("dropped") }
     }
+
+    /// The handles of this node's timeline as events.
+    pub fn timeline(&self) -> FactsMetrics {
+        let events = |result| self.counter(&catalog::TIMELINE_EVENTS, &[result]);
+        FactsMetrics { written: events("written"), dropped: events("dropped") }
+    }
 }
 
 impl FactsMetrics {
-    /// Counts facts that last.
+    /// Counts what lasts.
     pub fn written(&self, count: u64) {
         self.written.increment(count);
     }
 
-    /// Counts facts that are lost.
+    /// Counts what is lost.
     pub fn dropped(&self, count: u64) {
         self.dropped.increment(count);
     }

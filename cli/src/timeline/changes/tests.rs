@@ -64,7 +64,7 @@ impl Looks {
     fn look(&mut self, limits: &LimitsStatus, config: &ConfigStatus) -> Vec<String> {
         self.number += 1;
         let now = Moment::from_nanos(self.number * 500_000_000);
-        let entries = self.changes.look(limits, config, (now, UnixTime::from_secs(self.number)));
+        let entries = self.changes.look(limits, config, now);
         let told = |entry: &HistoryEntry| {
             let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
             let (from, to) = (side(&entry.from), side(&entry.to));
