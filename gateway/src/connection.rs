@@ -121,7 +121,7 @@ impl Connection {
             members: Members::of_client(peer, listener),
             forwarded_for: client::address_value(peer.ip()),
             peer: peer.ip(),
-            activity: Activity::new(Arc::clone(&edge.clock)),
+            activity: Activity::new(Arc::clone(&edge.clock), &edge.protection.meter.idle_share),
             timer: SpareTimer::default(),
         })
     }

@@ -20,16 +20,24 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+pub(crate) use self::idle::IdleShare;
+
+mod idle;
+
 /// Time that a client gets to read an answer that came before its request had ended.
 const LINGER_FOR: Duration = Duration::from_secs(2);
 /// Reads before other connections get their turn.
 const LINGER_READS: usize = 16;
+
+/// Looks at an idle connection in its idle time, at which that may turn out to have become shorter.
+const LOOKS: u32 = 8;
 
 /// What hangs a connection's clock: exchanges in progress, and since when nothing or half a head
 /// has arrived. Shared by the stream and the exchanges on it.
 #[derive(Debug)]
 pub(crate) struct Activity {
     clock: Arc<dyn Clock>,
+    idle_share: Arc<IdleShare>,
     open: AtomicUsize,
     /// Nanoseconds; 0 while no head is being read.
     head_since: AtomicU64,
@@ -46,10 +54,11 @@ pub(crate) struct Activity {
 
 impl Activity {
     /// Starts as a connection whose first head is being read.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(clock: Arc<dyn Clock>, idle_share: &Arc<IdleShare>) -> Arc<Self> {
         let now = clock.now().as_nanos();
         Arc::new(Self {
             clock,
+            idle_share: Arc::clone(idle_share),
             open: AtomicUsize::new(0),
             head_since: AtomicU64::new(now.max(1)),
             idle_since: AtomicU64::new(now),
@@ -140,7 +149,8 @@ impl Drop for Busy {
 pub(crate) struct Patience {
     /// From the first byte of a head to its end.
     pub(crate) head: Duration,
-    /// From the end of an exchange to the next head's first byte.
+    /// From the end of an exchange to the next head's first byte, or a share of that while memory
+    /// runs out.
     pub(crate) idle: Duration,
     /// Between two pieces of what the client is sent.
     pub(crate) unread: Duration,
@@ -173,8 +183,9 @@ impl<S> fmt::Debug for EdgeStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
     /// Wraps a stream of which `prefix` was read already.
     pub(crate) fn new(io: S, prefix: Bytes, activity: Arc<Activity>, patience: Patience) -> Self {
-        let armed_for = activity.clock.now() + patience.idle;
-        let timer = Box::pin(sleep(patience.idle));
+        let look_after = patience.idle / LOOKS;
+        let armed_for = activity.clock.now() + look_after;
+        let timer = Box::pin(sleep(look_after));
         Self {
             io,
             prefix,
@@ -219,13 +230,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
         if let Some(told) = self.idle_told {
             return told + self.patience.head;
         }
-        Moment::from_nanos(self.activity.idle_since.load(Ordering::Relaxed)) + self.patience.idle
+        let idle = self.activity.idle_share.of(self.patience.idle);
+        Moment::from_nanos(self.activity.idle_since.load(Ordering::Relaxed)) + idle
     }
 
     /// Ready with an error when patience has ended.
     ///
     /// The timer is armed rarely: it may fire too early, never too late, and an early one is armed
-    /// anew. So a connection in use costs one timer per idle limit, not one per request.
+    /// anew. So a connection in use costs a few timers per idle limit, not one per request.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         loop {
             let due = self.due();
@@ -279,9 +291,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EdgeStream<S> {
     }
 
     fn arm(&mut self, due: Moment) {
-        let left = due.since(self.activity.clock.now());
+        let now = self.activity.clock.now();
+        let left = due.since(now).min(self.patience.idle / LOOKS);
         self.timer.as_mut().reset(Instant::now() + left);
-        self.armed_for = due;
+        self.armed_for = now + left;
     }
 
     /// Says 408 where nothing else has been said: between exchanges nobody else writes.

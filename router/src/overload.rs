@@ -12,6 +12,7 @@ pub mod verdict;
 
 pub mod deadline;
 pub mod instance;
+pub mod memory;
 pub mod rate;
 
 pub mod adaptive;

@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use headgate_router::overload::instance::Signals;
+use headgate_router::overload::{instance::Signals, memory};
 use headgate_types::Moment;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use crate::edge::Edge;
+use crate::{edge::Edge, stream::IdleShare};
 
 /// How often each thread looks how late its timer is: often enough for several looks in a turn, and
 /// far below what an idle process would notice.
@@ -52,6 +52,8 @@ pub(crate) struct Meter {
     /// Microseconds that ended exchanges have taken together.
     micros: AtomicU64,
     is_memory_full: AtomicBool,
+    /// How long clients' connections may idle meanwhile.
+    pub(crate) idle_share: Arc<IdleShare>,
     last: Mutex<Last>,
 }
 
@@ -75,6 +77,7 @@ impl Default for Meter {
             refused: AtomicU64::new(0),
             micros: AtomicU64::new(0),
             is_memory_full: AtomicBool::new(false),
+            idle_share: Arc::default(),
             last: Mutex::default(),
         }
     }
@@ -140,6 +143,7 @@ impl Meter {
         let limit = if was_full { MEMORY_FULL.1 } else { MEMORY_FULL.0 };
         let is_full = machine.memory.is_some_and(|memory| memory >= limit);
         self.is_memory_full.store(is_full, Ordering::Relaxed);
+        self.idle_share.set(memory::idle_share(machine.memory));
         if is_full != was_full {
             tracing::warn!(is_full, "memory for connections");
         }

@@ -29,9 +29,13 @@ struct Pair {
     activity: Arc<Activity>,
 }
 
+fn activity(share: &Arc<IdleShare>) -> Arc<Activity> {
+    Activity::new(Arc::new(PausedClock(Instant::now())), share)
+}
+
 fn pair(reads_heads: bool) -> Pair {
     let (client, io) = duplex(1_024);
-    let activity = Activity::new(Arc::new(PausedClock(Instant::now())));
+    let activity = activity(&Arc::default());
     let patience = Patience { head: HEAD, idle: IDLE, unread: UNREAD, reads_heads };
     let edge = EdgeStream::new(io, Bytes::new(), Arc::clone(&activity), patience);
     Pair { client, edge, activity }
@@ -114,6 +118,28 @@ async fn the_idle_limit_counts_from_the_last_exchange() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_that_idle_already_end_sooner_while_memory_runs_out() {
+    for reads_heads in [true, false] {
+        let (_client, io) = duplex(1_024);
+        let share = Arc::default();
+        let activity = activity(&share);
+        // Its first request has been answered.
+        drop(activity.begin());
+        let patience = Patience { head: HEAD, idle: IDLE, unread: UNREAD, reads_heads };
+        let mut edge = EdgeStream::new(io, Bytes::new(), Arc::clone(&activity), patience);
+        let started = Instant::now();
+        let pressed = async {
+            tokio::time::sleep(IDLE / 4).await;
+            share.set(0.1);
+        };
+        let (_error, told, ()) =
+            tokio::join!(biased; read(&mut edge), told(&activity, started), pressed);
+        // At the next look.
+        assert!((IDLE / 4..=IDLE / 4 + IDLE / LOOKS).contains(&told), "{told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_given_up() {
     let Pair { client, mut edge, activity: _activity } = pair(true);
     let started = Instant::now();
@@ -129,7 +155,7 @@ async fn a_client_that_takes_nothing_is_given_up() {
 #[tokio::test]
 async fn bytes_read_ahead_come_first() {
     let (mut client, io) = duplex(64);
-    let activity = Activity::new(Arc::new(PausedClock(Instant::now())));
+    let activity = activity(&Arc::default());
     let patience = Patience { head: HEAD, idle: IDLE, unread: UNREAD, reads_heads: true };
     let mut edge = EdgeStream::new(io, Bytes::from_static(b"GE"), activity, patience);
     client.write_all(b"T /").await.unwrap();

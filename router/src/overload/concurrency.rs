@@ -31,10 +31,12 @@ use super::{
 };
 
 mod inner;
+mod passing;
 mod permit;
 mod settings;
 mod shadow;
 mod shares;
+mod twin;
 mod waiting;
 
 /// Most partitions that a gate tells apart.
@@ -119,6 +121,9 @@ pub struct Gate<W: Waiter> {
     limited: AtomicBool,
     held_back: AtomicBool,
     unseated: AtomicU32,
+    /// Requests that passed and have a shadow, and the seats that shadows hold.
+    followed: AtomicU32,
+    shadow_seats: AtomicU32,
     /// When something falls due for a request that is followed, in nanoseconds.
     shadow_due: AtomicU64,
     /// The latest moment that anyone has told, for a permit that is dropped without one.
@@ -147,6 +152,8 @@ impl<W: Waiter> Gate<W> {
             limited: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
             unseated: AtomicU32::new(0),
+            followed: AtomicU32::new(0),
+            shadow_seats: AtomicU32::new(0),
             shadow_due: AtomicU64::new(shadow::NEVER),
             last_now: AtomicU64::new(0),
             inner: Mutex::new(Inner::new(&settings, limit)),
@@ -273,7 +280,10 @@ impl<W: Waiter> Gate<W> {
             return Err(self.limited(call, Reason::LimitReached, queued));
         }
         let in_flight = self.take_seat(call)?;
-        Ok(self.seated(call, now, in_flight))
+        // Among too many its real time is not what the limit would have made of it.
+        let followed =
+            if self.is_crowded(0) { self.follow_seated(call, now, in_flight) } else { None };
+        Ok(followed.unwrap_or_else(|| self.seated(call, now, in_flight)))
     }
 
     /// Whether someone waits who comes first.
@@ -363,25 +373,6 @@ impl<W: Waiter> Gate<W> {
         Refusal::new(Layer::Concurrency, reason, observed, limit)
             .after(retry_after)
             .at_level(call.priority.rank(), self.threshold.first_shed())
-    }
-
-    /// Counts a refusal; where the layer does not enforce it, the request passes without a seat.
-    fn settle(
-        self: &Arc<Self>,
-        call: &Call,
-        refusal: Refusal,
-        now: Moment,
-    ) -> Result<Permit<W>, Refusal> {
-        // Under a flood the refused alone keep time moving; who finds the lock taken leaves that
-        // to the one who holds it.
-        if let Some(mut inner) = self.inner.try_lock() {
-            inner.update_if_due(self, now);
-        }
-        if let Some(enforced) = self.switch.settle(Some(refusal), call.draw) {
-            return Err(enforced);
-        }
-        self.unseated.fetch_add(1, Ordering::Relaxed);
-        Ok(Permit::unseated(Arc::clone(self), call, now, refusal))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a run has shown.
 
+use headgate_router::overload::mode::Counts;
+
 /// Length of a bin of the time lines, in seconds.
 pub const BIN: f64 = 0.1;
 
@@ -51,6 +53,8 @@ pub struct Run {
     pub lines: Vec<Line>,
     /// The edge's state at the end of each bin.
     pub states: Vec<State>,
+    /// What the first gate has decided until then.
+    pub counts: Vec<Counts>,
     /// Most permits out at once, per gate.
     pub in_flight_max: Vec<u32>,
     /// Calls sent to the upstream: first attempts, and retries by the edge, per bin.

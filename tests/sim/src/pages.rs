@@ -18,7 +18,7 @@ The rules were tuned on other seeds, from 1 on, so that none fits those that jud
 Rule `off` is the same traffic without protection; it has to miss, or the scenario would prove nothing.
 The usual upstream has 20 slots and calls of 50 ms (Erlang-2), so it serves 400 requests a second; clients wait two seconds.
 Traffic is 15 % critical, 25 % standard, 30 % best effort and 30 % bulk where nothing else is said.
-What is missed is explained in [decision 0012](../../decisions/0012-adaptive-limiter.md).
+What is missed is explained in [decision 0012](../../decisions/0012-adaptive-limiter.md), and for H1 in [decision 0070](../../decisions/0070-observing-has-a-twin.md).
 
 {}",
         end - start,

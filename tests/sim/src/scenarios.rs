@@ -6,6 +6,7 @@ mod breadth;
 mod drift;
 mod endpoints;
 mod load;
+mod observe;
 
 /// What a figure has to be.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +88,8 @@ pub struct Scenario {
 
 /// All scenarios, in the order of the table.
 pub fn all() -> Vec<Scenario> {
-    [load::SCENARIOS, breadth::SCENARIOS, endpoints::SCENARIOS, drift::SCENARIOS].concat()
+    let groups = [load::SCENARIOS, breadth::SCENARIOS, endpoints::SCENARIOS, drift::SCENARIOS];
+    [&groups.concat(), observe::SCENARIOS].concat()
 }
 
 /// Requests a second that the usual upstream serves.

@@ -64,6 +64,9 @@ pub struct Endpoint {
     pub slots: usize,
     /// The time of each kind of service.
     pub services: Vec<Time>,
+    /// Where calls beyond the slots do not wait: all run at once, each longer by how many times the
+    /// slots they are, to this power.
+    pub crowding: Option<f64>,
     /// How it behaves.
     pub behavior: Behavior,
     pub(crate) slower: f64,
@@ -88,6 +91,7 @@ impl Endpoint {
         Self {
             slots,
             services: services.to_vec(),
+            crowding: None,
             behavior: Behavior::Serve,
             slower: 1.0,
             busy: 0,
@@ -104,6 +108,12 @@ impl Endpoint {
     }
 
     pub(crate) fn draw(&self, service: usize, random: &mut fastrand::Rng) -> f64 {
-        self.services.get(service).map_or(0.0, |time| time.draw(random)) * self.slower
+        let alone = self.services.get(service).map_or(0.0, |time| time.draw(random));
+        let times = (self.busy as f64 / self.slots.max(1) as f64).max(1.0);
+        alone * self.slower * times.powf(self.crowding.unwrap_or(0.0))
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.crowding.is_none() && self.busy >= self.slots
     }
 }

@@ -259,6 +259,7 @@ impl World {
         let status = self.gates.first().map(|gate| gate.status());
         let backlog: usize =
             self.setup.endpoints.iter().map(|endpoint| endpoint.waiting.len()).sum();
+        self.run.counts.push(status.map(|status| status.counts).unwrap_or_default());
         self.run.states.push(status.map_or(
             State { backlog: backlog as f32, ..State::default() },
             |status| State {

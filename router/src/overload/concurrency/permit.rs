@@ -7,7 +7,7 @@ use std::{
 
 use headgate_types::{Class, Moment};
 
-use super::{Call, Gate, Waiter, shadow::ShadowId};
+use super::{Call, Gate, Waiter, shadow::ShadowId, twin::Seen};
 use crate::overload::{
     limit::{End, Sample},
     verdict::Refusal,
@@ -29,6 +29,8 @@ pub struct Permit<W: Waiter> {
     started: Moment,
     in_flight: u32,
     hold: Hold,
+    /// Whether more ran than the limit lets in, as it is not enforced.
+    is_crowded: bool,
     /// The refusal that was not carried out.
     refusal: Option<Refusal>,
 }
@@ -50,13 +52,24 @@ impl<W: Waiter> Permit<W> {
         Self::new(gate, call, now, (Hold::Seat, in_flight))
     }
 
-    pub(super) fn shadowed(gate: Arc<Gate<W>>, call: &Call, now: Moment, id: ShadowId) -> Self {
-        Self::new(gate, call, now, (Hold::Shadow(id), 0))
+    /// With its shadow, and whether it runs among too many.
+    pub(super) fn shadowed(
+        gate: Arc<Gate<W>>,
+        call: &Call,
+        now: Moment,
+        (id, is_crowded): (ShadowId, bool),
+    ) -> Self {
+        gate.followed.fetch_add(1, Ordering::Relaxed);
+        let mut permit = Self::new(gate, call, now, (Hold::Shadow(id), 0));
+        permit.is_crowded = is_crowded;
+        permit
     }
 
     pub(super) fn unseated(gate: Arc<Gate<W>>, call: &Call, now: Moment, refusal: Refusal) -> Self {
+        gate.unseated.fetch_add(1, Ordering::Relaxed);
+        let is_crowded = gate.is_crowded(0);
         let mut permit = Self::new(gate, call, now, (Hold::Unseated, 0));
-        permit.refusal = Some(refusal);
+        (permit.is_crowded, permit.refusal) = (is_crowded, Some(refusal));
         permit
     }
 
@@ -73,8 +86,15 @@ impl<W: Waiter> Permit<W> {
             started: now,
             in_flight,
             hold,
+            is_crowded: false,
             refusal: None,
         }
+    }
+
+    /// The same with so many in flight, this one included.
+    pub(super) fn among(mut self, in_flight: u32) -> Self {
+        self.in_flight = in_flight;
+        self
     }
 
     /// When it was given.
@@ -90,6 +110,11 @@ impl<W: Waiter> Permit<W> {
     /// Calls in flight when it was given, this one included; zero if it holds no seat.
     pub fn in_flight(&self) -> u32 {
         self.in_flight
+    }
+
+    /// Whether it was given among more than the limit lets in.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.is_crowded
     }
 
     /// What enforcing would have said; none if it would have admitted or queued the call.
@@ -108,33 +133,64 @@ impl<W: Waiter> Permit<W> {
         }
         let lasted = now.since(self.started);
         let is_late = self.gate.no_load_rtt().is_some_and(|rtt| lasted > rtt * LATE);
-        self.finish(now, if is_late { End::Success } else { End::Ignore });
+        self.end(now, if is_late { End::Success } else { End::Ignore }, false);
     }
 
     /// Gives it back, and tells the limit how the call ended.
-    pub fn finish(mut self, now: Moment, end: End) {
+    pub fn finish(self, now: Moment, end: End) {
+        self.end(now, end, end != End::Dropped);
+    }
+
+    fn end(mut self, now: Moment, end: End, is_answered: bool) {
         let gate = Arc::clone(&self.gate);
         gate.last_now.fetch_max(now.as_nanos(), Ordering::Relaxed);
         gate.advance(now);
-        if let Hold::Shadow(id) = self.hold {
-            self.hold = Hold::Nothing;
-            return gate.shadow_ended(id, now.since(self.started), end, now);
+        let seen = Seen { end, is_answered, ..self.seen(now) };
+        match self.hold {
+            Hold::Nothing => {}
+            Hold::Unseated => {
+                self.free();
+                gate.passed_ended(None, &seen, now);
+            }
+            Hold::Shadow(id) => {
+                self.leave_shadow();
+                gate.passed_ended(Some(id), &seen, now);
+            }
+            Hold::Seat => {
+                let limited = gate.limited.swap(false, Ordering::Relaxed);
+                let sample = Sample {
+                    started: self.started,
+                    ended: now,
+                    in_flight: self.in_flight,
+                    limited,
+                    held_back: gate.held_back.swap(false, Ordering::Relaxed),
+                    kind: self.kind,
+                    end,
+                };
+                let mut inner = gate.inner.lock();
+                inner.shadows.twin.saw(&seen);
+                inner.finish(&gate, &sample);
+                drop(inner);
+                self.free();
+                gate.hand_over(now);
+            }
         }
-        if self.hold == Hold::Seat {
-            let limited = gate.limited.swap(false, Ordering::Relaxed);
-            let sample = Sample {
-                started: self.started,
-                ended: now,
-                in_flight: self.in_flight,
-                limited,
-                held_back: gate.held_back.swap(false, Ordering::Relaxed),
-                kind: self.kind,
-                end,
-            };
-            gate.inner.lock().finish(&gate, &sample);
-            self.free();
-            gate.hand_over(now);
+    }
+
+    /// An end that says nothing.
+    fn seen(&self, now: Moment) -> Seen {
+        Seen {
+            kind: self.kind,
+            ran: now.since(self.started),
+            end: End::Ignore,
+            is_answered: false,
+            is_crowded: self.is_crowded,
         }
+    }
+
+    fn leave_shadow(&mut self) {
+        self.hold = Hold::Nothing;
+        self.gate.followed.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Gives it back without a look at who waits.
@@ -143,17 +199,19 @@ impl<W: Waiter> Permit<W> {
     }
 
     fn free(&mut self) {
-        match std::mem::replace(&mut self.hold, Hold::Nothing) {
+        match self.hold {
             Hold::Seat => self.gate.give_seat(self.class, self.partition),
             Hold::Unseated => {
                 self.gate.unseated.fetch_sub(1, Ordering::Relaxed);
             }
             Hold::Shadow(id) => {
+                self.leave_shadow();
                 let now = Moment::from_nanos(self.gate.last_now.load(Ordering::Relaxed));
-                self.gate.shadow_ended(id, now.since(self.started), End::Ignore, now);
+                self.gate.passed_ended(Some(id), &self.seen(now), now);
             }
             Hold::Nothing => {}
         }
+        self.hold = Hold::Nothing;
     }
 }
 

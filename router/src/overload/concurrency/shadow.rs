@@ -1,39 +1,33 @@
 //! What waiting would have been for requests that pass unhindered, as the gate does not enforce.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use headgate_types::Moment;
 
-use super::{
-    Call, Gate, Permit, Waiter,
-    inner::{Waited, Who},
-};
+use super::{Call, twin::Twin};
 use crate::overload::{
     limit::{End, Sample},
     queue::Ticket,
-    verdict::{Reason, Refusal},
 };
 
 /// Most requests that are followed at once; further ones count as refused.
-const SHADOWS_MAX: usize = 65_536;
+pub(super) const SHADOWS_MAX: usize = 65_536;
 /// Nothing is due.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// Requests that run already and would still wait, or would have begun later than they did.
+/// Requests that run already and would still wait, or would have begun later than they did, or
+/// that run among more than the limit would have let in.
 ///
 /// Enforcing would have let such a request wait, begin at its turn, and run as long as it does. So
 /// its shadow stands in the queue, takes the seat at its turn, and gives it back that much later
-/// than the request itself ends.
+/// than the request itself ends. Where the upstream has more calls than it can serve, which
+/// enforcing would have prevented, its twin says when the shadow ends instead.
 #[derive(Debug, Default)]
 pub(super) struct Shadows {
     slots: Vec<Shadow>,
     free: Vec<usize>,
     due: BinaryHeap<Reverse<(Moment, usize, u32)>>,
+    pub(super) twin: Twin,
 }
 
 /// Names a shadow.
@@ -56,14 +50,23 @@ struct Shadow {
 enum Stage {
     /// In the queue.
     Waits(Ticket),
-    /// Has a seat since then, with so many in flight.
-    Runs(Moment, u32),
+    /// Has a seat.
+    Runs(Run),
     /// Would have been refused.
     Refused,
 }
 
+/// A shadow's time on its seat.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    started: Moment,
+    in_flight: u32,
+    /// When the twin has served it; none to last as long as the request.
+    until: Option<Moment>,
+}
+
 /// What falls due.
-enum Due {
+pub(super) enum Due {
     /// The longest wait is over.
     Leaves(Ticket, ShadowId),
     /// The seat comes back.
@@ -73,7 +76,8 @@ enum Due {
 impl Shadows {
     /// When the next thing falls due, in nanoseconds.
     pub(super) fn next_due(&self) -> u64 {
-        self.due.peek().map_or(NEVER, |Reverse((at, ..))| at.as_nanos())
+        let due = self.due.peek().map_or(NEVER, |Reverse((at, ..))| at.as_nanos());
+        due.min(self.twin.due().map_or(NEVER, Moment::as_nanos))
     }
 
     /// Follows a request, unless too many are followed; to be told its ticket next.
@@ -101,12 +105,39 @@ impl Shadows {
         }
     }
 
-    /// Its turn has come and a seat was taken for it.
+    /// A seat was taken for it.
     pub(super) fn granted(&mut self, id: ShadowId, now: Moment, in_flight: u32) {
-        let Some(shadow) = self.get(id) else { return };
-        shadow.stage = Stage::Runs(now, in_flight);
-        if let Some((ran, _)) = shadow.ended {
-            self.due.push(Reverse((now + ran, id.slot, id.generation)));
+        let Self { slots, twin, due, .. } = self;
+        let shadow = slots.get_mut(id.slot).filter(|shadow| shadow.generation == id.generation);
+        let Some(shadow) = shadow else { return };
+        let until = twin.serve(&shadow.call, now);
+        shadow.stage = Stage::Runs(Run { started: now, in_flight, until });
+        if let Some(at) = shadow.ends_at() {
+            due.push(Reverse((at, id.slot, id.generation)));
+        }
+    }
+
+    /// Looks anew at when those with a seat end. Who would have ended by now does so at once.
+    pub(super) fn reschedule(&mut self, now: Moment) {
+        let Self { slots, twin, due, .. } = self;
+        let mut running: Vec<(Moment, usize)> = slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, shadow)| Some((shadow.run()?.started, slot)))
+            .collect();
+        running.sort_unstable();
+        let is_running = |slot: usize| slots.get(slot).is_some_and(|it| it.run().is_some());
+        due.retain(|Reverse((_, slot, _))| !is_running(*slot));
+        twin.restart();
+        for (started, slot) in running {
+            let Some(shadow) = slots.get_mut(slot) else { continue };
+            let until = twin.serve(&shadow.call, started);
+            if let Stage::Runs(run) = &mut shadow.stage {
+                run.until = until;
+            }
+            if let Some(at) = shadow.ends_at() {
+                due.push(Reverse((at.max(now), slot, shadow.generation)));
+            }
         }
     }
 
@@ -120,18 +151,20 @@ impl Shadows {
     }
 
     /// The request has ended after `ran`.
-    fn ended(&mut self, id: ShadowId, ran: Duration, end: End) {
+    pub(super) fn ended(&mut self, id: ShadowId, ran: Duration, end: End) {
         let Some(shadow) = self.get(id) else { return };
         shadow.ended = Some((ran, end));
         match shadow.stage {
-            Stage::Waits(_) => {}
-            Stage::Runs(since, _) => self.due.push(Reverse((since + ran, id.slot, id.generation))),
+            Stage::Runs(Run { until: None, started, .. }) => {
+                self.due.push(Reverse((started + ran, id.slot, id.generation)));
+            }
+            Stage::Waits(_) | Stage::Runs(_) => {}
             Stage::Refused => self.forget(id),
         }
     }
 
     /// The next thing that is due by then, and when it is.
-    fn pop(&mut self, now: Moment) -> Option<(Moment, Due)> {
+    pub(super) fn pop(&mut self, now: Moment) -> Option<(Moment, Due)> {
         loop {
             let Reverse((at, slot, generation)) = *self.due.peek()?;
             if at > now {
@@ -141,22 +174,24 @@ impl Shadows {
             let id = ShadowId { slot, generation };
             let Some(shadow) = self.get(id) else { continue };
             let call = shadow.call;
-            match (shadow.stage, shadow.ended) {
-                (Stage::Waits(ticket), _) => return Some((at, Due::Leaves(ticket, id))),
-                (Stage::Runs(started, in_flight), Some((ran, end))) if started + ran <= at => {
+            match shadow.stage {
+                Stage::Waits(ticket) => return Some((at, Due::Leaves(ticket, id))),
+                Stage::Runs(run) if shadow.ends_at().is_some_and(|end| end <= at) => {
+                    // The twin serves all.
+                    let real = shadow.ended.filter(|_| run.until.is_none());
                     self.forget(id);
                     let sample = Sample {
-                        started,
+                        started: run.started,
                         ended: at,
-                        in_flight,
+                        in_flight: run.in_flight,
                         limited: false,
                         held_back: false,
                         kind: call.kind,
-                        end,
+                        end: real.map_or(End::Success, |(_, end)| end),
                     };
                     return Some((at, Due::Ends(call, sample)));
                 }
-                _ => {}
+                Stage::Runs(_) | Stage::Refused => {}
             }
         }
     }
@@ -165,110 +200,23 @@ impl Shadows {
         self.slots.get_mut(id.slot).filter(|shadow| shadow.generation == id.generation)
     }
 
-    fn forget(&mut self, id: ShadowId) {
+    pub(super) fn forget(&mut self, id: ShadowId) {
         if let Some(shadow) = self.get(id) {
             shadow.generation = shadow.generation.wrapping_add(1);
+            shadow.stage = Stage::Refused;
             self.free.push(id.slot);
         }
     }
 }
 
-impl<W: Waiter> Gate<W> {
-    /// Lets a request pass at once and follows what enforcing would have made of it.
-    pub(super) fn pass_and_follow(
-        self: &Arc<Self>,
-        call: &Call,
-        now: Moment,
-    ) -> Result<Permit<W>, Refusal> {
-        let full = || self.refusal(call, Reason::QueueFull, SHADOWS_MAX as f64, SHADOWS_MAX as f64);
-        let id = self.inner.lock().shadows.begin(call).ok_or_else(full)?;
-        match self.wait(call, now, || Who::Follows(id)) {
-            Ok((ticket, until)) => {
-                let mut inner = self.inner.lock();
-                inner.shadows.waits(id, ticket, until);
-                self.note_due(&inner.shadows);
-                drop(inner);
-                self.hand_over(now);
-                Ok(Permit::shadowed(Arc::clone(self), call, now, id))
-            }
-            Err(refusal) => {
-                self.inner.lock().shadows.forget(id);
-                Err(refusal)
-            }
-        }
+impl Shadow {
+    fn run(&self) -> Option<Run> {
+        if let Stage::Runs(run) = self.stage { Some(run) } else { None }
     }
 
-    /// A followed request has ended after so long.
-    pub(super) fn shadow_ended(
-        self: &Arc<Self>,
-        id: ShadowId,
-        ran: Duration,
-        end: End,
-        now: Moment,
-    ) {
-        let mut inner = self.inner.lock();
-        inner.shadows.ended(id, ran, end);
-        self.note_due(&inner.shadows);
-        drop(inner);
-        self.advance(now);
-    }
-
-    /// Does what has fallen due for shadows, in its order.
-    pub(super) fn advance(self: &Arc<Self>, now: Moment) {
-        while self.shadow_due.load(Ordering::Relaxed) <= now.as_nanos() {
-            let mut inner = self.inner.lock();
-            let due = inner.shadows.pop(now);
-            match due {
-                Some((at, Due::Ends(call, mut sample))) => {
-                    sample.limited = self.limited.swap(false, Ordering::Relaxed);
-                    sample.held_back = self.held_back.swap(false, Ordering::Relaxed);
-                    inner.finish(self, &sample);
-                    self.give_seat(call.priority.class(), call.partition);
-                    self.note_due(&inner.shadows);
-                    drop(inner);
-                    self.hand_over(at);
-                }
-                Some((at, Due::Leaves(ticket, id))) => {
-                    let waiting = inner.queue.leave(ticket);
-                    self.note_due(&inner.shadows);
-                    drop(inner);
-                    if let Some(waiting) = waiting {
-                        self.count_out(waiting.band);
-                        let waited = Waited { call: waiting.call, entered: waiting.entered };
-                        self.resolve_shadow(id, &waited, at, Err(Reason::QueueWait));
-                    }
-                }
-                None => self.note_due(&inner.shadows),
-            }
-        }
-    }
-
-    /// Counts how a shadow's wait has ended: with a seat among so many, or refused.
-    pub(super) fn resolve_shadow(
-        &self,
-        id: ShadowId,
-        waiting: &Waited,
-        now: Moment,
-        seat: Result<u32, Reason>,
-    ) {
-        let mut inner = self.inner.lock();
-        match seat {
-            Ok(in_flight) => {
-                self.note_admission(&waiting.call, now);
-                inner.shadows.granted(id, now, in_flight);
-            }
-            Err(reason) => {
-                let waited = now.since(waiting.entered).as_secs_f64();
-                let limit = self.wait_max(waiting.call.priority.class()).as_secs_f64();
-                let refusal = self.refusal(&waiting.call, reason, waited, limit);
-                self.switch.settle(Some(refusal), waiting.call.draw);
-                inner.shadows.refused(id);
-            }
-        }
-        self.note_due(&inner.shadows);
-    }
-
-    fn note_due(&self, shadows: &Shadows) {
-        self.shadow_due.store(shadows.next_due(), Ordering::Relaxed);
+    /// When it gives its seat back; none while that is not known.
+    fn ends_at(&self) -> Option<Moment> {
+        let run = self.run()?;
+        run.until.or_else(|| self.ended.map(|(ran, _)| run.started + ran))
     }
 }

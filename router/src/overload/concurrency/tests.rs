@@ -406,9 +406,8 @@ fn observing_moves_the_limit_as_enforcing_does() {
         let settings = Settings { mode, ..Settings::default() };
         let gate = Gate::new(settings, Box::new(adaptive::Adaptive::new(rule)));
         // A length that does not depend on the load, so that both runs have the same.
-        let calls: Vec<_> = (0..6_000_u64)
-            .map(|turn| (2_500 * turn, 2_000 + num::mix(turn) % 40_000 * (1 + turn / 2_000)))
-            .collect();
+        let calls: Vec<_> =
+            (0..6_000_u64).map(|turn| (2_500 * turn, 2_000 + num::mix(turn) % 40_000)).collect();
         let counts = counts_with_waiting(&gate, &calls);
         (counts.would_refuse, gate.limit(), gate.no_load_rtt())
     };

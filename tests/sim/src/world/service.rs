@@ -30,7 +30,7 @@ impl World {
     pub(super) fn start_waiting(&mut self, index: usize) {
         loop {
             let endpoint = &mut self.setup.endpoints[index];
-            if endpoint.busy >= endpoint.slots {
+            if endpoint.is_full() {
                 return;
             }
             let Some(place) = endpoint.waiting.pop_front() else { return };
