@@ -52,7 +52,10 @@ async fn edges_with_one_log_make_one_event_and_give_one_result() {
         let found = results(edge, first.header("location")).await;
         assert_eq!(found, json!({ "charge": { "charged": true } }));
     }
-    assert_eq!(bff.requests().len(), 1);
+    // A call may come once more with the same key, as when its partition moves to the other edge.
+    let calls = bff.requests();
+    let keys: BTreeSet<_> = calls.iter().map(|call| call.header("idempotency-key")).collect();
+    assert_eq!(keys.len(), 1, "one effect");
 }
 
 /// An order of bob's, of whom no other test here is told anything.
