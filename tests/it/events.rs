@@ -74,15 +74,10 @@ pub(crate) async fn charging() -> Bff {
 
 /// Asks for alice's results until every handler is done.
 pub(crate) async fn results(edge: &Edge, location: &str) -> Value {
-    results_of(edge, location, "alice-key").await
-}
-
-/// As [`results`], with another caller's key.
-pub(crate) async fn results_of(edge: &Edge, location: &str, key: &str) -> Value {
     let mut client = edge.h1().await;
     within("results", async {
         loop {
-            let ask = get(location).header("x-api-key", key).header("prefer", "wait=2");
+            let ask = get(location).header("x-api-key", "alice-key").header("prefer", "wait=2");
             let reply = client.send(ask).await;
             match reply.status {
                 202 => assert!(!reply.header("retry-after").is_empty()),
