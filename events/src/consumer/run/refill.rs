@@ -94,13 +94,12 @@ async fn read_again(
         tracing::warn!(%error, %scope, "entries are not read again");
         Vec::new()
     });
-    let end = match entries.last() {
-        Some(last) => last.offset + 1,
-        None => {
-            let bounds = parts.log.bounds(topic).await.ok().flatten().unwrap_or_default();
-            let at = usize::try_from(partition).ok().and_then(|at| bounds.get(at));
-            at.map_or(0, |bounds| bounds.first)
-        }
+    let end = if let Some(last) = entries.last() {
+        last.offset + 1
+    } else {
+        let bounds = parts.log.bounds(topic).await.ok().flatten().unwrap_or_default();
+        let at = usize::try_from(partition).ok().and_then(|at| bounds.get(at));
+        at.map_or(0, |bounds| bounds.first)
     };
     Reread { class, partition, entries, known: within.start..end }
 }
