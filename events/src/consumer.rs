@@ -4,6 +4,7 @@
 //! queue and comes back from there, what fails for good goes to the dead letters, and while
 //! something that the handler needs is down, its events wait and burn no attempt.
 
+mod ahead;
 mod backlog;
 mod breakers;
 mod carry;

@@ -11,7 +11,7 @@ use headgate_events::{
     testing::log_suite,
 };
 use headgate_idempotency::partition_of;
-use headgate_types::{Event, Root, SpanId, TraceId, UnixTime};
+use headgate_types::{Class, Event, Root, SpanId, TraceId, UnixTime};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
@@ -217,18 +217,20 @@ async fn a_topic_with_other_partitions_is_refused() {
     assert!(log.topics().await.unwrap().contains(&name), "by its own name");
 }
 
-/// A consumer of another library: prints the first event, its attributes as one JSON object.
+/// A consumer of other libraries, which knows events by the `CloudEvents` project's own reader:
+/// prints the first one as JSON.
 const READER: &str = r#"
 import json, sys
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from confluent_kafka import Consumer
 consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[2], "auto.offset.reset": "earliest"})
 consumer.subscribe([sys.argv[2]])
 message = consumer.poll(30)
-headers = {name: value.decode() for name, value in message.headers()}
-print(json.dumps({"headers": headers, "key": message.key().decode(), "value": json.loads(message.value())}))
+read = from_kafka_event(KafkaMessage(dict(message.headers()), message.key(), message.value()))
+print(json.dumps({"attributes": read.get_attributes(), "data": read.get_data()}, default=str))
 "#;
 
-/// The Python that has `confluent_kafka`.
+/// The Python that has `cloudevents` and `confluent_kafka`.
 const PYTHON: &str = "HEADGATE_PYTHON";
 
 #[tokio::test]
@@ -236,26 +238,37 @@ const PYTHON: &str = "HEADGATE_PYTHON";
 async fn a_reader_of_another_library_finds_what_was_written() {
     let Some(kafka) = KafkaLocal::shared() else { return };
     let Ok(python) = env::var(PYTHON) else {
-        eprintln!("left out: {PYTHON} names no Python with confluent_kafka");
+        eprintln!("left out: {PYTHON} names no Python with cloudevents and confluent_kafka");
         return;
     };
     let (log, topic) = (log(kafka.brokers()), name());
-    log.append(vec![message(&topic, "a", "k")]).await.unwrap();
+    let parent = event("p", "k");
+    let mut wanted = event("a", "k");
+    wanted.causation_id = Some(parent.id);
+    wanted.subject = Some("orders/größe 1".into());
+    wanted.priority = Class::Critical;
+    log.append(vec![Message::event(&Topics::default(), &topic, wanted.clone())]).await.unwrap();
     let mut reader = Command::new(python);
     reader.args(["-c", READER, kafka.brokers(), &topic]);
     let output = tokio::task::spawn_blocking(move || reader.output()).await.unwrap().unwrap();
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(found["key"], "k");
-    assert_eq!(found["value"], serde_json::json!({ "id": "a" }));
-    let headers = &found["headers"];
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&printed);
+    assert_eq!(found["data"], serde_json::json!({ "id": "a" }));
+    let attributes = &found["attributes"];
+    let trace = wanted.trace_id.to_string();
     for (name, value) in [
-        ("ce_specversion", "1.0"),
-        ("ce_id", "a"),
-        ("ce_source", "/tests"),
-        ("ce_type", "order.placed.v1"),
-        ("ce_partitionkey", "k"),
-        ("content-type", "application/json"),
+        ("specversion", "1.0"),
+        ("id", "a"),
+        ("source", "/tests"),
+        ("type", "order.placed.v1"),
+        ("subject", "orders/größe 1"),
+        ("time", "2023-11-14 22:13:20+00:00"),
+        ("partitionkey", "k"),
+        ("correlationid", &trace),
+        ("causationid", "p"),
+        ("hgprio", "0"),
+        ("datacontenttype", "application/json"),
     ] {
-        assert_eq!(headers[name], value, "{name}");
+        assert_eq!(attributes[name], value, "{name} in {found}");
     }
 }

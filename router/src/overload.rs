@@ -4,10 +4,12 @@
 //! per time), [`deadline`] (time that is left), [`concurrency`] (requests at once: a limit that
 //! [`adaptive`] moves, and a [`queue`]), [`throttle`] (a failing route), [`breaker`] and
 //! [`outlier`] (failing endpoints). Each refuses with the same [`verdict::Refusal`] and is off,
-//! observes or enforces by its [`mode::Switch`]. Who goes first is decided by [`priority`].
+//! observes or enforces by its [`mode::Switch`]. Who goes first is decided by [`priority`], and among
+//! what only waits and is never refused, by [`turns`].
 
 pub mod mode;
 pub mod priority;
+pub mod turns;
 pub mod verdict;
 
 pub mod deadline;

@@ -331,6 +331,8 @@ catalog! {
     EVENTS_LAG: Kind::Gauge, Events, "headgate_events_lag_events", [HANDLER];
     /// Deliveries to a handler that are at work.
     EVENTS_IN_FLIGHT: Kind::Gauge, Deliveries, "headgate_events_in_flight_deliveries", [HANDLER];
+    /// Events that a handler's consumer has read and not begun, by class.
+    EVENTS_WAITING: Kind::Gauge, Events, "headgate_events_waiting_events", [HANDLER, CLASS];
     /// Whether a handler's events wait: 1 while it is paused, or something that it needs is down.
     EVENTS_PAUSED: Kind::Gauge, Flag, "headgate_events_paused_flag", [HANDLER];
     /// Exchanges that were to become events of `hg.exchanges`, by whether the log has them, or they found the queue full or the log not there.

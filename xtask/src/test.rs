@@ -47,6 +47,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             None => tests.env_remove(variable),
         };
     }
+    if !arguments.quick {
+        // A second reader of what is tested anyway: without a Python the test says so.
+        match tools::python() {
+            Ok(python) => tests.env("HEADGATE_PYTHON", python),
+            Err(error) => {
+                eprintln!("readers in Python are left out: {error:#}");
+                &mut tests
+            }
+        };
+    }
     process::run(&mut build())?;
     tests.args(&arguments.filter).env("HEADGATE_BIN", process::edge("debug"));
     process::run(&mut tests)

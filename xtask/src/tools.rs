@@ -10,6 +10,9 @@ use crate::process::{self, program};
 /// The version that `xtask/h2spec/go.mod` pins; part of the name, so that a new pin is a new build.
 const H2SPEC: &str = "h2spec-2.2.1";
 
+/// What `xtask/python/requirements.txt` pins; part of the name, so that a new pin is a new folder.
+const READERS: &str = "python-readers-1";
+
 /// The HTTP/2 conformance suite, as a path to its program.
 ///
 /// # Errors
@@ -29,6 +32,26 @@ pub(crate) fn h2spec() -> Result<PathBuf> {
     build.args(["build", "-mod=readonly", "-o"]).arg(&path);
     process::run(build.arg("github.com/summerwind/h2spec/cmd/h2spec"))?;
     Ok(path)
+}
+
+/// A Python that reads Kafka and `CloudEvents` by libraries that are not ours, as a path to it.
+///
+/// # Errors
+///
+/// There is no Python with `venv`, or the registry does not have the libraries.
+pub(crate) fn python() -> Result<PathBuf> {
+    let folder = process::target().join("tools").join(READERS);
+    let (python, whole) = (folder.join("bin/python"), folder.join("whole"));
+    if whole.exists() {
+        return Ok(python);
+    }
+    process::run(program("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut install = program(&python);
+    install.current_dir(process::root().join("xtask/python"));
+    install.args(["-m", "pip", "install", "--quiet", "--only-binary=:all:"]);
+    process::run(install.args(["--requirement", "requirements.txt"]))?;
+    fs::write(&whole, "").with_context(|| format!("can't write {}", whole.display()))?;
+    Ok(python)
 }
 
 /// Makes sure of what building the workspace takes besides Rust.

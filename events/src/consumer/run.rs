@@ -2,6 +2,7 @@
 
 mod intake;
 mod pace;
+mod refill;
 mod share;
 
 use std::{
@@ -18,9 +19,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::pace::Pace;
+use self::{pace::Pace, refill::Reread};
 use super::{
     Order, PartitionStatus, Settings, Status,
+    ahead::Ahead,
     breakers::{Breakers, Passes},
     carry::Shared,
     lanes::Lanes,
@@ -41,6 +43,12 @@ pub(super) struct Run {
     settings: Settings,
     lanes: Lanes<Arc<Work>>,
     prefixes: BTreeMap<u32, Prefix>,
+    /// What was read and not kept.
+    ahead: Ahead,
+    /// What is read again, one partition's at a time.
+    rereads: JoinSet<Reread>,
+    /// The class that was read again last.
+    reread_last: usize,
     /// Partitions that are read no further for the moment.
     full: HashSet<u32>,
     /// Entries of delay queues that are at work or wait for it.
@@ -93,6 +101,8 @@ struct Alarms {
     held_back: Option<Instant>,
     /// When a member is asked again that gave no answer.
     member: Option<Instant>,
+    /// When something is read again that was not to be read.
+    reread: Option<Instant>,
     /// When the end of the topic is asked for.
     bounds: Instant,
 }
@@ -108,6 +118,9 @@ impl Run {
             settings,
             lanes: Lanes::default(),
             prefixes: BTreeMap::new(),
+            ahead: Ahead::default(),
+            rereads: JoinSet::new(),
+            reread_last: 0,
             full: HashSet::new(),
             taken: HashSet::new(),
             ended: HashSet::new(),
@@ -118,7 +131,14 @@ impl Run {
             breakers,
             revoked: None,
             is_paused: false,
-            alarms: Alarms { commit, look: now, held_back: None, member: None, bounds: now },
+            alarms: Alarms {
+                commit,
+                look: now,
+                held_back: None,
+                member: None,
+                reread: None,
+                bounds: now,
+            },
         }
     }
 
@@ -129,6 +149,7 @@ impl Run {
     ) {
         loop {
             self.begin();
+            self.refill();
             let alarm = self.next_alarm();
             let may_read = self.alarms.member.is_none();
             tokio::select! {
@@ -146,6 +167,10 @@ impl Run {
                     self.resume(&mut *member);
                 }
                 Some(found) = self.looks.join_next() => self.found(found),
+                Some(reread) = self.rereads.join_next() => {
+                    self.reread(reread);
+                    self.resume(&mut *member);
+                }
                 polled = member.next(), if may_read => self.polled(polled, &mut *member).await,
                 () = sleep_until(alarm) => self.alarm(&mut *member).await,
             }
@@ -244,7 +269,7 @@ impl Run {
 
     fn again(&mut self, work: &Arc<Work>, at: Option<Moment>) {
         if self.is_ours(work.partition) {
-            self.lanes.again(&work.key, Arc::clone(work), at);
+            self.lanes.again(&work.key, (work.class(), Arc::clone(work)), at);
         } else {
             // Its partition is somebody else's by now.
             self.forget(work);
@@ -272,16 +297,22 @@ impl Run {
         // Nobody gets up while it is paused.
         let wakes = self.lanes.wakes_at().filter(|_| !self.is_paused);
         let wakes = wakes.map(|at| Instant::now() + at.since(clock_now));
-        let Alarms { commit, look, held_back, member, bounds: _ } = self.alarms;
+        let Alarms { commit, look, held_back, member, reread, bounds: _ } = self.alarms;
         let look = self.looks.is_empty().then_some(look);
         let revoked = self.revoked.as_ref().map(|revoked| revoked.until);
-        [wakes, look, held_back, member, revoked].into_iter().flatten().fold(commit, Instant::min)
+        [wakes, look, held_back, member, reread, revoked]
+            .into_iter()
+            .flatten()
+            .fold(commit, Instant::min)
     }
 
     async fn alarm(&mut self, member: &mut dyn Member) {
         let now = Instant::now();
         if self.alarms.member.is_some_and(|at| at <= now) {
             self.alarms.member = None;
+        }
+        if self.alarms.reread.is_some_and(|at| at <= now) {
+            self.alarms.reread = None;
         }
         if self.alarms.commit <= now {
             self.alarms.commit = now + self.settings.commit_every;
@@ -334,6 +365,7 @@ impl Run {
         let Some(metrics) = &self.shared.metrics else { return };
         let now = self.shared.parts.clock.now();
         metrics.in_flight(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));
+        metrics.waiting(|class| self.lanes.waiting(class) + self.ahead.waiting(class));
         metrics.paused(self.is_paused || self.breakers.is_down(now).is_some());
     }
 

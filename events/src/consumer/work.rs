@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headgate_idempotency::Delivery;
 use headgate_store::Due;
-use headgate_types::{Event, UnixTime};
+use headgate_types::{Class, Event, UnixTime};
 
 use super::lanes::Key;
 use crate::Entry;
@@ -34,6 +34,30 @@ pub(super) enum What {
 pub(super) type Taken = (bool, UnixTime, Bytes);
 
 impl Work {
+    /// What an entry of the log asks for. None: nothing, as it is no event of this type.
+    pub(super) fn of_entry(entry: Entry, kind: &str) -> Option<Self> {
+        let (partition, offset) = (entry.partition, entry.offset);
+        let (key, what) = match entry.event() {
+            Ok(event) if *event.kind != *kind => return None,
+            Ok(event) => (Arc::clone(&event.partition_key), What::Event { offset, event }),
+            Err(error) => {
+                let error = error.to_string();
+                // No partition key is empty, so this lane is nobody else's.
+                ("".into(), What::Undecodable { entry, error })
+            }
+        };
+        Some(Self { key, partition, what })
+    }
+
+    /// What it is worth.
+    pub(super) fn class(&self) -> Class {
+        match &self.what {
+            What::Event { event, .. } => event.priority,
+            What::Delayed { delivery, .. } => delivery.event.priority,
+            What::Undecodable { .. } | What::Ticket { .. } => Class::default(),
+        }
+    }
+
     /// The offset that is settled with it.
     pub(super) fn offset(&self) -> Option<u64> {
         match &self.what {

@@ -61,7 +61,10 @@ async fn handlers_of_one_topic_do_not_know_of_each_other() {
     bench.settled("one").await;
     bench.settled("two").await;
     assert_eq!((bench.seen("one", "a"), bench.seen("two", "a")), (vec![1], vec![]));
-    assert_eq!(bench.notices(NoticeClass::Rejected).len(), 1);
+    eventually("somebody is told", async || {
+        (bench.notices(NoticeClass::Rejected).len() == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

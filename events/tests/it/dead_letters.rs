@@ -108,6 +108,30 @@ async fn two_redrivers_at_once_run_each_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redriver_that_dies_leaves_the_rest_to_the_next_one() {
+    let (bench, handler, _consumer, letters, is_mended) = parked(60).await;
+    is_mended.store(true, Ordering::Relaxed);
+    let dying = tokio::spawn({
+        let letters = letters.clone();
+        // Slow enough to die in the middle.
+        async move {
+            letters.redrive("charge", Which::Matching(Filter::default()), &by(), Some(20.0)).await
+        }
+    });
+    let has_begun = || (1..=60).any(|n| handler.runs_of(&format!("e-{n}")) == 5);
+    eventually("it has begun", async || has_begun().then_some(())).await;
+    dying.abort();
+    let all = Which::Matching(Filter::default());
+    let rest = letters.redrive("charge", all, &by(), None).await.unwrap();
+    assert!((1..60).contains(&rest.redriven), "{rest:?}");
+    for n in 0..60 {
+        let key = format!("k{n}");
+        eventually("it is done", async || (bench.seen("charge", &key) == [n]).then_some(())).await;
+        assert_eq!(handler.runs_of(&format!("e-{}", n + 1)), 5, "four attempts and one redrive");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letter_that_fails_again_and_again_is_redriven_no_more() {
     let (bench, _handler, _consumer, letters, _) = parked(1).await;
     let id = ids(&letters).await.remove(0);

@@ -11,7 +11,8 @@ use crate::bench::{Bench, Wanted, eventually};
 const KEYS: u64 = 60;
 const EACH: u64 = 10;
 
-/// Three consumers of one group, and partitions dealt anew all the time.
+/// Three consumers of one group, and partitions dealt anew all the time. Half of the events come
+/// twice, the second time behind the next one of their key.
 async fn storm(order: Order, is_rude: bool) {
     let broker = Broker::new();
     let bench = Bench::with_log(Arc::new(broker.clone()) as Arc<dyn Log>);
@@ -30,8 +31,11 @@ async fn storm(order: Order, is_rude: bool) {
             broker.rebalance(is_rude && turn.is_multiple_of(2));
         }
     });
+    let mut again = Vec::new();
     for n in 1..=EACH {
-        bench.append((0..KEYS).map(|key| bench.event(&format!("k{key}"), n))).await;
+        let events: Vec<_> = (0..KEYS).map(|key| bench.event(&format!("k{key}"), n)).collect();
+        let late = std::mem::replace(&mut again, events.iter().step_by(2).cloned().collect());
+        bench.append(events.into_iter().chain(late)).await;
     }
     let all: Vec<_> = (1..=EACH).collect();
     for key in 0..KEYS {

@@ -5,6 +5,7 @@
 
 mod bug;
 mod late;
+mod priorities;
 mod wild;
 
 use std::{
@@ -27,7 +28,7 @@ use headgate_idempotency::{
     testing::{MemoryStore, SeededRandom},
 };
 use headgate_store::Key;
-use headgate_types::{Clock, Root, SpanId, TraceId, UnixTime};
+use headgate_types::{Class, Clock, Root, SpanId, TraceId, UnixTime};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -231,8 +232,13 @@ impl World {
         } else {
             Arc::new(Decorated::new(Once(work), records).unwrap())
         };
-        let settings =
-            consumer::Settings { drain: Duration::from_millis(50), ..Default::default() };
+        let drain = Duration::from_millis(50);
+        let mut settings = consumer::Settings { drain, ..Default::default() };
+        if self.bug.is_none() {
+            // With so little room, most of what is read has to be read again.
+            settings.buffered_max = 2;
+            settings.ahead_max = usize::try_from(2 + self.below(30)).unwrap();
+        }
         let consumer = Consumer::start(parts, handler, settings).await.unwrap();
         Process { consumer, stopped }
     }
@@ -274,7 +280,13 @@ impl World {
     }
 
     async fn publish(&self, number: u64) {
-        let events = (0..KEYS).map(|key| event(key, number));
+        let events = (0..KEYS).map(|key| {
+            let mut event = event(key, number);
+            if self.bug.is_none() {
+                event.priority = Class::ALL[usize::try_from((key + number * number) % 4).unwrap()];
+            }
+            event
+        });
         let message = |event| Message::event(&self.parts.topics, TOPIC, event);
         let messages: Vec<_> = events.map(message).collect();
         self.broker.append(messages.clone()).await.unwrap();

@@ -2,10 +2,7 @@
 //! done.
 
 use std::{
-    fmt,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -13,16 +10,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use headgate_events::kafka::OwnKafka;
 use headgate_idempotency::testing::DynamoDbLocal;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    account::{self, Left, Verdict},
+    account::{self, Left},
+    process::Worker,
+    report::Report,
     troubles::{Troubles, Ways},
-    worker::READY,
+    worker::Handled,
     world::{Place, World},
 };
 
@@ -34,6 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// Time after which something goes wrong although nothing was done since the last time.
 const STUCK: Duration = Duration::from_secs(20);
+/// How often a worker is started that does not come up.
+const STARTS_MAX: u32 = 5;
 /// Of ten roots, how many are appended twice.
 const TWICE_OF_TEN: u32 = 3;
 
@@ -62,6 +60,8 @@ pub struct Crashes {
     /// Between two troubles on the workers' way to the broker and to the table; each has one of the
     /// two or both cut, slowed down or reset. None: there is none.
     pub cut_every: Option<Duration>,
+    /// Between two times that a worker leaves in good order and another one joins. None: they stay.
+    pub leave_every: Option<Duration>,
     /// Between two stops of a worker, each for two of its sessions with the broker. None: there is
     /// none.
     pub stop_every: Option<Duration>,
@@ -73,51 +73,6 @@ pub struct Crashes {
     pub folder: PathBuf,
     /// Of all that happens by chance.
     pub seed: u64,
-}
-
-/// What came of it.
-#[derive(Clone, Debug)]
-pub struct Report {
-    on: On,
-    keys: u64,
-    deliveries: u64,
-    kills: u64,
-    breaks: u64,
-    troubles: Troubles,
-    seconds: f64,
-    verdict: Verdict,
-}
-
-impl Report {
-    /// Whether nothing is lost and nothing doubled.
-    pub fn holds(&self) -> bool {
-        self.verdict.holds()
-    }
-
-    /// How often the broker was killed.
-    pub fn breaks(&self) -> u64 {
-        self.breaks
-    }
-
-    /// What happened on the ways of workers, and to them.
-    pub fn troubles(&self) -> &Troubles {
-        &self.troubles
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { on, keys, deliveries, kills, breaks, troubles, seconds, verdict } = self;
-        let Verdict { lost, doubled, faults, copies } = verdict;
-        writeln!(
-            f,
-            "crashes on {on:?}: {keys} keys, {deliveries} roots, {kills} workers and {breaks} \
-             brokers killed, {troubles} in {seconds:.0} s: {lost} lost, {doubled} doubled, \
-             {copies} copies in the log, {} faults",
-            faults.len()
-        )?;
-        faults.iter().try_for_each(|fault| writeln!(f, "- {fault}"))
-    }
 }
 
 /// Publishes roots, kills whoever handles them, and settles the account.
@@ -154,19 +109,24 @@ pub fn crashes(sizes: &Crashes) -> Result<Report> {
         ways,
         kills: 0,
         breaks: 0,
+        leaves: 0,
+        handled: Handled::default(),
         troubles,
         chance,
     };
     runtime.block_on(run.until_done())?;
     let seconds = began.elapsed().as_secs_f64();
-    run.workers.clear();
+    run.dismiss()?;
     let (kills, breaks, troubles) = (run.kills, run.breaks, run.troubles.clone());
+    let (leaves, handled) = (run.leaves, run.handled);
     let verdict = runtime.block_on(async {
         let world = World::open(&place).await?;
         account::judge(&world, &names).await
     })?;
     let Crashes { on, keys, .. } = *sizes;
-    Ok(Report { on, keys, deliveries, kills, breaks, troubles, seconds, verdict })
+    let report =
+        Report { on, keys, deliveries, kills, breaks, leaves, handled, troubles, seconds, verdict };
+    Ok(report)
 }
 
 fn place(sizes: &Crashes, broker: Option<&OwnKafka>) -> Result<Place> {
@@ -174,7 +134,9 @@ fn place(sizes: &Crashes, broker: Option<&OwnKafka>) -> Result<Place> {
         folder: None,
         brokers: None,
         endpoint: None,
-        table: format!("load{:08x}", sizes.seed),
+        // One of its own: `DynamoDB` Local is shared by all runs of a process, and what another one
+        // has recorded would be settled here without an effect and without a child.
+        table: format!("load{:016x}", fastrand::u64(..)),
         name: "looker".to_owned(),
     };
     if let Some(broker) = broker {
@@ -209,6 +171,9 @@ struct Run<'a> {
     ways: Option<Ways>,
     kills: u64,
     breaks: u64,
+    leaves: u64,
+    /// What those that have left did.
+    handled: Handled,
     troubles: Troubles,
     chance: fastrand::Rng,
 }
@@ -247,9 +212,13 @@ impl Calamity {
 impl Run<'_> {
     async fn until_done(&mut self) -> Result<()> {
         let began = Instant::now();
-        let workers = if self.broker.is_some() { 3 } else { 1 };
+        let workers = match self.sizes.on {
+            On::Embedded => 1,
+            On::Kafka if self.sizes.leave_every.is_some() => 5,
+            On::Kafka => 3,
+        };
         for number in 0..workers {
-            self.workers.push(Worker::start(self.sizes, &self.of_workers, number)?);
+            self.workers.push(self.worker(number)?);
         }
         let looker = match self.broker {
             Some(_) => Some(World::open(self.place).await?),
@@ -259,6 +228,7 @@ impl Run<'_> {
             (Calamity::new(self.sizes.kill_every), Calamity::new(self.sizes.break_every));
         let (mut cuts, mut stops) =
             (Calamity::new(self.sizes.cut_every), Calamity::new(self.sizes.stop_every));
+        let mut leaves = Calamity::new(self.sizes.leave_every);
         loop {
             sleep(LOOK_EVERY).await;
             let left = match &looker {
@@ -294,6 +264,10 @@ impl Run<'_> {
                 self.kill_one()?;
                 kills.happened(left.clone());
             }
+            if leaves.is_due(left.as_ref()) {
+                self.replace_one().await?;
+                leaves.happened(left.clone());
+            }
             if self.is_broker_up() && breaks.is_due(left.as_ref()) && self.may_break() {
                 self.break_broker();
                 breaks.happened(left);
@@ -302,9 +276,35 @@ impl Run<'_> {
     }
 
     fn signal(&self, number: usize, signal: Signal) -> Result<()> {
-        let worker = self.workers.get(number).context("the worker runs")?;
-        let pid = Pid::from_raw(worker.0.id().try_into()?);
-        kill(pid, signal).with_context(|| format!("{signal} can't be sent"))
+        self.workers.get(number).context("the worker runs")?.signal(signal)
+    }
+
+    /// A member of the groups that is known by its name after a kill, or one that nobody knows.
+    fn worker(&self, number: usize) -> Result<Worker> {
+        let stays = self.sizes.leave_every.is_none();
+        let name = if stays { format!("w{number}") } else { String::new() };
+        let start = || Worker::start(&self.sizes.program, &self.of_workers, &name);
+        // One that meets a broker which is away gives up, and whoever supervises it tries again.
+        (1..STARTS_MAX).find_map(|_| start().ok()).map_or_else(start, Ok)
+    }
+
+    /// Ends all workers.
+    fn dismiss(&mut self) -> Result<()> {
+        let tell = self.sizes.leave_every.is_some();
+        for worker in self.workers.drain(..).filter(|_| tell) {
+            self.handled += worker.leave()?;
+        }
+        Ok(())
+    }
+
+    /// Has a worker leave in good order, and another one join.
+    async fn replace_one(&mut self) -> Result<()> {
+        let number = self.chance.usize(0..self.workers.len().max(1));
+        let worker = self.workers.swap_remove(number);
+        self.handled += tokio::task::spawn_blocking(move || worker.leave()).await??;
+        self.leaves += 1;
+        self.workers.push(self.worker(number)?);
+        Ok(())
     }
 
     fn may_break(&self) -> bool {
@@ -345,44 +345,8 @@ impl Run<'_> {
             drop(self.workers.remove(number));
         }
         self.kills += 1;
-        let worker = Worker::start(self.sizes, &self.of_workers, number)?;
+        let worker = self.worker(number)?;
         self.workers.insert(number, worker);
         Ok(())
-    }
-}
-
-/// A worker process, killed when it is dropped.
-struct Worker(Child);
-
-impl Worker {
-    fn start(sizes: &Crashes, place: &Place, number: usize) -> Result<Self> {
-        let mut command = Command::new(&sizes.program);
-        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.args(["--name", &format!("w{number}"), "--table", &place.table]);
-        let folder = place.folder.as_deref().map(Path::as_os_str);
-        let given = [
-            ("--folder", folder),
-            ("--brokers", place.brokers.as_ref().map(AsRef::as_ref)),
-            ("--endpoint", place.endpoint.as_ref().map(AsRef::as_ref)),
-        ];
-        for (name, value) in given {
-            if let Some(value) = value {
-                command.arg(name).arg(value);
-            }
-        }
-        let mut child = command.spawn().context("can't start a worker")?;
-        let output = child.stdout.take().context("a worker's output is a pipe")?;
-        let worker = Self(child);
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        ensure!(line.trim() == READY, "a worker does not start");
-        Ok(worker)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // It may be gone already, and then there is nothing to end.
-        drop(self.0.kill().and_then(|()| self.0.wait()));
     }
 }

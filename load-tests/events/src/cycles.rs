@@ -70,14 +70,7 @@ pub fn cycles(sizes: &Cycles, folder: &Path) -> Result<Rate> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let place = Place {
-            folder: Some(folder.join("data")),
-            brokers: None,
-            endpoint: None,
-            table: String::new(),
-            name: String::new(),
-        };
-        let world = World::open(&place).await?;
+        let world = World::open(&Place::embedded(folder.join("data"))).await?;
         let names: Vec<_> = (0..sizes.events).map(|number| format!("k{number:08}")).collect();
         for batch in names.chunks(BATCH) {
             world.publish(batch).await?;

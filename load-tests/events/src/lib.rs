@@ -1,13 +1,17 @@
 //! Events through a log to handlers and on, two levels deep, each exactly once.
 //!
 //! [`cycles`](fn@cycles) measures one process on the embedded engine: an event, one state write,
-//! one child, one commit. [`crashes`](fn@crashes) has worker processes on Kafka and `DynamoDB`, or
+//! one child, one commit. [`priorities`](fn@priorities) gives one more than it can do, of three
+//! classes. [`crashes`](fn@crashes) has worker processes on Kafka and `DynamoDB`, or
 //! one on the embedded engine, and kills them and the broker while they work.
 
 mod account;
 mod crashes;
 mod cycles;
 mod handlers;
+mod priorities;
+mod process;
+mod report;
 mod troubles;
 mod worker;
 mod world;
@@ -15,8 +19,10 @@ mod world;
 use anyhow::Result;
 
 pub use crate::{
-    crashes::{Crashes, On, Report, crashes},
+    crashes::{Crashes, On, crashes},
     cycles::{Cycles, Rate, cycles},
+    priorities::{Priorities, priorities},
+    report::Report,
     troubles::Troubles,
 };
 

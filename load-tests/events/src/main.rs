@@ -4,13 +4,19 @@ use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
-use headgate_load_events::{Crashes, Cycles, On, Part, crashes, cycles};
+use headgate_load_events::{Crashes, Cycles, On, Part, crashes, cycles, priorities};
 use headgate_load_exactly_once::Machine;
 
 /// Seconds between two troubles on the workers' ways.
 const CUT_EVERY: u64 = 12;
 /// Seconds between two stops of a worker.
 const STOP_EVERY: u64 = 30;
+/// Seconds between two times that a worker leaves and another one joins.
+const LEAVE_EVERY: u64 = 3;
+/// Of all deliveries, the share that may be made again because of that.
+const REDELIVERED_MAX: f64 = 0.05;
+/// For how long nothing may be done because of that.
+const STILL_MAX: Duration = Duration::from_secs(10);
 /// After a way is whole again, something must be done within this.
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 
@@ -20,7 +26,8 @@ struct Arguments {
     /// A part of the work, as a process of its own.
     #[command(subcommand)]
     part: Option<Part>,
-    /// Only this scenario: `cycles`, `embedded`, `kafka` or `cuts`.
+    /// Only this scenario: `cycles`, `priorities`, `embedded`, `kafka`, `cuts` or
+    /// `storm`.
     #[arg(long)]
     only: Option<String>,
     /// Different events.
@@ -29,6 +36,9 @@ struct Arguments {
     /// Seconds of half of the rate that cycles reach. From 120 on, memory must stay what it is.
     #[arg(long, default_value_t = 300)]
     half_load: u64,
+    /// Seconds in which more comes than can be done.
+    #[arg(long, default_value_t = 180)]
+    overload: u64,
     /// Milliseconds between two kills of a worker. Zero: none is killed. Without it: as usual for
     /// the scenario.
     #[arg(long)]
@@ -60,45 +70,65 @@ fn main() -> Result<ExitCode> {
     let wants = |name: &str| arguments.only.as_ref().is_none_or(|only| only == name);
     let mut holds = true;
     if wants("cycles") {
-        let folder = tempfile::tempdir_in(&arguments.folder)?;
-        let half_load = Duration::from_secs(arguments.half_load);
-        let rate = cycles(&Cycles { events: arguments.keys, half_load }, folder.path())?;
-        let growth = rate.growth.map(|growth| format!(", memory {:+.1} %", growth * 100.0));
-        say(&format!(
-            "cycles on the embedded engine: {:.0}/s; at half of it p50 {:?}, p99 {:?}{}",
-            rate.per_second,
-            rate.p50,
-            rate.p99,
-            growth.unwrap_or_default()
-        ));
-        holds &= rate.holds();
+        holds &= measure_cycles(&arguments)?;
     }
-    for (name, on, kill) in
-        [("embedded", On::Embedded, 1_500), ("kafka", On::Kafka, 1_000), ("cuts", On::Kafka, 0)]
-    {
+    if wants("priorities") {
+        let folder = tempfile::tempdir_in(&arguments.folder)?;
+        let found = priorities(Duration::from_secs(arguments.overload), folder.path())?;
+        say(&found.to_string());
+        holds &= found.holds();
+    }
+    let crashes = [
+        ("embedded", On::Embedded, 1_500),
+        ("kafka", On::Kafka, 1_000),
+        ("cuts", On::Kafka, 0),
+        ("storm", On::Kafka, 0),
+    ];
+    for (name, on, kill) in crashes {
         if wants(name) {
-            let folder = tempfile::tempdir_in(&arguments.folder)?;
-            let are_cut = name == "cuts";
-            let every = |seconds| are_cut.then_some(Duration::from_secs(seconds));
-            let broken = some(Duration::from_secs(arguments.break_every)).filter(|_| !are_cut);
-            let report = crashes(&Crashes {
-                on,
-                keys: arguments.keys,
-                kill_every: some(Duration::from_millis(arguments.kill_every.unwrap_or(kill))),
-                break_every: broken,
-                breaks_max: None,
-                cut_every: every(CUT_EVERY),
-                stop_every: every(STOP_EVERY),
-                within: Duration::from_mins(arguments.within),
-                program: env::current_exe()?,
-                folder: folder.path().to_owned(),
-                seed: arguments.seed,
-            })?;
-            say(&report.to_string());
-            holds &= report.holds() && report.troubles().recovery() <= RECOVERY_MAX;
+            holds &= break_workers(&arguments, name, (on, kill))?;
         }
     }
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn measure_cycles(arguments: &Arguments) -> Result<bool> {
+    let folder = tempfile::tempdir_in(&arguments.folder)?;
+    let half_load = Duration::from_secs(arguments.half_load);
+    let rate = cycles(&Cycles { events: arguments.keys, half_load }, folder.path())?;
+    let growth = rate.growth.map(|growth| format!(", memory {:+.1} %", growth * 100.0));
+    say(&format!(
+        "cycles on the embedded engine: {:.0}/s; at half of it p50 {:?}, p99 {:?}{}",
+        rate.per_second,
+        rate.p50,
+        rate.p99,
+        growth.unwrap_or_default()
+    ));
+    Ok(rate.holds())
+}
+
+fn break_workers(arguments: &Arguments, name: &str, (on, kill): (On, u64)) -> Result<bool> {
+    let folder = tempfile::tempdir_in(&arguments.folder)?;
+    let every = |scenario, seconds| (name == scenario).then_some(Duration::from_secs(seconds));
+    let are_broken = !matches!(name, "cuts" | "storm");
+    let report = crashes(&Crashes {
+        on,
+        keys: arguments.keys,
+        kill_every: some(Duration::from_millis(arguments.kill_every.unwrap_or(kill))),
+        break_every: some(Duration::from_secs(arguments.break_every)).filter(|_| are_broken),
+        breaks_max: None,
+        cut_every: every("cuts", CUT_EVERY),
+        stop_every: every("cuts", STOP_EVERY),
+        leave_every: every("storm", LEAVE_EVERY),
+        within: Duration::from_mins(arguments.within),
+        program: env::current_exe()?,
+        folder: folder.path().to_owned(),
+        seed: arguments.seed,
+    })?;
+    say(&report.to_string());
+    let is_calm = name != "storm"
+        || (report.redelivered() <= REDELIVERED_MAX && report.troubles().still() <= STILL_MAX);
+    Ok(report.holds() && report.troubles().recovery() <= RECOVERY_MAX && is_calm)
 }
 
 fn some(length: Duration) -> Option<Duration> {

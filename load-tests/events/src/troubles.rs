@@ -62,6 +62,10 @@ pub struct Troubles {
     stops: u64,
     /// The longest time from an end to the next that was done.
     recovery: Duration,
+    /// The longest time in which nothing was done, and since when nothing has been.
+    still: Duration,
+    changed: Option<(Instant, Left)>,
+    has_begun: bool,
     now: Option<Now>,
     healed: Option<(Instant, Option<Left>)>,
 }
@@ -88,6 +92,11 @@ impl Troubles {
     /// The longest time from the end of a trouble to the next that was done.
     pub fn recovery(&self) -> Duration {
         self.recovery
+    }
+
+    /// The longest time in which nothing was done.
+    pub fn still(&self) -> Duration {
+        self.still
     }
 
     pub(crate) fn are_none(&self) -> bool {
@@ -141,6 +150,17 @@ impl Troubles {
     /// Takes the time until something was done after an end.
     pub(crate) fn saw(&mut self, left: Option<&Left>) {
         let Some(left) = left else { return };
+        match &mut self.changed {
+            Some((since, last)) if last == left => {
+                // Until the groups have come together, nothing can be done.
+                let still = if self.has_begun { since.elapsed() } else { Duration::ZERO };
+                self.still = self.still.max(still);
+            }
+            changed => {
+                self.has_begun |= changed.is_some();
+                *changed = Some((Instant::now(), left.clone()));
+            }
+        }
         if let Some((since, _)) =
             self.healed.take_if(|(_, before)| before.as_ref().is_none_or(|before| before != left))
         {
@@ -151,12 +171,13 @@ impl Troubles {
 
 impl fmt::Display for Troubles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cuts, resets, stops, recovery, .. } = self;
+        let Self { cuts, resets, stops, recovery, still, .. } = self;
         write!(
             f,
             "{stops} workers stopped, ways cut {cuts} times and reset {resets} times (on again \
-             after {:.1} s at most)",
-            recovery.as_secs_f64()
+             after {:.1} s at most), nothing done for {:.1} s at most",
+            recovery.as_secs_f64(),
+            still.as_secs_f64()
         )
     }
 }

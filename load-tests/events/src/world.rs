@@ -13,6 +13,7 @@ use headgate_idempotency::{
     dynamodb::{self, DynamoDb},
 };
 use headgate_types::{Clock, Event, Moment, Root, SpanId, TraceId, UnixTime};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::handlers::{self, KIND, SCOPES, Step, TOPICS};
@@ -38,9 +39,22 @@ pub struct Place {
     /// `DynamoDB`'s table.
     #[arg(long, default_value = "load")]
     pub(crate) table: String,
-    /// This worker's name, the same after a restart.
+    /// This worker's name, the same after a restart. Empty: another one each time.
     #[arg(long, default_value = "worker")]
     pub(crate) name: String,
+}
+
+impl Place {
+    /// The embedded engine in a folder.
+    pub(crate) fn embedded(folder: PathBuf) -> Self {
+        Self {
+            folder: Some(folder),
+            brokers: None,
+            endpoint: None,
+            table: String::new(),
+            name: String::new(),
+        }
+    }
 }
 
 /// Everything that handlers are run with.
@@ -64,7 +78,7 @@ impl World {
             bail!("neither --folder nor --brokers with --endpoint");
         };
         let settings = kafka::Settings {
-            instance: Some(place.name.clone()),
+            instance: Some(place.name.clone()).filter(|name| !name.is_empty()),
             session_timeout: SESSION,
             ..kafka::Settings::new(brokers)
         };
@@ -153,14 +167,20 @@ impl World {
     /// Appends roots by their names.
     pub(crate) async fn publish(&self, names: &[String]) -> Result<()> {
         let now = self.parts.clock.unix_time();
-        let messages: Result<Vec<_>> = names.iter().map(|name| root(name, now)).collect();
+        let [topic, ..] = TOPICS;
+        let message = |name: &String| {
+            let event = root(name, now, &Step { name: name.clone() })?;
+            Ok(Message::event(&Topics::default(), topic, event))
+        };
+        let messages: Result<Vec<_>> = names.iter().map(message).collect();
         self.parts.log.append(messages?).await?;
         Ok(())
     }
 }
 
-fn root(name: &str, now: UnixTime) -> Result<Message> {
-    let data = serde_json::to_vec(&Step { name: name.to_owned() })?;
+/// A root event by its name, which is its key too.
+pub(crate) fn root(name: &str, now: UnixTime, data: &impl Serialize) -> Result<Event> {
+    let data = serde_json::to_vec(data)?;
     let mut trace = [1; 16];
     let bytes = name.as_bytes();
     let trace_bytes = trace.iter_mut().zip(bytes.iter().rev());
@@ -174,8 +194,7 @@ fn root(name: &str, now: UnixTime) -> Result<Message> {
         trace_id: TraceId::from_bytes(trace).context("a trace is not all zero")?,
         span_id: SpanId::from_bytes([1; 8]).context("a span is not all zero")?,
     };
-    let [topic, ..] = TOPICS;
-    Ok(Message::event(&Topics::default(), topic, Event::root(root, Bytes::from(data))))
+    Ok(Event::root(root, Bytes::from(data)))
 }
 
 /// The system's clocks.

@@ -4,11 +4,16 @@ use std::{env, path::Path, time::Duration};
 
 use headgate_events::kafka::KafkaLocal;
 use headgate_idempotency::testing::DynamoDbLocal;
-use headgate_load_events::{Crashes, On, Report, crashes};
+use headgate_load_events::{Crashes, On, Report, crashes, priorities};
 
 /// Its bounds hold on a machine that does much else.
 fn run(on: On, keys: u64, breaks_max: Option<u64>, folder: &Path) -> Report {
-    let sizes = Crashes {
+    let sizes = sizes(on, keys, breaks_max, folder);
+    crashes(&sizes).expect("the processes start and the work is done in time")
+}
+
+fn sizes(on: On, keys: u64, breaks_max: Option<u64>, folder: &Path) -> Crashes {
+    Crashes {
         on,
         keys,
         kill_every: Some(Duration::from_secs(3)),
@@ -16,12 +21,12 @@ fn run(on: On, keys: u64, breaks_max: Option<u64>, folder: &Path) -> Report {
         breaks_max,
         cut_every: None,
         stop_every: None,
+        leave_every: None,
         within: Duration::from_mins(5),
         program: env!("CARGO_BIN_EXE_headgate-load-events").into(),
         folder: folder.to_owned(),
         seed: 1,
-    };
-    crashes(&sizes).expect("the processes start and the work is done in time")
+    }
 }
 
 #[test]
@@ -43,4 +48,49 @@ fn series_are_whole_although_workers_and_the_broker_are_killed() {
     let report = run(On::Kafka, keys, breaks_max, folder.path());
     assert!(report.holds(), "{report}");
     assert!(report.breaks() > 0, "{report}");
+}
+
+#[test]
+fn series_are_whole_although_workers_are_stopped_and_cut_off() {
+    if KafkaLocal::is_left_out() || DynamoDbLocal::shared().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let report = crashes(&Crashes {
+        kill_every: None,
+        break_every: None,
+        cut_every: Some(Duration::from_secs(1)),
+        stop_every: Some(Duration::from_secs(5)),
+        ..sizes(On::Kafka, 60, None, folder.path())
+    });
+    let report = report.expect("the processes start and the work is done in time");
+    assert!(report.holds(), "{report}");
+    assert!(report.troubles().cuts() > 0, "{report}");
+}
+
+#[test]
+fn series_are_whole_although_workers_come_and_go() {
+    if KafkaLocal::is_left_out() || DynamoDbLocal::shared().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let report = crashes(&Crashes {
+        kill_every: None,
+        break_every: None,
+        leave_every: Some(Duration::from_secs(3)),
+        ..sizes(On::Kafka, 60, None, folder.path())
+    });
+    let report = report.expect("the processes start and the work is done in time");
+    assert!(report.holds(), "{report}");
+    assert!(report.leaves() > 0, "{report}");
+}
+
+#[test]
+fn no_key_is_handled_twice_at_once_while_more_comes_than_can_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = priorities(Duration::from_secs(5), folder.path()).unwrap();
+    assert_eq!(found.overlaps, 0, "{found}");
+    // How late things are is the full test's to tell: this machine may do much else.
+    let [(critical, ..), (standard, ..), (bulk, ..)] = found.classes;
+    assert!(critical > 0 && standard > 0 && bulk > 0, "{found}");
 }

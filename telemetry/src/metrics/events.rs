@@ -1,5 +1,6 @@
 //! What happens to events on their way from a publisher to handlers.
 
+use headgate_types::Class;
 use metrics::{Counter, Gauge};
 
 use super::bounded;
@@ -19,6 +20,7 @@ pub struct GroupMetrics {
     parked: Counter,
     lag: Gauge,
     in_flight: Gauge,
+    waiting: [Gauge; 4],
     paused: Gauge,
 }
 
@@ -38,6 +40,8 @@ impl Metrics {
             parked: self.counter(&catalog::EVENTS_PARKED, &[handler]),
             lag: self.gauge(&catalog::EVENTS_LAG, &[handler]),
             in_flight: self.gauge(&catalog::EVENTS_IN_FLIGHT, &[handler]),
+            waiting: Class::ALL
+                .map(|class| self.gauge(&catalog::EVENTS_WAITING, &[handler, class.as_str()])),
             paused: self.gauge(&catalog::EVENTS_PAUSED, &[handler]),
         }
     }
@@ -74,6 +78,13 @@ impl GroupMetrics {
     /// Tells how many deliveries are at work.
     pub fn in_flight(&self, deliveries: u32) {
         self.in_flight.set(f64::from(deliveries));
+    }
+
+    /// Tells how many events of each class wait.
+    pub fn waiting(&self, events: impl Fn(Class) -> usize) {
+        for (gauge, class) in self.waiting.iter().zip(Class::ALL) {
+            gauge.set(events(class) as f64);
+        }
     }
 
     /// Tells whether events wait.

@@ -34,21 +34,19 @@ impl Run {
             if !prefix.give(offset) {
                 continue;
             }
-            let (key, what) = match entry.event() {
-                Ok(event) if event.kind != kind => {
-                    prefix.settle(offset);
-                    continue;
-                }
-                Ok(event) => (Arc::clone(&event.partition_key), What::Event { offset, event }),
-                Err(error) => {
-                    let error = error.to_string();
-                    // No partition key is empty, so this lane is nobody else's.
-                    ("".into(), What::Undecodable { entry, error })
-                }
+            let Some(work) = Work::of_entry(entry, &kind) else {
+                prefix.settle(offset);
+                continue;
             };
-            self.lanes.push(Arc::clone(&key), Arc::new(Work { key, partition, what }));
+            let (key, class) = (Arc::clone(&work.key), work.class());
+            let kept = prefix.open().saturating_sub(self.ahead.of(partition));
+            if self.ahead.has(&key) || kept > self.settings.room(class) {
+                self.ahead.skip(&key, class, (partition, offset));
+            } else {
+                self.lanes.push(&key, class, Arc::new(work));
+            }
         }
-        if prefix.open() >= self.settings.buffered_max && self.full.insert(partition) {
+        if prefix.open() >= self.settings.read_max() && self.full.insert(partition) {
             member.pause(partition);
         }
     }
@@ -58,7 +56,7 @@ impl Run {
         if self.full.is_empty() {
             return;
         }
-        let (prefixes, half) = (&self.prefixes, self.settings.buffered_max / 2);
+        let (prefixes, half) = (&self.prefixes, self.settings.read_max() / 2);
         self.full.retain(|partition| {
             let is_full = |prefix: &Prefix| prefix.open() > half;
             let stays = prefixes.get(partition).is_some_and(is_full);
@@ -117,7 +115,7 @@ impl Run {
             let Some(taken) = work.taken().filter(|it| !self.ended.contains(it)) else { continue };
             if self.is_ours(work.partition) && self.taken.insert(taken) {
                 taken_on += 1;
-                self.lanes.push(Arc::clone(&work.key), Arc::new(work));
+                self.lanes.push(&Arc::clone(&work.key), work.class(), Arc::new(work));
             }
         }
         if self.looks.is_empty() {

@@ -19,6 +19,7 @@ impl Run {
         match polled {
             Ok(Polled::Assigned(assigned)) => {
                 for it in &assigned {
+                    self.ahead.forget(&[it.partition]);
                     self.prefixes.insert(it.partition, Prefix::at(it.from));
                 }
                 protect(&Arc::clone(&self.shared), &assigned, member).await;
@@ -81,6 +82,7 @@ impl Run {
     }
 
     fn drop_waiting(&mut self, partitions: &[u32]) {
+        self.ahead.forget(partitions);
         let taken = &mut self.taken;
         self.lanes.retain(|work| {
             let stays = !partitions.contains(&work.partition);
