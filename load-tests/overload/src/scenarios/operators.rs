@@ -68,12 +68,11 @@ fn h1(lab: &Lab) -> Result<Vec<f64>> {
         shares.push(lab.stage(setup, async |stage| {
             let seen = stage.play().await?;
             refused = seen.answers.of(&LAYERS);
-            let page = stage.operator.metrics().await?;
-            let ruled = |word: &str| {
-                sum(&page, RULED, &["layer=\"concurrency\"", &format!("ruled=\"{word}\"")])
-            };
-            let not_passed = ruled("refused") + ruled("would_refuse");
-            Ok(not_passed / (not_passed + ruled("admitted")).max(1.0))
+            // The limit's own counts: whether one that passed would have waited in vain is known
+            // only after it was let in.
+            let limits = stage.operator.limits().await?;
+            let count = |word: &str| limits.number(&format!("/upstreams/0/gate/counts/{word}"));
+            Ok(count("would_refuse") / (count("admitted") + count("refused")).max(1.0))
         })?);
     }
     let [enforced, predicted] = shares.as_slice() else { return Ok(Vec::new()) };
