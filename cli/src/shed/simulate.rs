@@ -12,9 +12,9 @@ use headgate_admin::LimitsStatus;
 use headgate_config::Loaded;
 use headgate_gateway::{
     Fact,
-    settings::{Per, Route},
+    settings::{Callers, Per, Route, Settings},
 };
-use headgate_router::overload::{mode::Mode, rate::Limiter};
+use headgate_router::overload::{mode::Mode, rate::Limiter, throttle::Throttle};
 use headgate_telemetry::Kept;
 use headgate_types::{Class, Outcome, Priority, UnixTime};
 use serde::Serialize;
@@ -69,17 +69,23 @@ struct Answer {
     requests: u64,
     /// Requests of routes that the new configuration has not.
     left_out: u64,
+    /// What of the new configuration was not simulated, and why.
+    not_simulated: Vec<&'static str>,
     rows: Vec<Row>,
 }
+
+/// How long an upstream took, and whether it answered well.
+type Served = (Duration, bool);
 
 /// One kept request, as far as it matters here.
 struct Seen {
     at: Duration,
     stream: usize,
     gates: [Option<usize>; 2],
-    rates: Option<usize>,
+    route: Option<usize>,
+    is_known: bool,
     class: Class,
-    service: Option<Duration>,
+    served: Option<Served>,
     weight: u64,
     is_cut: bool,
 }
@@ -185,9 +191,12 @@ impl<'a> Simulation<'a> {
             at: time.since(began),
             stream: index,
             gates: self.gates(at, route),
-            rates: (!route.overload.is_exempt).then_some(at),
+            route: (!route.overload.is_exempt).then_some(at),
+            is_known: fact.caller == "verified",
             class,
-            service: fact.service_us.map(Duration::from_micros),
+            served: fact
+                .service_us
+                .map(|micros| (Duration::from_micros(micros), outcome == Some(Outcome::Ok))),
             weight: fact.weight.max(1),
             is_cut,
         });
@@ -230,8 +239,9 @@ impl<'a> Simulation<'a> {
         let routes = settings.routes.iter().map(|one| one.overload.concurrency.unwrap_or_default());
         let gates: Vec<_> = upstreams.chain(routes).map(|one| gate(&one)).collect();
         let rates: Vec<_> = settings.routes.iter().map(rates).collect();
+        let throttles: Vec<_> = settings.routes.iter().map(throttle).collect();
         let arrivals = self.arrivals(&typical);
-        let layers = Layers { rates: &rates, gates: &gates };
+        let layers = Layers { rates: &rates, throttles: &throttles, gates: &gates };
         let refused = run(&arrivals, layers, self.streams.len(), SEED);
         let mut rows: BTreeMap<Stream, Counts> = BTreeMap::new();
         for ((stream, counts), refused) in self.streams.into_iter().zip(refused) {
@@ -241,25 +251,26 @@ impl<'a> Simulation<'a> {
         Ok(Answer {
             requests: rows.values().map(|counts| counts.arrived).sum(),
             left_out: self.left_out,
+            not_simulated: not_simulated(settings),
             rows: rows.into_iter().map(|(stream, counts)| Row { stream, counts }).collect(),
         })
     }
 
-    /// How long served requests took, by upstream: for those that were not.
-    fn typical(&self) -> HashMap<Option<usize>, Vec<Duration>> {
+    /// How served requests were, by upstream: for those that were not.
+    fn typical(&self) -> HashMap<Option<usize>, Vec<Served>> {
         let mut typical: HashMap<_, Vec<_>> = HashMap::new();
         for seen in &self.seen {
-            if let Some(service) = seen.service {
+            if let Some(served) = seen.served {
                 let [_, upstream] = seen.gates;
-                typical.entry(upstream).or_default().push(service);
-                typical.entry(None).or_default().push(service);
+                typical.entry(upstream).or_default().push(served);
+                typical.entry(None).or_default().push(served);
             }
         }
         typical
     }
 
     /// One arrival for each request that a fact stands for, the last [`REQUESTS_MAX`].
-    fn arrivals(&mut self, typical: &HashMap<Option<usize>, Vec<Duration>>) -> Vec<Arrival> {
+    fn arrivals(&mut self, typical: &HashMap<Option<usize>, Vec<Served>>) -> Vec<Arrival> {
         let all: u64 = self.seen.iter().map(|seen| seen.weight).sum();
         let span = self.seen.last().map_or(Duration::ZERO, |seen| seen.at);
         // Requests that were passed over came about as evenly as all did.
@@ -282,10 +293,19 @@ impl<'a> Simulation<'a> {
                 let like = typical.get(&upstream).or_else(|| typical.get(&None));
                 let place = self.random.usize(..like.map_or(1, |like| like.len().max(1)));
                 let drawn = like.and_then(|like| like.get(place)).copied();
-                let service = seen.service.or(drawn).unwrap_or_default();
+                let (service, is_good) = seen.served.or(drawn).unwrap_or_default();
                 let at = seen.at + gap * u32::try_from(copy).unwrap_or(u32::MAX);
-                let Seen { stream, gates, rates, class, .. } = *seen;
-                arrivals.push(Arrival { at, class, gates, rates, service, stream });
+                let Seen { stream, gates, route, is_known, class, .. } = *seen;
+                arrivals.push(Arrival {
+                    at,
+                    class,
+                    gates,
+                    route,
+                    is_known,
+                    service,
+                    is_good,
+                    stream,
+                });
             }
         }
         arrivals.sort_by_key(|arrival| arrival.at);
@@ -293,15 +313,44 @@ impl<'a> Simulation<'a> {
     }
 }
 
+/// What acts in that configuration and cannot be told from facts.
+fn not_simulated(settings: &Settings) -> Vec<&'static str> {
+    let acts = |mode: Mode| matches!(mode, Mode::Enforce(_));
+    let is_keyed = |route: &Route| {
+        route.overload.rates.iter().any(|rate| acts(rate.mode) && rate.per != Per::Route)
+    };
+    let all = [
+        (
+            acts(settings.edge.overload.mode),
+            "the edge's own overload: it follows from the machine's load, not from arrivals",
+        ),
+        (
+            settings.upstreams.iter().any(|upstream| acts(upstream.overload.breaker.mode)),
+            "breakers and retries: it is not kept which endpoint was asked",
+        ),
+        (
+            settings.routes.iter().any(is_keyed),
+            "rates of devices and users: it is not kept who asked",
+        ),
+    ];
+    all.into_iter().filter(|(applies, _)| *applies).map(|(_, what)| what).collect()
+}
+
+fn throttle(route: &Route) -> Throttle {
+    let throttle = Throttle::default();
+    throttle.switch().set(route.overload.throttle);
+    throttle
+}
+
 /// The rates that count a route's requests as a whole. Those of devices and users need to know who
 /// asked, which is not kept.
-fn rates(route: &Route) -> Vec<Limiter> {
+fn rates(route: &Route) -> Vec<(Callers, Limiter)> {
     let whole = route.overload.rates.iter().filter(|rate| rate.per == Per::Route);
     whole
         .filter_map(|rate| {
             let limiter = Limiter::with_keys(rate.rate, 1)?;
             limiter.switch().set(rate.mode);
-            Some(limiter)
+            Some((rate.callers, limiter))
         })
         .collect()
 }
@@ -329,6 +378,11 @@ fn text(answer: &Answer) -> String {
     if answer.left_out > 0 {
         text.push_str("requests of routes that the configuration has not: ");
         text.push_str(&answer.left_out.to_string());
+        text.push('\n');
+    }
+    for what in &answer.not_simulated {
+        text.push_str("not simulated: ");
+        text.push_str(what);
         text.push('\n');
     }
     text

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use headgate_gateway::settings::Concurrency;
+use headgate_gateway::settings::{Callers, Concurrency};
 use headgate_router::overload::{
     adaptive::{self, Adaptive},
     concurrency::{self, Asked, Call, Gate, Permit, Waiter},
@@ -15,6 +15,7 @@ use headgate_router::overload::{
     mode::Ruled,
     queue::Ticket,
     rate::Limiter,
+    throttle::{self, Throttle},
     verdict::Verdict,
 };
 use headgate_types::{Class, Moment, Priority};
@@ -31,10 +32,14 @@ pub(super) struct Arrival {
     pub(super) class: Class,
     /// The limits that it meets, in order: of its route, if that has one, and of its upstream.
     pub(super) gates: [Option<usize>; 2],
-    /// The rates that it meets before them, by the position of its route. None: it meets none.
-    pub(super) rates: Option<usize>,
-    /// How long its upstream takes.
+    /// The position of its route, whose rates and throttle it meets before them. None: it meets
+    /// none.
+    pub(super) route: Option<usize>,
+    /// Whether an identity source knew its caller.
+    pub(super) is_known: bool,
+    /// How long its upstream takes, and whether it answers well.
     pub(super) service: Duration,
+    pub(super) is_good: bool,
     /// For what the answer is counted.
     pub(super) stream: usize,
 }
@@ -74,9 +79,18 @@ enum Event {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layers<'a> {
     /// Rates of routes, by the position of the route.
-    pub(super) rates: &'a [Vec<Limiter>],
+    pub(super) rates: &'a [Vec<(Callers, Limiter)>],
+    /// Throttles of routes.
+    pub(super) throttles: &'a [Throttle],
     /// Limits of upstreams, then those of routes.
     pub(super) gates: &'a [Arc<Gate<Waiting>>],
+}
+
+/// What a request holds on its way.
+#[derive(Debug, Default)]
+struct Held {
+    permits: Vec<Permit<Waiting>>,
+    pass: Option<throttle::Pass>,
 }
 
 /// Carries requests through limits.
@@ -88,7 +102,7 @@ pub(super) struct Run<'a> {
     heap: BinaryHeap<Reverse<(Moment, u64)>>,
     events: HashMap<u64, Event>,
     inbox: Inbox,
-    permits: HashMap<usize, Vec<Permit<Waiting>>>,
+    held: HashMap<usize, Held>,
     number: u64,
     refused: Vec<u64>,
 }
@@ -106,7 +120,7 @@ pub(super) fn run(arrivals: &[Arrival], layers: Layers<'_>, streams: usize, seed
         heap: BinaryHeap::new(),
         events: HashMap::new(),
         inbox: Inbox::default(),
-        permits: HashMap::new(),
+        held: HashMap::new(),
         number: 0,
         refused: vec![0; streams],
     };
@@ -116,7 +130,7 @@ pub(super) fn run(arrivals: &[Arrival], layers: Layers<'_>, streams: usize, seed
     run.carry_out()
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     fn add(&mut self, at: Moment, event: Event) {
         self.number += 1;
         self.heap.push(Reverse((at, self.number)));
@@ -129,11 +143,7 @@ impl Run<'_> {
             self.now = at;
             match self.events.remove(&number) {
                 Some(Event::Arrive(request)) => self.arrive(request),
-                Some(Event::Served(request)) => {
-                    for permit in self.permits.remove(&request).unwrap_or_default() {
-                        permit.finish(at, End::Success);
-                    }
-                }
+                Some(Event::Served(request)) => self.served(request),
                 Some(Event::QueueEnds(request, ticket)) => {
                     let gate = self.last_gate(request);
                     if gate.is_some_and(|gate| gate.leave(ticket, at).is_some()) {
@@ -155,8 +165,15 @@ impl Run<'_> {
 
     fn arrive(&mut self, request: usize) {
         let Some(arrival) = self.arrivals.get(request) else { return };
-        let rates = arrival.rates.and_then(|route| self.layers.rates.get(route));
-        let is_too_often = |rate: &Limiter| matches!(rate.rule(0, self.now), Ruled::Refused(_));
+        let rates = arrival.route.and_then(|route| self.layers.rates.get(route));
+        let is_too_often = |(callers, rate): &(Callers, Limiter)| {
+            let is_counted = match callers {
+                Callers::All => true,
+                Callers::Known => arrival.is_known,
+                Callers::Anonymous => !arrival.is_known,
+            };
+            is_counted && matches!(rate.rule(0, self.now), Ruled::Refused(_))
+        };
         if rates.is_some_and(|rates| rates.iter().any(is_too_often)) {
             return self.refuse(request);
         }
@@ -170,12 +187,19 @@ impl Run<'_> {
             deadline: None,
             draw,
         };
+        let throttle = self.throttle(request);
+        let checked = throttle.map(|it| it.check(call.priority, self.now, self.random.u64(..)));
+        let mut held = Held::default();
+        match checked {
+            Some(Verdict::Refused(_)) => return self.refuse(request),
+            Some(Verdict::Admitted(pass)) => held.pass = Some(pass),
+            None => {}
+        }
         let gates = self.layers.gates;
         let [route, upstream] = arrival.gates.map(|index| index.and_then(|it| gates.get(it)));
-        let mut held = Vec::new();
         if let Some(gate) = route {
             match gate.admit(&call, self.now) {
-                Verdict::Admitted(permit) => held.push(permit),
+                Verdict::Admitted(permit) => held.permits.push(permit),
                 Verdict::Refused(_) => return self.refuse(request),
             }
         }
@@ -183,17 +207,15 @@ impl Run<'_> {
         let inbox = Arc::clone(&self.inbox);
         match gate.admit_or_wait(&call, self.now, || Waiting { request, inbox }) {
             Asked::Admitted(permit) => {
-                held.push(permit);
+                held.permits.push(permit);
                 self.admitted(request, held);
             }
             Asked::Queued(ticket, until) => {
-                self.permits.insert(request, held);
+                self.held.insert(request, held);
                 self.add(until, Event::QueueEnds(request, ticket));
             }
             Asked::Refused(_) => {
-                for permit in held {
-                    permit.abandon(self.now);
-                }
+                self.held.insert(request, held);
                 self.refuse(request);
             }
         }
@@ -207,8 +229,8 @@ impl Run<'_> {
             let Some((request, verdict)) = told else { return };
             match verdict {
                 Verdict::Admitted(permit) => {
-                    let mut held = self.permits.remove(&request).unwrap_or_default();
-                    held.push(permit);
+                    let mut held = self.held.remove(&request).unwrap_or_default();
+                    held.permits.push(permit);
                     self.admitted(request, held);
                 }
                 Verdict::Refused(_) => self.refuse(request),
@@ -216,15 +238,35 @@ impl Run<'_> {
         }
     }
 
-    fn admitted(&mut self, request: usize, held: Vec<Permit<Waiting>>) {
+    fn throttle(&self, request: usize) -> Option<&'a Throttle> {
+        self.layers.throttles.get(self.arrivals.get(request)?.route?)
+    }
+
+    fn admitted(&mut self, request: usize, held: Held) {
         let Some(arrival) = self.arrivals.get(request) else { return };
         let ends = self.now + arrival.service;
-        self.permits.insert(request, held);
+        if let (Some(throttle), Some(pass)) = (self.throttle(request), held.pass) {
+            throttle.tried(pass, self.now);
+        }
+        self.held.insert(request, held);
         self.add(ends, Event::Served(request));
     }
 
+    fn served(&mut self, request: usize) {
+        let held = self.held.remove(&request).unwrap_or_default();
+        let is_good = self.arrivals.get(request).is_some_and(|arrival| arrival.is_good);
+        if let (Some(throttle), Some(pass)) = (self.throttle(request), held.pass)
+            && is_good
+        {
+            throttle.succeeded(pass, self.now);
+        }
+        for permit in held.permits {
+            permit.finish(self.now, End::Success);
+        }
+    }
+
     fn refuse(&mut self, request: usize) {
-        for permit in self.permits.remove(&request).unwrap_or_default() {
+        for permit in self.held.remove(&request).unwrap_or_default().permits {
             permit.abandon(self.now);
         }
         let stream = self.arrivals.get(request).map(|arrival| arrival.stream);

@@ -92,6 +92,80 @@ fn rate_of_a_route_refuses_what_comes_too_often() {
     assert_eq!((refused("observe"), refused("off")), (0, 0));
 }
 
+/// A configuration with an upstream that takes all, and this key of its route.
+fn routed(platform: &str, key: &str) -> Loaded {
+    let team = format!(
+        "team = 'tv'\n[upstream.u]\nendpoints = ['a:1']\nbreaker = {{ mode = 'off' }}\n\
+         concurrency = {{ mode = 'off' }}\n{ROUTE}{key}\n"
+    );
+    let files = Memory::default()
+        .with("headgate.toml", format!("{PLATFORM}{platform}"))
+        .with("routes.d/tv/r.toml", team);
+    headgate_config::load_from(&files, Path::new("headgate.toml"), &BTreeMap::new()).unwrap()
+}
+
+#[test]
+fn throttle_refuses_of_a_route_whose_service_fails() {
+    // The share of requests that the service answers well, and how many a throttle may refuse.
+    let table = [
+        ("throttle = { mode = 'enforce' }", 10, 0..=0),
+        // Of ten requests one succeeds: bulk is refused with (10 - 1.2) / 11 of the probability,
+        // critical requests with (10 - 3) / 11, after the first 150 requests.
+        ("throttle = { mode = 'enforce' }", 1, 580..=760),
+        ("throttle = { mode = 'observe' }", 1, 0..=0),
+        ("throttle = { mode = 'off' }", 1, 0..=0),
+    ];
+    for (key, good_of_ten, wanted) in table {
+        let mut facts = facts("tv/home", 1_000);
+        for (number, fact) in facts.iter_mut().enumerate() {
+            let is_good = number / 2 % 10 < good_of_ten;
+            fact.outcome = if is_good { "ok" } else { "origin_5xx" }.to_owned();
+        }
+        let answer = answer(&routed("", key), &running(), &facts).unwrap();
+        let refused = refused(&answer, "bulk") + refused(&answer, "critical");
+        assert!(wanted.contains(&refused), "{key}, {good_of_ten} of ten: {refused}");
+    }
+}
+
+#[test]
+fn rate_counts_the_callers_that_it_is_for() {
+    let mut facts = facts("tv/home", 1_000);
+    for fact in facts.iter_mut().step_by(2) {
+        fact.caller = "verified".to_owned();
+    }
+    for (callers, wanted) in [("all", 890..=900), ("known", 390..=400), ("anonymous", 390..=400)] {
+        let rate = format!(
+            "rate = [{{ rate = '10/s', burst = 1, per = 'route', callers = '{callers}' }}]"
+        );
+        let answer = answer(&routed("", &rate), &running(), &facts).unwrap();
+        let refused = refused(&answer, "bulk") + refused(&answer, "critical");
+        assert!(wanted.contains(&refused), "{callers}: {refused}");
+    }
+}
+
+#[test]
+fn what_facts_do_not_tell_is_said() {
+    let quiet = "[edge.overload]\nmode = 'off'\n";
+    let device = "rate = [{ rate = '10/s', burst = 1, per = 'device_id' }]";
+    let table = [
+        (quiet, "", vec![]),
+        ("", "", vec!["the edge's own overload"]),
+        (quiet, device, vec!["rates of devices and users"]),
+    ];
+    for (platform, key, wanted) in table {
+        let facts = facts("tv/home", 3);
+        let answer = answer(&routed(platform, key), &running(), &facts).unwrap();
+        let told: Vec<_> =
+            answer.not_simulated.iter().filter_map(|what| what.split(':').next()).collect();
+        assert_eq!(told, wanted, "{platform}{key}");
+        let lines =
+            text(&answer).lines().filter(|line| line.starts_with("not simulated: ")).count();
+        assert_eq!(lines, wanted.len());
+    }
+    let with_breaker = answer(&loaded(20, quiet), &running(), &facts("tv/home", 3)).unwrap();
+    assert!(text(&with_breaker).contains("not simulated: breakers and retries"));
+}
+
 #[test]
 fn requests_stand_for_those_that_were_passed_over() {
     let mut facts = facts("tv/home", 100);
