@@ -218,10 +218,11 @@ async fn edges_on_one_kafka_agree_within_a_second() {
         entries.filter(is_load).map(load).collect::<Vec<_>>()
     };
     for (asked, other) in [(&one, nodes[1]), (&two, nodes[0])] {
+        let digest = config["digest"].to_string();
         let told = async {
             loop {
                 let history = told(asked, &["history", "--kind", "config"]).await;
-                let is_in_force = |(to, _): &(String, String)| *to == config["digest"].to_string();
+                let is_in_force = |(to, _): &(String, String)| *to == digest;
                 if loads(&history, other).iter().any(is_in_force) {
                     break history;
                 }

@@ -89,6 +89,30 @@ fn walk(node: &Value, above: Option<&str>, nodes: &mut BTreeMap<String, Option<S
     }
 }
 
+/// What caused each event, by its id, with the series that it is of: as the log has it, where each
+/// cause is known and each series has one root.
+async fn caused(edge: &Edge, traces: &[String]) -> BTreeMap<String, (String, Option<String>)> {
+    let mut caused = BTreeMap::new();
+    for topic in TOPICS {
+        for event in events(edge, topic).await {
+            let text = |name: &str| event[name].as_str().map(str::to_owned);
+            let trace = text("correlationid").unwrap();
+            assert!(traces.contains(&trace), "{event}");
+            caused.insert(text("id").unwrap(), (trace, text("causationid")));
+        }
+    }
+    assert_eq!(caused.len(), SERIES * EVENTS);
+    for (id, (trace, cause)) in &caused {
+        let Some(cause) = cause else { continue };
+        let (of, _) = caused.get(cause).unwrap_or_else(|| panic!("{id} is an orphan"));
+        assert_eq!(of, trace, "{id} is of another series than what caused it");
+    }
+    let roots = caused.values().filter(|(_, cause)| cause.is_none());
+    let roots: BTreeSet<_> = roots.map(|(trace, _)| trace.clone()).collect();
+    assert_eq!(roots, traces.iter().cloned().collect(), "each series has one root");
+    caused
+}
+
 /// Scenario S25: all events of a series share one trace, and what caused what is a tree with one
 /// root and no orphan, also through attempts, dead letters and redrives.
 #[tokio::test]
@@ -129,26 +153,7 @@ async fn each_series_is_one_tree_of_one_trace() {
     assert_eq!(done.code(), 0, "{done:?}");
     reaches(&edge, "sent", SERIES).await;
 
-    // As the log has it: whose cause is known, and of which series.
-    let mut caused = BTreeMap::new();
-    for topic in TOPICS {
-        for event in events(&edge, topic).await {
-            let text = |name: &str| event[name].as_str().map(str::to_owned);
-            let trace = text("correlationid").unwrap();
-            assert!(traces.contains(&trace), "{event}");
-            caused.insert(text("id").unwrap(), (trace, text("causationid")));
-        }
-    }
-    assert_eq!(caused.len(), SERIES * EVENTS);
-    for (id, (trace, cause)) in &caused {
-        let Some(cause) = cause else { continue };
-        let (of, _) = caused.get(cause).unwrap_or_else(|| panic!("{id} is an orphan"));
-        assert_eq!(of, trace, "{id} is of another series than what caused it");
-    }
-    let roots = caused.values().filter(|(_, cause)| cause.is_none());
-    let roots: BTreeSet<_> = roots.map(|(trace, _)| trace.clone()).collect();
-    assert_eq!(roots, traces.iter().cloned().collect(), "each series has one root");
-
+    let caused = caused(&edge, &traces).await;
     // And as operators are shown it.
     for trace in &traces {
         let shown = async {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use headgate_tests::push::{PUSH, Stream};
+use serde_json::Value;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::orders::{counted, function, order, site};
@@ -86,7 +87,7 @@ pub(crate) async fn connections(connections: usize) -> Result<Waiting> {
         .into_iter()
         .map(|mut stream| async move {
             let pushed = stream.pushed().await;
-            (pushed["trace_id"].as_str().map(str::to_owned), stream)
+            (pushed.get("trace_id").and_then(Value::as_str).map(str::to_owned), stream)
         })
         .collect();
     // They stay open until all are told.

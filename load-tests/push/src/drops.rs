@@ -55,7 +55,7 @@ pub(crate) async fn drops(clients: usize, seed: u64) -> Result<Dropped> {
                 connections += 1;
                 for _ in 0..=chance.usize(0..6) {
                     if seen.len() < ORDERS {
-                        seen.push(stream.pushed().await["id"].to_string());
+                        seen.push(stream.pushed().await.get("id").map(ToString::to_string));
                     }
                 }
                 last = stream.last;

@@ -60,7 +60,8 @@ fn by_class(script: &str, expected: &str) {
         }
         let (class, rest) = word.split_at(1);
         let class = Class::ALL["csbu".find(class).unwrap()];
-        lanes.push(&rest[..1].into(), class, word);
+        let (key, _) = rest.split_at(1);
+        lanes.push(&key.into(), class, word);
     }
     assert_eq!(given.join(" "), expected, "{script}");
 }

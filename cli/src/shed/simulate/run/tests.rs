@@ -20,10 +20,19 @@ fn refused(gates: &[Concurrency], service: Duration) -> Vec<u64> {
         let stream = usize::from(number % 2 == 1);
         let class = if stream == 0 { Class::Critical } else { Class::Bulk };
         let at = Duration::from_millis(10 * number);
-        Arrival { at, class, gates: both, rates: None, service, stream }
+        Arrival {
+            at,
+            class,
+            gates: both,
+            route: None,
+            is_known: true,
+            service,
+            is_good: true,
+            stream,
+        }
     };
     let arrivals: Vec<_> = (0..2_000).map(arrival).collect();
-    run(&arrivals, Layers { rates: &[], gates: &gates }, 2, 7)
+    run(&arrivals, Layers { rates: &[], throttles: &[], gates: &gates }, 2, 7)
 }
 
 #[test]
