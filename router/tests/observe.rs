@@ -77,7 +77,7 @@ impl Layer for Edge {
 
     fn request(&self, turn: u64, now: Moment) -> bool {
         if turn.is_multiple_of(25) {
-            let lag = if fails(turn) { 15 } else { 1 };
+            let lag = if fails(turn) { 30 } else { 1 };
             let signals = Signals {
                 scheduler_lag: Duration::from_millis(lag),
                 cpu: 0.9,

@@ -77,8 +77,8 @@ fn series_are_whole_although_workers_come_and_go() {
     let report = crashes(&Crashes {
         kill_every: None,
         break_every: None,
-        leave_every: Some(Duration::from_secs(3)),
-        ..sizes(On::Kafka, 60, None, folder.path())
+        leave_every: Some(Duration::from_millis(500)),
+        ..sizes(On::Kafka, 200, None, folder.path())
     });
     let report = report.expect("the processes start and the work is done in time");
     assert!(report.holds(), "{report}");

@@ -49,6 +49,7 @@ fn every_sample_stands_below_its_help_and_type() {
     metrics.discovery("tv", "home").failed();
     metrics.probe("order").ran(ProbeResult::Ok, Duration::from_millis(3));
     metrics.exchanges().written(1);
+    metrics.timeline().written(1);
     metrics.push().opened();
     crate::otlp::Spans::new(&metrics).exported(1);
     metrics.config().in_force("c0ffee");

@@ -20,6 +20,7 @@ const ONE: Range<u64> = HELD_OUT.start..HELD_OUT.start + 1;
 const MISSED: &[(&str, &str)] = &[
     ("E6", "shed share"),
     ("H1d", "predicted share off at 1.5x"),
+    ("H1d", "predicted share off at 2x"),
     ("H1e", "predicted share off at 1.5x"),
     ("H1e", "predicted share off at 2x"),
     ("H1e", "predicted share off at 3x"),

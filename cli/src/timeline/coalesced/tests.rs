@@ -28,7 +28,7 @@ fn at(halves: u32) -> Moment {
 fn fast_moves_of_a_limit_are_one() {
     let mut coalesced = Coalesced::default();
     let mut seen = Vec::new();
-    for half in 0..24 {
+    for half in 0..32 {
         let entries = if half < 14 { vec![entry(LIMIT, "a", half, half + 1)] } else { vec![] };
         seen.extend(told(&coalesced.take(&entries, at(half))));
     }
