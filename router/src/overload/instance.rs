@@ -52,9 +52,9 @@ pub const SHED_EVERY: Duration = Duration::from_millis(250);
 /// less. What is left keeps queues from growing while the law looks for the share.
 const AIM: f64 = 0.85;
 /// What is shed grows by so much of the overload beyond the aim per turn, and shrinks by so much of
-/// what is missing to it.
+/// the square of what is missing to it: fast on an idle core, gently on one that is nearly busy.
 const GROWS: f64 = 0.1;
-const SHRINKS: f64 = 0.3;
+const SHRINKS: f64 = 0.2;
 /// Lag beyond full overload counts by its doublings, up to so many.
 const DOUBLINGS_MAX: f64 = 3.0;
 /// While no other signal confirms CPU, at least so much less is shed with each turn.
@@ -67,7 +67,7 @@ const BEST_TURNS: usize = 40;
 /// Every turn the share of arrivals to shed, least important ranks first, moves so that overload x
 /// in [0, 1] meets an aim of 0.85. When x first goes beyond it, the share jumps to what did not come
 /// back, `1 - completed / arrived`; from there it integrates: up by `0.1 * (x - 0.85)` with a part
-/// for each doubling of the lag beyond 20 ms, down by `0.3 * (0.85 - x)`.
+/// for each doubling of the lag beyond 20 ms, down by `0.2 * (0.85 - x)^2`.
 ///
 /// Netflix (Zuul 2 prioritized load shedding, 2020) sheds ranks by the cube of x, and Uber's
 /// Cinnamon shares by a PID controller of `(arrived - completed) / completed`. Both together swing:
@@ -262,7 +262,7 @@ impl State {
             let doublings = late.max(1.0).log2().min(DOUBLINGS_MAX);
             self.shed = self.shed.max(lost) + GROWS * (overload.confirmed - AIM + doublings);
         } else {
-            self.shed -= (SHRINKS * (AIM - overload.told)).max(PROBE);
+            self.shed -= (SHRINKS * (AIM - overload.told).powi(2)).max(PROBE);
         }
         self.shed = self.shed.clamp(0.0, SHED_MAX);
         debug_assert!(signals.cpu >= 0.0, "CPU time does not run backward");
