@@ -49,6 +49,9 @@ mod top;
 mod unserved;
 mod why;
 
+#[cfg(test)]
+mod testing;
+
 use std::{
     io::{self, Write as _},
     process::ExitCode,

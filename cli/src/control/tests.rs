@@ -1,43 +1,31 @@
-use std::path::Path;
-
-use headgate_config::{Loaded, Memory, Overlay, load_from};
-use headgate_events::{EmbeddedLog, Topics};
-use headgate_store::{Settings, Store};
+use headgate_config::Overlay;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::clock::SystemClock;
-
-fn loaded() -> Loaded {
-    let files = Memory::default().with("headgate.toml", "");
-    load_from(&files, Path::new("headgate.toml"), &std::collections::BTreeMap::new()).unwrap()
-}
+use crate::{
+    clock::SystemClock,
+    testing::{SharedLog, loaded},
+};
 
 /// Edges of one log.
 struct Fleet {
-    log: Arc<dyn Log>,
-    clock: Arc<dyn Clock>,
+    own: SharedLog,
     running: JoinSet<()>,
-    _folder: tempfile::TempDir,
 }
 
 impl Fleet {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), &Settings::default()).unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log = EmbeddedLog::new(store, Topics::default(), Arc::clone(&clock));
-        Self { log: Arc::new(log), clock, running: JoinSet::new(), _folder: folder }
+        Self { own: SharedLog::new(), running: JoinSet::new() }
     }
 
     fn home(&self) -> Home {
-        Home::Log(Arc::clone(&self.log), Topic::control(None), "embedded")
+        Home::Log(Arc::clone(&self.own.log), Topic::control(None), "embedded")
     }
 
     /// An edge that begins with what it has folded, and has caught up.
     async fn edge(&mut self, node: &str, folded: Folded) -> Control {
-        let control = made(self.home(), &self.clock, node, folded);
+        let control = made(self.home(), &self.own.clock, node, folded);
         let follower = control.clone();
         self.running.spawn(async move { follower.run().await });
         let mut folded = control.inner.folded.subscribe();

@@ -1,41 +1,30 @@
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use headgate_config::{Memory, load_from};
-use headgate_events::{EmbeddedLog, Topics};
 use headgate_store::Settings;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::testing::{SharedLog, loaded};
 
 /// How long an entry may take to be in the log, on a machine that does something else.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Edges of one log.
 struct Fleet {
-    log: Arc<dyn Log>,
-    clock: Arc<dyn Clock>,
+    own: SharedLog,
     stop: watch::Sender<bool>,
-    _folder: tempfile::TempDir,
 }
 
 impl Fleet {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), &Settings::default()).unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log = EmbeddedLog::new(store, Topics::default(), Arc::clone(&clock));
-        let stop = watch::channel(false).0;
-        Self { log: Arc::new(log), clock, stop, _folder: folder }
+        Self { own: SharedLog::new(), stop: watch::channel(false).0 }
     }
 
     fn edge(&self, node: &str, store: Option<&Store>) -> Timeline {
-        let files = Memory::default().with("headgate.toml", "");
-        let loaded = load_from(&files, Path::new("headgate.toml"), &<_>::default()).unwrap();
-        let running = Running::new(Arc::new(loaded), self.clock.unix_time());
+        let running = Running::new(Arc::new(loaded()), self.own.clock.unix_time());
         let running = watch::channel(Arc::new(running)).1;
-        let home = (Arc::clone(&self.log), Topic::timeline(None));
-        let timeline = Timeline::new(store, (node.to_owned(), &running), &self.clock)
+        let home = (Arc::clone(&self.own.log), Topic::timeline(None));
+        let timeline = Timeline::new(store, (node.to_owned(), &running), &self.own.clock)
             .shared(Some(home), &Metrics::new());
         tokio::spawn(timeline.task().unwrap()(self.stop.subscribe()));
         timeline

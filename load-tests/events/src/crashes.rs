@@ -49,7 +49,9 @@ pub enum On {
 pub struct Crashes {
     /// What the workers stand on.
     pub on: On,
-    /// Different roots; three in ten come twice. Each has a child, and a child's child.
+    /// Different roots; three in ten come twice. Each has a child, and a child's child. As many
+    /// again are published as often as everything is done before each that is to go wrong has gone
+    /// wrong once.
     pub keys: u64,
     /// Between two kills of a worker. None: they live.
     pub kill_every: Option<Duration>,
@@ -92,38 +94,34 @@ pub fn crashes(sizes: &Crashes) -> Result<Report> {
         }
     };
     let place = place(sizes, broker.as_ref())?;
-    let mut chance = fastrand::Rng::with_seed(sizes.seed);
-    let names: Vec<_> = (0..sizes.keys).map(|number| format!("k{number:07}")).collect();
-    let deliveries = runtime.block_on(publish(&place, &names, &mut chance))?;
-    let began = Instant::now();
-    let broker = broker.map(Broker::Running);
-    let workers = Vec::new();
-    let troubles = Troubles::default();
     let of_workers = ways.as_ref().map_or_else(|| place.clone(), |ways| ways.place(&place));
     let mut run = Run {
         sizes,
         place: &place,
         of_workers,
-        workers,
-        broker,
+        workers: Vec::new(),
+        broker: broker.map(Broker::Running),
         ways,
+        names: Vec::new(),
+        deliveries: 0,
         kills: 0,
         breaks: 0,
         leaves: 0,
         handled: Handled::default(),
-        troubles,
-        chance,
+        troubles: Troubles::default(),
+        chance: fastrand::Rng::with_seed(sizes.seed),
     };
+    runtime.block_on(run.publish())?;
+    let began = Instant::now();
     runtime.block_on(run.until_done())?;
     let seconds = began.elapsed().as_secs_f64();
     run.dismiss()?;
-    let (kills, breaks, troubles) = (run.kills, run.breaks, run.troubles.clone());
-    let (leaves, handled) = (run.leaves, run.handled);
+    let Run { names, deliveries, kills, breaks, leaves, handled, troubles, .. } = run;
     let verdict = runtime.block_on(async {
         let world = World::open(&place).await?;
         account::judge(&world, &names).await
     })?;
-    let Crashes { on, keys, .. } = *sizes;
+    let (on, keys) = (sizes.on, names.len() as u64);
     let report =
         Report { on, keys, deliveries, kills, breaks, leaves, handled, troubles, seconds, verdict };
     Ok(report)
@@ -149,18 +147,6 @@ fn place(sizes: &Crashes, broker: Option<&OwnKafka>) -> Result<Place> {
     Ok(place)
 }
 
-async fn publish(place: &Place, names: &[String], chance: &mut fastrand::Rng) -> Result<u64> {
-    let world = World::open(place).await?;
-    world.prepare().await?;
-    let twice = names.iter().filter(|_| chance.u32(0..10) < TWICE_OF_TEN);
-    let mut roots: Vec<_> = names.iter().chain(twice).cloned().collect();
-    chance.shuffle(&mut roots);
-    for batch in roots.chunks(BATCH) {
-        world.publish(batch).await?;
-    }
-    Ok(roots.len() as u64)
-}
-
 struct Run<'a> {
     sizes: &'a Crashes,
     place: &'a Place,
@@ -169,6 +155,10 @@ struct Run<'a> {
     workers: Vec<Worker>,
     broker: Option<Broker>,
     ways: Option<Ways>,
+    /// Of the roots that are published.
+    names: Vec<String>,
+    /// Roots that are published, with those that came twice.
+    deliveries: u64,
     kills: u64,
     breaks: u64,
     leaves: u64,
@@ -210,6 +200,40 @@ impl Calamity {
 }
 
 impl Run<'_> {
+    /// Appends as many roots as are asked for, some of them twice.
+    async fn publish(&mut self) -> Result<()> {
+        let world = World::open(self.place).await?;
+        if self.names.is_empty() {
+            world.prepare().await?;
+        }
+        let first = self.names.len() as u64;
+        let names: Vec<_> =
+            (first..first + self.sizes.keys).map(|number| format!("k{number:07}")).collect();
+        let twice = names.iter().filter(|_| self.chance.u32(0..10) < TWICE_OF_TEN);
+        let mut roots: Vec<_> = names.iter().chain(twice).cloned().collect();
+        self.chance.shuffle(&mut roots);
+        for batch in roots.chunks(BATCH) {
+            world.publish(batch).await?;
+        }
+        self.deliveries += roots.len() as u64;
+        self.names.extend(names);
+        Ok(())
+    }
+
+    /// Whether each that is to go wrong has gone wrong once: a fast machine may be done before.
+    fn has_all_happened(&self) -> bool {
+        let Crashes { kill_every, break_every, cut_every, stop_every, leave_every, .. } =
+            self.sizes;
+        let all = [
+            (kill_every, self.kills),
+            (break_every, self.breaks),
+            (cut_every, self.troubles.cuts()),
+            (stop_every, self.troubles.stops()),
+            (leave_every, self.leaves),
+        ];
+        all.iter().all(|(every, count)| every.is_none() || *count > 0)
+    }
+
     async fn until_done(&mut self) -> Result<()> {
         let began = Instant::now();
         let workers = match self.sizes.on {
@@ -240,7 +264,10 @@ impl Run<'_> {
             // Nothing is to be seen while the broker is away.
             let left = left.and_then(Result::ok);
             if left.as_ref().is_some_and(Left::is_nothing) {
-                return Ok(());
+                if self.has_all_happened() {
+                    return Ok(());
+                }
+                self.publish().await?;
             }
             self.troubles.saw(left.as_ref());
             if let Some(number) = self.troubles.over(self.ways.as_ref(), left.as_ref()) {

@@ -104,11 +104,6 @@ impl Threshold {
         self.first_shed.store(if is_idle { ADMIT_ALL } else { first }, Ordering::Relaxed);
     }
 
-    /// Sets the threshold by rank: nothing to do with what arrives.
-    pub fn shed_from(&self, rank: u16) {
-        self.first_shed.store(rank.min(ADMIT_ALL), Ordering::Relaxed);
-    }
-
     /// Lets earlier arrivals count for less: `keep` of what they did.
     pub fn fade(&self, keep: f64) {
         for count in &self.arrivals {
