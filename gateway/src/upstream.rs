@@ -12,6 +12,7 @@ mod pool;
 mod state;
 mod steps;
 pub(crate) mod tls;
+mod turns;
 
 use std::{
     fmt,

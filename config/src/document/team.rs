@@ -62,7 +62,8 @@ pub(crate) struct Upstream {
     /// Where endpoints are looked up, again and again. What can't be looked up leaves the last
     /// endpoints in force.
     pub(crate) dns: Option<Dns>,
-    /// Time to open a connection.
+    /// Time to open a connection. Each thread opens 16 to an endpoint at once, or as many as it has
+    /// there; who finds none meanwhile waits as long for one that is given back or for his turn.
     pub(crate) connect_timeout: Length,
     /// Connections to one endpoint by each thread, idle or not.
     #[schemars(range(min = 1))]

@@ -10,7 +10,7 @@ use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     body::RequestBody,
@@ -19,6 +19,7 @@ use crate::{
         Upstream,
         connect::{ConnectError, Open, Opened, connect},
         pool::{Counted, Next, Pool, with_pool},
+        turns::Turn,
     },
 };
 
@@ -40,7 +41,7 @@ pub(crate) struct Lease {
     pub(super) endpoint: usize,
     /// Whether the connection has served before, and so may have died while it idled.
     pub(crate) is_reused: bool,
-    /// Whether the request waited for it while another one opened it.
+    /// Whether the request waited for it while another one opened or used it.
     pub(crate) has_waited: bool,
     /// None on a shared connection, which the pool counts.
     pub(super) counted: Option<Counted>,
@@ -101,7 +102,7 @@ impl Lease {
             Some(lease) => Ok(lease),
             // Boxed: it is rare, and would make every exchange as large as itself.
             None if upstream.settings.protocol == Protocol::H1 => {
-                Box::pin(Self::open(upstream, endpoint)).await
+                Box::pin(Self::take_turn(upstream, endpoint)).await
             }
             None => Box::pin(Self::share(upstream, endpoint)).await,
         }
@@ -138,6 +139,29 @@ impl Lease {
         Self::open(upstream, endpoint).await
     }
 
+    /// Opens a connection once it is this request's turn, or takes one that is given back before.
+    async fn take_turn(upstream: &Arc<Upstream>, endpoint: usize) -> Result<Self, ConnectError> {
+        let place = Self::reserve(upstream, endpoint)?;
+        let turns = with_pool(|pool| Arc::clone(&pool.slot(upstream, endpoint).turns));
+        let turn = match turns.ask() {
+            Ok(turn) => turn,
+            Err(told) => match timeout(upstream.settings.connect_timeout, told).await {
+                Ok(Ok(turn)) => turn,
+                Ok(Err(_)) | Err(_) => return Err(ConnectError::TimedOut),
+            },
+        };
+        match turn {
+            Turn::Take(idle) => Ok(Self { has_waited: true, ..idle.lease(endpoint) }),
+            Turn::Open(_right) => Self::open_at(upstream, endpoint, place).await,
+        }
+    }
+
+    fn reserve(upstream: &Upstream, endpoint: usize) -> Result<Open, ConnectError> {
+        let count = with_pool(|pool| Arc::clone(&pool.slot(upstream, endpoint).open));
+        let max = upstream.settings.connections_max.get();
+        Open::reserve(&count, max).ok_or(ConnectError::Exhausted)
+    }
+
     /// Opens a connection, whatever is kept.
     ///
     /// # Errors
@@ -147,9 +171,15 @@ impl Lease {
         upstream: &Arc<Upstream>,
         endpoint: usize,
     ) -> Result<Self, ConnectError> {
-        let count = with_pool(|pool| Arc::clone(&pool.slot(upstream, endpoint).open));
-        let max = upstream.settings.connections_max.get();
-        let place = Open::reserve(&count, max).ok_or(ConnectError::Exhausted)?;
+        let place = Self::reserve(upstream, endpoint)?;
+        Self::open_at(upstream, endpoint, place).await
+    }
+
+    async fn open_at(
+        upstream: &Arc<Upstream>,
+        endpoint: usize,
+        place: Open,
+    ) -> Result<Self, ConnectError> {
         let started = Instant::now();
         let opened = connect(upstream, endpoint, place).await?;
         let Opened { sender, task, streams_max } = opened;

@@ -21,6 +21,7 @@ use crate::{
         connect::STREAMS_MAX,
         lease::{Lease, Sender, Stream},
         opening::{Opener, Opening, Waiting},
+        turns::Turns,
     },
 };
 
@@ -71,20 +72,44 @@ impl Hasher for KeyHasher {
 }
 
 /// One endpoint's connections on this thread.
-#[derive(Default)]
 pub(super) struct Slot {
     idle: Vec<Idle>,
     shared: Vec<Shared>,
     /// The connection that is being opened for several.
     opening: Weak<Opening>,
     pub(super) open: Arc<AtomicUsize>,
+    pub(super) turns: Arc<Turns<Idle>>,
     idle_timeout: Duration,
 }
 
-struct Idle {
+impl Default for Slot {
+    fn default() -> Self {
+        let open = Arc::default();
+        let turns = Turns::new(&open);
+        let idle_timeout = Duration::ZERO;
+        Self { idle: vec![], shared: vec![], opening: Weak::new(), open, turns, idle_timeout }
+    }
+}
+
+/// A connection that waits for its next request.
+pub(super) struct Idle {
     sender: http1::SendRequest<RequestBody>,
     counted: Counted,
     since: Instant,
+}
+
+impl Idle {
+    /// Takes it for a request.
+    pub(super) fn lease(self, endpoint: usize) -> Lease {
+        Lease {
+            sender: Sender::H1(self.sender),
+            endpoint,
+            is_reused: true,
+            has_waited: false,
+            counted: Some(self.counted.used()),
+            _stream: None,
+        }
+    }
 }
 
 struct Shared {
@@ -210,16 +235,7 @@ impl Pool {
                 slot.idle.push(idle);
                 return None;
             }
-            let sender = Sender::H1(idle.sender);
-            let counted = Some(idle.counted.used());
-            return Some(Lease {
-                sender,
-                endpoint,
-                is_reused: true,
-                has_waited: false,
-                counted,
-                _stream: None,
-            });
+            return Some(idle.lease(endpoint));
         }
         None
     }
@@ -247,10 +263,12 @@ impl Pool {
         counted: Counted,
     ) {
         let upstream = Arc::clone(&counted.upstream);
-        let slot = self.slot(&upstream, endpoint);
-        if slot.idle.len() < upstream.settings.idle_connections_max {
-            slot.idle.push(Idle { sender, counted: counted.idle(), since: Instant::now() });
+        let (slot, max) = (self.slot(&upstream, endpoint), upstream.settings.idle_connections_max);
+        if max == 0 {
+            return;
         }
+        let idle = Idle { sender, counted: counted.idle(), since: Instant::now() };
+        slot.idle.extend(slot.turns.offer(idle).filter(|_| slot.idle.len() < max));
     }
 
     pub(super) fn share(
