@@ -173,7 +173,7 @@ impl<H: Handler> Decorated<H> {
         };
         let attempt = Attempt { delivery, key: &claim.key, number: delivery.attempt };
         for run in 1.. {
-            let ran = self.run((&delivery.event, &claim.key), decoded, None).await;
+            let ran = self.run((delivery, &claim.key), decoded, None).await;
             let Verdict { outcome, settlement } = self.judge(&attempt, ran);
             let Some(outcome) = outcome else { return Ok(settlement) };
             match self.records.once_over(&claim, outcome, found.take().map(|record| *record)).await
@@ -211,7 +211,7 @@ impl<H: Handler> Decorated<H> {
         for run in 1.. {
             let shared = Arc::new(ticket);
             let journal = Journal::new(Arc::clone(&shared));
-            let running = self.run((&delivery.event, &key), decoded, Some(journal));
+            let running = self.run((delivery, &key), decoded, Some(journal));
             let Ok(ran) = self.records.while_held(&shared, running).await else { break };
             // The run had the other handle, and is over.
             let Some(held) = Arc::into_inner(shared) else { break };

@@ -1,6 +1,13 @@
 //! One hand-over of an event to a handler, and how it ended.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use headgate_store::{Due, Operation};
@@ -26,6 +33,25 @@ pub struct Delivery {
     /// Where the event goes when the attempt fails. None: into the delay queue that is called as
     /// the handler's scope.
     pub deferral: Option<Deferral>,
+    /// How long the handler ran, while it does and after it.
+    pub ran: RunTime,
+}
+
+/// How long a handler ran for a delivery, all of its runs together: without the time in which its
+/// claim and its outcome were written.
+#[derive(Clone, Debug, Default)]
+pub struct RunTime(Arc<AtomicU64>);
+
+impl RunTime {
+    /// The runs that have ended. Zero: none has.
+    pub fn took(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn add(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
 }
 
 /// Where an event goes whose attempt failed, for whoever keeps the events of a key together.
@@ -64,8 +90,8 @@ impl fmt::Debug for Deferral {
 
 impl Delivery {
     /// The first hand-over of an event.
-    pub const fn first(event: Event) -> Self {
-        Self { event, attempt: 1, also: Vec::new(), deferral: None }
+    pub fn first(event: Event) -> Self {
+        Self { event, attempt: 1, also: Vec::new(), deferral: None, ran: RunTime::default() }
     }
 
     /// The hand-over of an event that was put off, without what it is taken from.

@@ -44,6 +44,10 @@ impl Store for Embedded {
     fn reads_first(&self) -> bool {
         true
     }
+
+    fn shares_syncs(&self) -> bool {
+        true
+    }
 }
 
 /// An error that came before anything was handed to the engine, or instead of a write.

@@ -51,7 +51,7 @@ pub use crate::context::{
 };
 pub use crate::dead_letter::{DEAD_LETTERS, Reason, dead_letter, letter_id};
 pub use crate::decorator::{Aside, Decorated, InvalidTerms, RUNS_MAX};
-pub use crate::delivery::{Again, Deferral, Delivery, Settlement};
+pub use crate::delivery::{Again, Deferral, Delivery, RunTime, Settlement};
 pub use crate::derived::{child_id, root_id};
 #[cfg(feature = "dynamodb")]
 pub use crate::dynamodb::DynamoDb;

@@ -11,7 +11,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use headgate_types::{Clock, UnixTime};
+use headgate_types::{Clock, Moment, UnixTime};
 use parking_lot::Mutex;
 
 use crate::{
@@ -76,6 +76,11 @@ impl Records {
     /// The wall clock that records are judged by.
     pub fn unix_time(&self) -> UnixTime {
         self.inner.clock.unix_time()
+    }
+
+    /// The clock that lengths of time are measured by.
+    pub(crate) fn now(&self) -> Moment {
+        self.inner.clock.now()
     }
 
     /// What a key waits for a person for. None: it does not wait.

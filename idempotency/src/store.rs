@@ -53,6 +53,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether batches that wait are made durable together, so that more of them at once cost
+    /// little more time each.
+    fn shares_syncs(&self) -> bool {
+        false
+    }
+
     /// What one batch may hold.
     fn budget(&self) -> Budget {
         Budget::default()

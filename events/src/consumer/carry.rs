@@ -105,7 +105,7 @@ impl Shared {
             Ok(settlement) => settlement,
             Err(CommitError::Store(error)) => return Err(Report::down(STORE, &error)),
             // What it was taken from was taken by somebody else.
-            Err(CommitError::Refused { .. }) => return Err(Report { end: End::Gone, due: None }),
+            Err(CommitError::Refused { .. }) => return Err(Report::of(End::Gone)),
             Err(error) => {
                 tracing::warn!(%error, scope = %self.scope, "delivery is made again");
                 return Err(self.soon());
@@ -128,6 +128,7 @@ impl Shared {
             Settlement::Deferred { until, .. } => Report::settled().due(until),
             _ => Report::settled(),
         };
+        let report = Report { ran: delivery.ran.took(), ..report };
         Ok((report, settlement.is_recorded()))
     }
 

@@ -111,7 +111,8 @@ impl Run {
     pub(super) fn new(shared: Arc<Shared>, settings: Settings) -> Self {
         let now = Instant::now();
         let commit = now + settings.commit_every;
-        let pace = Pace::new(&settings.concurrency);
+        let shares_syncs = shared.parts.records.store().shares_syncs();
+        let pace = Pace::new(&settings.concurrency, shares_syncs);
         let breakers = Breakers::new(shared.handler.0.terms().timeout);
         Self {
             shared,
@@ -235,7 +236,7 @@ impl Run {
         };
         let report = report.unwrap_or_else(|| self.shared.soon());
         let now = self.shared.parts.clock.now();
-        self.pace.ended((since, now), in_flight, &report.end);
+        self.pace.ended((since, now), in_flight, &report);
         self.due(report.due);
         match report.end {
             End::Settled | End::Gone => {

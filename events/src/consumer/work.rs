@@ -1,6 +1,6 @@
 //! What a consumer does, piece by piece.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use headgate_idempotency::Delivery;
@@ -96,19 +96,25 @@ pub(super) struct Report {
     pub(super) end: End,
     /// When something that it put off is due.
     pub(super) due: Option<UnixTime>,
+    /// How long the handler ran. Zero: it did not.
+    pub(super) ran: Duration,
 }
 
 impl Report {
+    pub(super) const fn of(end: End) -> Self {
+        Self { end, due: None, ran: Duration::ZERO }
+    }
+
     pub(super) const fn settled() -> Self {
-        Self { end: End::Settled, due: None }
+        Self::of(End::Settled)
     }
 
     pub(super) const fn again(at: Option<UnixTime>) -> Self {
-        Self { end: End::Again(at), due: None }
+        Self::of(End::Again(at))
     }
 
     pub(super) fn down(name: &str, error: &dyn ToString) -> Self {
-        Self { end: End::Down { name: name.into(), error: error.to_string() }, due: None }
+        Self::of(End::Down { name: name.into(), error: error.to_string() })
     }
 
     pub(super) fn due(self, due: UnixTime) -> Self {

@@ -16,6 +16,8 @@ pub(super) struct EmbeddedMember {
     place: Taken,
     subscription: Subscription,
     partitions: Vec<Partition>,
+    /// Whether there was nothing to read at the last look, and nothing has come since.
+    is_dry: bool,
     is_assigned: bool,
     /// The partition that is looked at first, so that none starves.
     turn: usize,
@@ -59,7 +61,8 @@ impl EmbeddedMember {
             Partition { from, next: from, is_paused: false }
         });
         let partitions = partitions.collect();
-        Ok(Self { log, place, subscription, partitions, is_assigned: false, turn: 0, sent: None })
+        let (is_dry, is_assigned) = (false, false);
+        Ok(Self { log, place, subscription, partitions, is_dry, is_assigned, turn: 0, sent: None })
     }
 
     /// The next entries of a partition that is not paused.
@@ -88,12 +91,18 @@ impl EmbeddedMember {
             let all = all.map(|(partition, it)| Assigned { partition, from: it.from });
             return Ok(Polled::Assigned(all.collect()));
         }
+        // Whoever asks gives up and asks again with each delivery that ends, so that a look each
+        // time would cost more than the deliveries.
         loop {
-            if let Some(polled) = self.look()? {
-                return Ok(polled);
+            if !self.is_dry {
+                if let Some(polled) = self.look()? {
+                    return Ok(polled);
+                }
+                self.is_dry = true;
             }
             // Whatever came since the look ends this at once.
             self.subscription.changed().await.map_err(unavailable)?;
+            self.is_dry = false;
         }
     }
 
@@ -123,6 +132,7 @@ impl EmbeddedMember {
         let at = usize::try_from(partition).unwrap_or(usize::MAX);
         if let Some(partition) = self.partitions.get_mut(at) {
             partition.is_paused = is_paused;
+            self.is_dry &= is_paused;
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{Decoded, Decorated, with_data};
 use crate::{
     claim_check::{DataRef, FetchError},
     context::{Context, Journal, Left},
+    delivery::Delivery,
     fault::Fault,
     handler::Handler,
     key::RecordKey,
@@ -45,10 +46,11 @@ impl<H: Handler> Decorated<H> {
     /// Runs the handler. Nothing that it buffered is written yet.
     pub(super) async fn run(
         &self,
-        (event, key): (&Event, &RecordKey),
+        (delivery, key): (&Delivery, &RecordKey),
         decoded: Decoded<H::Data>,
         journal: Option<Journal>,
     ) -> Ran {
+        let (event, began) = (&delivery.event, self.records.now());
         let mut cx = Context::new(self.shared(event, key), journal);
         let decoded = match decoded {
             Some(decoded) => decoded.map_err(End::Unreadable),
@@ -63,6 +65,7 @@ impl<H: Handler> Decorated<H> {
             }
             Err(end) => end,
         };
+        delivery.ran.add(self.records.now().since(began));
         Ran { end, left: cx.finish() }
     }
 

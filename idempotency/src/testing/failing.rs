@@ -146,6 +146,10 @@ impl Store for Failing {
         self.store.reads_first()
     }
 
+    fn shares_syncs(&self) -> bool {
+        self.store.shares_syncs()
+    }
+
     fn budget(&self) -> crate::Budget {
         self.store.budget()
     }

@@ -7,6 +7,10 @@ use clap::Parser;
 use headgate_load_events::{Crashes, Cycles, On, Part, crashes, cycles, priorities};
 use headgate_load_exactly_once::Machine;
 
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Seconds between two troubles on the workers' ways.
 const CUT_EVERY: u64 = 12;
 /// Seconds between two stops of a worker.
@@ -33,7 +37,7 @@ struct Arguments {
     /// Different events.
     #[arg(long, default_value_t = 100_000)]
     keys: u64,
-    /// Seconds of half of the rate that cycles reach. From 120 on, memory must stay what it is.
+    /// Seconds of half of the rate that cycles must reach. From 120 on, memory must stay what it is.
     #[arg(long, default_value_t = 300)]
     half_load: u64,
     /// Seconds in which more comes than can be done.
@@ -96,14 +100,7 @@ fn measure_cycles(arguments: &Arguments) -> Result<bool> {
     let folder = tempfile::tempdir_in(&arguments.folder)?;
     let half_load = Duration::from_secs(arguments.half_load);
     let rate = cycles(&Cycles { events: arguments.keys, half_load }, folder.path())?;
-    let growth = rate.growth.map(|growth| format!(", memory {:+.1} %", growth * 100.0));
-    say(&format!(
-        "cycles on the embedded engine: {:.0}/s; at half of it p50 {:?}, p99 {:?}{}",
-        rate.per_second,
-        rate.p50,
-        rate.p99,
-        growth.unwrap_or_default()
-    ));
+    say(&rate.to_string());
     Ok(rate.holds())
 }
 

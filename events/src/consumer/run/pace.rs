@@ -9,10 +9,16 @@ use headgate_router::overload::{
 use headgate_types::Moment;
 use tokio::time::Instant;
 
-use crate::consumer::{settings::Concurrency, work::End};
+use crate::consumer::{
+    settings::Concurrency,
+    work::{End, Report},
+};
 
 /// Moments that are kept in mind. What is forgotten is found by the regular look.
 const MOMENTS_MAX: usize = 1_024;
+/// A run that is shorter counts as one of this length: how long it takes tells more of the machine
+/// than of what the handler waits for.
+const RUN_MIN: Duration = Duration::from_millis(1);
 /// Between two looks, so that many moments do not make one look each.
 const APART: Duration = Duration::from_millis(5);
 
@@ -20,16 +26,19 @@ const APART: Duration = Duration::from_millis(5);
 pub(super) struct Pace {
     limit: Box<dyn Limit>,
     is_limited: bool,
+    /// Whether what more deliveries at once wait longer for is their handler alone: their writes
+    /// share syncs.
+    shares_syncs: bool,
     moments: BTreeSet<Instant>,
 }
 
 impl Pace {
-    pub(super) fn new(concurrency: &Concurrency) -> Self {
+    pub(super) fn new(concurrency: &Concurrency, shares_syncs: bool) -> Self {
         let limit: Box<dyn Limit> = match concurrency {
             Concurrency::Fixed(limit) => Box::new(Fixed(*limit)),
             Concurrency::Adaptive(settings) => Box::new(Adaptive::new(*settings)),
         };
-        Self { limit, is_limited: false, moments: BTreeSet::new() }
+        Self { limit, is_limited: false, shares_syncs, moments: BTreeSet::new() }
     }
 
     /// Deliveries that may be at work at once; one at least.
@@ -43,8 +52,15 @@ impl Pace {
     }
 
     /// Learns from the end of a delivery.
-    pub(super) fn ended(&mut self, (started, ended): (Moment, Moment), in_flight: u32, end: &End) {
-        let end = match end {
+    pub(super) fn ended(
+        &mut self,
+        (started, ended): (Moment, Moment),
+        in_flight: u32,
+        report: &Report,
+    ) {
+        let ran = report.ran.max(RUN_MIN);
+        let started = if self.shares_syncs { ended - ran } else { started };
+        let end = match report.end {
             End::Settled => limit::End::Success,
             // Its time says nothing about load; the breaker keeps from what is down.
             End::Down { .. } | End::Again(_) | End::Gone => limit::End::Ignore,
@@ -68,3 +84,6 @@ impl Pace {
         next.clamp(now + APART, now + every)
     }
 }
+
+#[cfg(test)]
+mod tests;
