@@ -11,10 +11,11 @@ use crate::{
     document::{platform::FACTS_MAX, team::TeamFile},
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Exchanges, Input, Origin, Probe, Records, Sink},
-    resolve::{claims::Claims, last_good::LastGood},
-    source::{Place, Step, key_path},
+    resolve::{at::At, claims::Claims, last_good::LastGood},
+    source::{Place, key_path},
 };
 
+mod at;
 mod auth;
 pub(crate) mod claims;
 mod edge;
@@ -163,9 +164,7 @@ fn of_route(
     (code, message): (Code, String),
     help: Option<String>,
 ) -> Draft {
-    let keys = keys.iter().map(|key| Step::from(*key));
-    let path: Vec<_> = ["route".into(), name.into()].into_iter().chain(keys).collect();
-    let draft = Draft::new(code, file.at(&path), message).key(key_path(&path));
+    let draft = At::new(file, "route", name).draft(code, keys, message);
     match help {
         Some(help) => draft.help(help),
         None => draft,

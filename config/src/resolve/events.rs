@@ -24,6 +24,7 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, EventLog, Input, Sink},
     resolve::{
+        at::At,
         kafka,
         last_good::LastGood,
         overload,
@@ -158,7 +159,7 @@ fn function(
     match &handler.call.as_ref()?.0 {
         Called::At { endpoint, .. } => {
             let upstream = document::team::Upstream::default();
-            let at = overload::At::new(file, "handler", name);
+            let at = At::new(file, "handler", name);
             let overload = overload::upstream(&upstream, &at, report);
             // No configured name has a dot.
             let own = format!("handler.{name}");

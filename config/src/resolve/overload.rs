@@ -9,41 +9,15 @@ use http::{HeaderValue, StatusCode};
 
 use crate::{
     document::{overload, team},
-    fault::{Code, Draft, Report},
-    load::{Document, Input},
+    fault::{Code, Report},
+    load::Input,
     resolve::{
+        at::At,
         last_good::LastGood,
         route::no_upstream,
         upstreams::{Upstreams, path_of_team},
     },
-    source::{Step, key_path},
 };
-
-/// Where an upstream or a route stands.
-pub(super) struct At<'i> {
-    file: &'i Document<team::TeamFile>,
-    path: [Step<'i>; 2],
-}
-
-impl<'i> At<'i> {
-    pub(super) fn new(
-        file: &'i Document<team::TeamFile>,
-        heading: &'static str,
-        name: &'i str,
-    ) -> Self {
-        Self { file, path: [heading.into(), name.into()] }
-    }
-
-    fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
-        let keys = keys.iter().map(|key| Step::from(*key));
-        let path: Vec<_> = self.path.iter().copied().chain(keys).collect();
-        Draft::new(code, self.file.at(&path), message).key(key_path(&path))
-    }
-
-    fn fault(&self, code: Code, keys: &[&'static str], message: String, report: &mut Report) {
-        report.push(self.draft(code, keys, message));
-    }
-}
 
 pub(super) fn edge(document: &overload::Overload) -> settings::Overload {
     let overload::Cut { standard, best_effort, bulk } = &document.cut;
@@ -75,9 +49,8 @@ pub(super) fn route(
     (last_good, report): (&mut LastGood, &mut Report),
 ) -> settings::RouteOverload {
     let exempt = &input.platform.doc.edge.overload.exempt;
-    let is_this = |name: &Step<'_>| matches!(at.path, [_, own] if own == *name);
     settings::RouteOverload {
-        is_exempt: exempt.iter().any(|id| id.0.0 == team && is_this(&Step::from(id.0.1.as_str()))),
+        is_exempt: exempt.iter().any(|id| id.0.0 == team && at.is_of(&id.0.1)),
         concurrency: document.concurrency.as_ref().map(|own| concurrency(own, at, report)),
         rates: document.rate.iter().map(rate).collect(),
         throttle: document.throttle.mode.0,

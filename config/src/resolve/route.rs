@@ -19,7 +19,9 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, Input, Origin},
     resolve::{
-        NOBODY, OriginDraft, auth, claims, events, idempotency,
+        NOBODY, OriginDraft,
+        at::At,
+        auth, claims, events, idempotency,
         last_good::LastGood,
         of_route, overload,
         split::{self, Legacy},
@@ -303,7 +305,7 @@ impl Resolver<'_, '_> {
         (team, upstreams): (&str, &Upstreams),
         last_good: &mut LastGood,
     ) -> settings::RouteOverload {
-        let at = overload::At::new(self.file, "route", self.name);
+        let at = At::new(self.file, "route", self.name);
         overload::route((self.input, team, upstreams), self.route, &at, (last_good, self.report))
     }
 

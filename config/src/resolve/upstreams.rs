@@ -17,6 +17,7 @@ use crate::{
     fault::{Code, Draft, Report},
     load::{Document, Input},
     resolve::{
+        at,
         edge::at_least_one,
         endpoints::{self, Endpoints},
         last_good::LastGood,
@@ -24,7 +25,6 @@ use crate::{
         route::merged,
         tls,
     },
-    source::{Step, key_path},
 };
 
 /// An upstream's table in its team's file.
@@ -42,10 +42,7 @@ impl At<'_> {
     }
 
     pub(super) fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
-        let keys = keys.iter().map(|key| Step::from(*key));
-        let path: Vec<_> =
-            [Step::from("upstream"), self.name.into()].into_iter().chain(keys).collect();
-        Draft::new(code, self.file.at(&path), message).key(key_path(&path))
+        at::At::new(self.file, "upstream", self.name).draft(code, keys, message)
     }
 
     /// A file of the team, which the keys name; one that lies elsewhere is a fault of that code.
@@ -153,7 +150,7 @@ pub(super) fn upstreams(
 ) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
-        let at = overload::At::new(file, "upstream", name);
+        let at = at::At::new(file, "upstream", name);
         let overload = overload::upstream(upstream, &at, report);
         let at = At { input, file, name };
         let endpoints = endpoints::of(&at, upstream, (last_good, report));
