@@ -17,6 +17,9 @@ use crate::{
     problem::Problem,
 };
 
+/// Characters that somebody may say of who he is, and of why.
+pub(crate) const NOTE_CHARS_MAX: usize = 500;
+
 /// Names of nodes, or kinds, that one question may have.
 const WANTED_MAX: usize = 64;
 
@@ -29,7 +32,8 @@ pub struct HistoryEntry {
     /// entries had one, by the node that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// `start`, `limit`, `breaker`, `instance`, `config`, `overlay`, `dead_letter` or `more`.
+    /// `start`, `limit`, `breaker`, `instance`, `config`, `overlay`, `dead_letter`, `held_key` or
+    /// `more`.
     pub kind: String,
     /// What: such as `upstream tv/home`, an endpoint, a key, a handler, or the edge.
     pub what: String,
@@ -157,6 +161,18 @@ fn ask(query: &str) -> Option<HistoryAsk> {
     }
     let is_short = ask.nodes.len().max(ask.kinds.len()) <= WANTED_MAX;
     Some(HistoryAsk { since: since?, ..ask }).filter(|_| is_short)
+}
+
+/// Keeps what somebody did: to what, what became of it, and who he is, with why.
+pub(crate) async fn note(
+    state: &State,
+    kind: &str,
+    (what, to): (String, String),
+    (actor, reason): (Option<String>, String),
+) {
+    let (kind, to) = (kind.to_owned(), Some(to));
+    let entry = HistoryEntry { kind, what, to, reason, actor, ..HistoryEntry::default() };
+    state.timeline.note(entry).await;
 }
 
 async fn history(

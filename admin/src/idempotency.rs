@@ -17,13 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{State, to_json},
+    history::{NOTE_CHARS_MAX, note},
     problem::Problem,
 };
 
 /// Records that one step looks at, at most and unless said.
 const LIMIT_MAX: usize = 1_024;
-/// Characters of an actor's name and of a reason, at most.
-const NOTE_CHARS_MAX: usize = 500;
 /// How scopes of routes begin: their outcomes are answers of HTTP.
 const HTTP_SCOPE: &str = "http/";
 
@@ -86,9 +85,9 @@ pub struct Resolve {
     pub result: Option<String>,
     /// With `result`, for a route's key: the body's type. None: `application/json`.
     pub content_type: Option<String>,
-    /// Who says so, for the log.
+    /// Who says so, for the log and the history.
     pub actor: Option<String>,
-    /// Why, for the log.
+    /// Why, for the log and the history.
     pub reason: Option<String>,
 }
 
@@ -169,11 +168,12 @@ pub(crate) async fn resolve(
             return Err(Problem::Internal);
         }
     }
-    let note = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let (actor, reason) = (note(&asked.actor), note(&asked.reason));
+    let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let (actor, reason) = (said(&asked.actor), said(&asked.reason));
     let (how, fence) = (asked.resolution.as_str(), asked.fence);
     // Above the usual level of the log, because who settled it must be found later.
     tracing::warn!(key = %id, fence, resolved_as = how, %actor, %reason, "idempotency key resolved");
+    note(&state, "held_key", (id.clone(), how.to_owned()), (asked.actor, reason)).await;
     Ok(to_json(&Resolved { id, resolution: asked.resolution }))
 }
 

@@ -1,6 +1,6 @@
 //! The timeline: every move of a limit, every breaker's transition, every change of the
-//! configuration and what people did to dead letters, with its reason. It is kept in the embedded
-//! store, and told to the other edges of the log.
+//! configuration and what people did to dead letters and held keys, with its reason. It is kept in
+//! the embedded store, and told to the other edges of the log.
 
 mod changes;
 mod coalesced;

@@ -107,6 +107,16 @@ async fn guide_settles_keys_that_wait() {
     for word in ["idempotency key resolved", "in the shop's books", &ids[0]] {
         assert!(told.contains(word), "{word:?} is not in the log: {told}");
     }
+    let admin = format!("http://{}", edge.admin());
+    let history = ["history", "--kind", "held_key", "--json", "--admin", &admin];
+    let ended = headgate_tests::edge::run(&history, &folder).await;
+    let history: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let entry = |id: &str| {
+        let all = history.as_array().unwrap();
+        let entry = all.iter().find(|entry| entry["what"] == *id).unwrap();
+        (entry["to"].clone(), entry["reason"].clone(), entry["actor"].clone())
+    };
+    assert_eq!(entry(&ids[0]), ("done".into(), "in the shop's books".into(), Value::Null));
     edge.metrics_show("the resolved keys", |metrics| {
         metrics.sum("headgate_idempotency_resolved_keys_total", &[]) == 2
     })

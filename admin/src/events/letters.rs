@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 use super::{events, letter_failed, pairs};
 use crate::{
     api::{State, to_json},
-    history::HistoryEntry,
+    history::{NOTE_CHARS_MAX, note},
     problem::Problem,
 };
 
 /// Letters of a page at most, and unless said.
 const LIMIT_MAX: usize = 256;
-/// Characters of an actor's name and of a reason, at most.
-const NOTE_CHARS_MAX: usize = 500;
+/// What entries of the history about dead letters are.
+const KIND: &str = "dead_letter";
 
 /// Some dead letters of a handler.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -209,7 +209,7 @@ pub(crate) async fn redrive(
     tracing::info!(%group, actor = %by.name, redriven, left, loops, "dead letters redriven");
     let what = one.map_or_else(|| group.clone(), |id| format!("{id} of {group}"));
     let to = format!("{redriven} redriven, {left} left, {loops} in a loop");
-    note(&state, what, to, by).await;
+    note(&state, KIND, (what, to), (Some(by.name), by.why)).await;
     Ok(to_json(&Redriven { redriven, left, loops }))
 }
 
@@ -239,16 +239,9 @@ pub(crate) async fn resolve_letter(
         ResolveLetterAs::Rejected => "rejected",
         ResolveLetterAs::Retry => "handled again",
     };
-    note(&state, format!("{id} of {group}"), to.to_owned(), by).await;
+    let what = (format!("{id} of {group}"), to.to_owned());
+    note(&state, KIND, what, (Some(by.name), by.why)).await;
     Ok(to_json(&ResolvedLetter { id, resolution: said.resolution }))
-}
-
-/// Keeps what somebody did to dead letters in the history.
-async fn note(state: &State, what: String, to: String, by: Actor) {
-    let Actor { name, why } = by;
-    let (kind, to, actor) = ("dead_letter".to_owned(), Some(to), Some(name));
-    let entry = HistoryEntry { kind, what, to, reason: why, actor, ..HistoryEntry::default() };
-    state.timeline.note(entry).await;
 }
 
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {

@@ -164,8 +164,8 @@ pub(crate) struct History {
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = crate::plan::length)]
     pub(crate) since: Duration,
 
-    /// Only entries of this kind: `start`, `limit`, `breaker`, `instance`, `config`, `overlay` or
-    /// `dead_letter`. May be given several times.
+    /// Only entries of this kind: `start`, `limit`, `breaker`, `instance`, `config`, `overlay`,
+    /// `dead_letter` or `held_key`. May be given several times.
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Vec<String>,
 
