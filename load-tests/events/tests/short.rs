@@ -4,13 +4,13 @@ use std::{env, path::Path, time::Duration};
 
 use headgate_events::kafka::KafkaLocal;
 use headgate_idempotency::testing::DynamoDbLocal;
-use headgate_load_events::{Crashes, On, crashes, priorities};
+use headgate_load_events::{Crashes, On, Report, crashes, priorities};
 
-/// Runs it, and holds that every series is whole. It ends only once each that is to go wrong has
-/// gone wrong.
-fn whole(sizes: &Crashes) {
+/// Runs it, and holds that every series is whole.
+fn whole(sizes: &Crashes) -> Report {
     let report = crashes(sizes).expect("the processes start and the work is done in time");
     assert!(report.holds(), "{report}");
+    report
 }
 
 /// Whether the real servers are not to be had.
@@ -51,7 +51,8 @@ fn series_are_whole_although_workers_and_the_broker_are_killed() {
     let (keys, breaks_max) =
         if env::var_os("HEADGATE_SLOW_TESTS").is_some() { (500, None) } else { (60, Some(1)) };
     let folder = tempfile::tempdir().unwrap();
-    whole(&sizes(On::Kafka, keys, breaks_max, folder.path()));
+    let report = whole(&sizes(On::Kafka, keys, breaks_max, folder.path()));
+    assert!(report.breaks() > 0, "{report}");
 }
 
 #[test]
@@ -60,13 +61,14 @@ fn series_are_whole_although_workers_are_stopped_and_cut_off() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    whole(&Crashes {
+    let report = whole(&Crashes {
         kill_every: None,
         break_every: None,
         cut_every: Some(Duration::from_secs(1)),
         stop_every: Some(Duration::from_secs(5)),
         ..sizes(On::Kafka, 60, None, folder.path())
     });
+    assert!(report.troubles().cuts() > 0, "{report}");
 }
 
 #[test]
@@ -75,12 +77,13 @@ fn series_are_whole_although_workers_come_and_go() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    whole(&Crashes {
+    let report = whole(&Crashes {
         kill_every: None,
         break_every: None,
         leave_every: Some(Duration::from_millis(500)),
         ..sizes(On::Kafka, 200, None, folder.path())
     });
+    assert!(report.leaves() > 0, "{report}");
 }
 
 #[test]
