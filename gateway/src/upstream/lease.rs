@@ -141,8 +141,8 @@ impl Lease {
 
     /// Opens a connection once it is this request's turn, or takes one that is given back before.
     async fn take_turn(upstream: &Arc<Upstream>, endpoint: usize) -> Result<Self, ConnectError> {
-        let place = Self::reserve(upstream, endpoint)?;
         let turns = with_pool(|pool| Arc::clone(&pool.slot(upstream, endpoint).turns));
+        let place = reserve(upstream, &turns.places)?;
         let turn = match turns.ask() {
             Ok(turn) => turn,
             Err(told) => match timeout(upstream.settings.connect_timeout, told).await {
@@ -156,12 +156,6 @@ impl Lease {
         }
     }
 
-    fn reserve(upstream: &Upstream, endpoint: usize) -> Result<Open, ConnectError> {
-        let count = with_pool(|pool| Arc::clone(&pool.slot(upstream, endpoint).open));
-        let max = upstream.settings.connections_max.get();
-        Open::reserve(&count, max).ok_or(ConnectError::Exhausted)
-    }
-
     /// Opens a connection, whatever is kept.
     ///
     /// # Errors
@@ -171,7 +165,8 @@ impl Lease {
         upstream: &Arc<Upstream>,
         endpoint: usize,
     ) -> Result<Self, ConnectError> {
-        let place = Self::reserve(upstream, endpoint)?;
+        let place =
+            with_pool(|pool| reserve(upstream, &pool.slot(upstream, endpoint).turns.places))?;
         Self::open_at(upstream, endpoint, place).await
     }
 
@@ -246,4 +241,10 @@ impl Lease {
             with_pool(|pool| pool.keep(self.endpoint, sender, counted));
         }
     }
+}
+
+/// A place among the connections that this thread may have to an endpoint.
+fn reserve(upstream: &Upstream, places: &Arc<AtomicUsize>) -> Result<Open, ConnectError> {
+    let max = upstream.settings.connections_max.get();
+    Open::reserve(places, max).ok_or(ConnectError::Exhausted)
 }

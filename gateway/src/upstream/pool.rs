@@ -72,23 +72,14 @@ impl Hasher for KeyHasher {
 }
 
 /// One endpoint's connections on this thread.
+#[derive(Default)]
 pub(super) struct Slot {
     idle: Vec<Idle>,
     shared: Vec<Shared>,
     /// The connection that is being opened for several.
     opening: Weak<Opening>,
-    pub(super) open: Arc<AtomicUsize>,
     pub(super) turns: Arc<Turns<Idle>>,
     idle_timeout: Duration,
-}
-
-impl Default for Slot {
-    fn default() -> Self {
-        let open = Arc::default();
-        let turns = Turns::new(&open);
-        let idle_timeout = Duration::ZERO;
-        Self { idle: vec![], shared: vec![], opening: Weak::new(), open, turns, idle_timeout }
-    }
 }
 
 /// A connection that waits for its next request.
@@ -297,7 +288,7 @@ impl Pool {
         }
         self.slots.retain(|_, slot| {
             let kept = !slot.idle.is_empty() || !slot.shared.is_empty();
-            kept || slot.open.load(Ordering::Relaxed) > 0
+            kept || slot.turns.places.load(Ordering::Relaxed) > 0
         });
     }
 }

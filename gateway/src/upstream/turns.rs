@@ -25,7 +25,7 @@ const OPENINGS_MIN: usize = 16;
 #[derive(Debug)]
 pub(super) struct Turns<K> {
     /// Places of connections that are there, or being opened or waited for.
-    places: Arc<AtomicUsize>,
+    pub(super) places: Arc<AtomicUsize>,
     state: Mutex<State<K>>,
 }
 
@@ -49,13 +49,14 @@ pub(super) enum Turn<K> {
 #[derive(Debug)]
 pub(super) struct Right<K>(Option<Arc<Turns<K>>>);
 
-impl<K> Turns<K> {
-    /// Turns among those who have reserved one of `places`.
-    pub(super) fn new(places: &Arc<AtomicUsize>) -> Arc<Self> {
+impl<K> Default for Turns<K> {
+    fn default() -> Self {
         let state = Mutex::new(State { under_way: 0, waiting: VecDeque::new() });
-        Arc::new(Self { places: Arc::clone(places), state })
+        Self { places: Arc::default(), state }
     }
+}
 
+impl<K> Turns<K> {
     /// The turn of somebody who has reserved a place, now or later. There are no more who wait than
     /// places.
     pub(super) fn ask(self: &Arc<Self>) -> Result<Turn<K>, oneshot::Receiver<Turn<K>>> {

@@ -1,7 +1,6 @@
 use super::*;
 
 struct Fixture {
-    places: Arc<AtomicUsize>,
     turns: Arc<Turns<&'static str>>,
 }
 
@@ -9,13 +8,13 @@ type Asked = Result<Turn<&'static str>, oneshot::Receiver<Turn<&'static str>>>;
 
 impl Fixture {
     fn new(places: usize) -> Self {
-        let places = Arc::new(AtomicUsize::new(places));
-        let turns = Turns::new(&places);
-        Self { places, turns }
+        let turns = Arc::<Turns<_>>::default();
+        turns.places.store(places, Ordering::Relaxed);
+        Self { turns }
     }
 
     fn ask(&self) -> Asked {
-        self.places.fetch_add(1, Ordering::Relaxed);
+        self.turns.places.fetch_add(1, Ordering::Relaxed);
         self.turns.ask()
     }
 
