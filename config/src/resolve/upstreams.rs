@@ -41,8 +41,12 @@ impl At<'_> {
         keys.iter().try_fold(table, |table, key| Some(table?.get(key))).flatten().is_some()
     }
 
+    fn table(&self) -> at::At<'_> {
+        at::At::new(self.file, "upstream", self.name)
+    }
+
     pub(super) fn draft(&self, code: Code, keys: &[&'static str], message: String) -> Draft {
-        at::At::new(self.file, "upstream", self.name).draft(code, keys, message)
+        self.table().draft(code, keys, message)
     }
 
     /// A file of the team, which the keys name; one that lies elsewhere is a fault of that code.
@@ -150,9 +154,8 @@ pub(super) fn upstreams(
 ) -> Upstreams {
     let mut upstreams = Upstreams::default();
     for ((team, name), (file, upstream)) in merged(input, "upstream", |doc| &doc.upstream, report) {
-        let at = at::At::new(file, "upstream", name);
-        let overload = overload::upstream(upstream, &at, report);
         let at = At { input, file, name };
+        let overload = overload::upstream(upstream, &at.table(), report);
         let endpoints = endpoints::of(&at, upstream, (last_good, report));
         let tls = tls::upstream(&at, upstream, (last_good, report));
         let position = upstreams.add((team, name), upstream, endpoints, (tls, overload));
